@@ -1,0 +1,28 @@
+//! The only door: `/metrics`, the status page, health. Last stage of the flow.
+
+/// What the endpoint shows. The pipeline implements it; `http` knows nothing else of the program.
+pub trait Pages: Send + Sync + 'static {
+    /// Appends the whole exposition, Prometheus text format 0.0.4, to `out`. Takes milliseconds at most.
+    fn exposition(&self, out: &mut Vec<u8>);
+    /// What the status page shows of each source.
+    fn sources(&self) -> Vec<SourceStatus>;
+    /// True once every source has been looked at once.
+    fn is_ready(&self) -> bool;
+}
+
+/// One source as the status page shows it.
+#[derive(Clone, Debug, Default)]
+pub struct SourceStatus {
+    /// The configured path or name.
+    pub name: String,
+    /// Name of the log family that parses it.
+    pub format: &'static str,
+    /// True while the source can be read.
+    pub up: bool,
+    /// Bytes read from it since the start.
+    pub read_bytes: u64,
+    /// Bytes written to it that have not been read yet.
+    pub lag_bytes: u64,
+    /// Lines by outcome: parsed, ignored, rejected.
+    pub lines: [u64; 3],
+}

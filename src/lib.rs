@@ -1,0 +1,4 @@
+//! tailmeter turns HAProxy and mail-server logs into Prometheus metrics.
+pub mod http;
+pub mod metrics;
+pub mod source;

@@ -1,0 +1,66 @@
+//! The catalogue of metrics: name, help, unit, type, default labels and buckets of every metric stand here,
+//! once; HELP text, METRICS.md and configuration checks derive from it. One file per log family.
+
+/// What a sample counts in, for METRICS.md and the OpenMetrics `UNIT` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A plain number of things.
+    None,
+    /// Seconds; the cells hold milliseconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+}
+
+/// Prometheus type of a metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down (own telemetry only).
+    Gauge,
+    /// Classic histogram with these upper bounds, in the metric's unit, ascending, without `+Inf`.
+    Histogram(&'static [f64]),
+}
+
+/// Definition of one metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// Full name, for example `haproxy_log_requests_total`.
+    pub name: &'static str,
+    /// One sentence, as the HELP line shows it.
+    pub help: &'static str,
+    /// Type and buckets.
+    pub kind: Kind,
+    /// Unit of its samples.
+    pub unit: Unit,
+    /// Default labels.
+    pub labels: &'static [&'static str],
+    /// Labels that configuration may add. `request_header_N` stands for every positive N.
+    pub opt_in: &'static [&'static str],
+}
+
+/// Definition of a label of a family's vocabulary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Name as in the exposition. A trailing `_N` stands for every number from 1 to 64.
+    pub name: &'static str,
+    /// One sentence for METRICS.md.
+    pub help: &'static str,
+    /// True when it identifies people or grows with traffic: asking for it needs a policy.
+    pub private: bool,
+}
+
+/// Everything the exporter knows of one log family.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// The format's name in configuration and on the command line, for example `haproxy`.
+    pub name: &'static str,
+    /// Its metrics, in the order of the exposition.
+    pub metrics: &'static [Metric],
+    /// Its label vocabulary.
+    pub labels: &'static [Label],
+}
+
+/// Every log family, by name.
+pub const FAMILIES: &[&Family] = &[];
