@@ -1,1 +1,22 @@
-//! x
+//! Line parsers for HAProxy and mail-server logs: bytes in, borrowed events out.
+//!
+//! The second stage of tailmeter's flow (source -> line -> event -> row -> exposition). A parser does no
+//! I/O, reads no clock and allocates nothing: a line is a byte slice without its newline, an event borrows
+//! from it. Every line has one of three outcomes: *parsed* (an event to count), *ignored* (known, nothing
+//! to count) or *rejected* (with a reason, a field and a byte offset). No input makes a parser panic.
+//!
+//! # Layout
+//!
+//! - [`envelope`]: what syslog and its kin put before the message.
+//! - [`haproxy`]: the HAProxy family; [`haproxy::parse`] is the definition of correct,
+//!   [`haproxy::Scanner`] the fast way over whole blocks, tested against it.
+
+#![deny(unsafe_code)]
+
+mod cursor;
+pub mod envelope;
+pub mod haproxy;
+mod reject;
+
+pub use envelope::Envelope;
+pub use reject::{Reason, Reject};

@@ -1,0 +1,95 @@
+//! A cursor over one line: takes fields from the left and remembers where it stands, so that every refusal
+//! names a field and an offset.
+
+use crate::{Reason, Reject};
+
+/// Stands before the next unread byte of a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor<'a> {
+    line: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// Starts at offset `at` of `line`.
+    pub(crate) const fn new(line: &'a [u8], at: usize) -> Self {
+        Self { line, at }
+    }
+
+    /// Offset of the next unread byte.
+    pub(crate) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The whole line.
+    pub(crate) const fn line(&self) -> &'a [u8] {
+        self.line
+    }
+
+    /// What has not been read yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.line.get(self.at..).unwrap_or_default()
+    }
+
+    /// Refuses the line here.
+    pub(crate) const fn reject<T>(&self, reason: Reason, field: &'static str) -> Result<T, Reject> {
+        Err(Reject { reason, field, offset: self.at })
+    }
+
+    /// Takes the bytes before the next `delimiter`, and the delimiter. Returns where the field ends.
+    ///
+    /// # Errors
+    /// [`Reason::Truncated`] when the line ends first.
+    pub(crate) fn until(&mut self, delimiter: u8, field: &'static str) -> Result<&'a [u8], Reject> {
+        let rest = self.rest();
+        match memchr::memchr(delimiter, rest) {
+            Some(length) => {
+                self.at += length + 1;
+                Ok(&rest[..length])
+            }
+            None => self.reject(Reason::Truncated, field),
+        }
+    }
+
+    /// Takes an unsigned decimal number of at most 18 digits, up to its first other byte.
+    ///
+    /// # Errors
+    /// [`Reason::Truncated`] at the end of the line, [`Reason::Number`] without a digit, [`Reason::Range`]
+    /// when it is too long or above `max`.
+    pub(crate) fn number(&mut self, max: u64, field: &'static str) -> Result<u64, Reject> {
+        let rest = self.rest();
+        let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if length == 0 {
+            let reason = if rest.is_empty() { Reason::Truncated } else { Reason::Number };
+            return self.reject(reason, field);
+        }
+        if length > 18 {
+            return self.reject(Reason::Range, field);
+        }
+        let value = rest[..length].iter().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
+        if value > max {
+            return self.reject(Reason::Range, field);
+        }
+        self.at += length;
+        Ok(value)
+    }
+
+    /// Takes `byte` if it is next.
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
+        let found = self.line.get(self.at) == Some(&byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Takes `byte`.
+    ///
+    /// # Errors
+    /// [`Reason::Delimiter`] when another byte stands there, [`Reason::Truncated`] when none does.
+    pub(crate) fn expect(&mut self, byte: u8, field: &'static str) -> Result<(), Reject> {
+        if self.take(byte) {
+            return Ok(());
+        }
+        let reason = if self.rest().is_empty() { Reason::Truncated } else { Reason::Delimiter };
+        self.reject(reason, field)
+    }
+}

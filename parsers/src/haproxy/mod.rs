@@ -1,0 +1,206 @@
+//! HAProxy's log lines, 2.4 to 3.x, default formats (HAProxy configuration manual, chapter 8.2).
+//!
+//! ```text
+//! 10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http-in static/srv1 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 {1wt.eu} {} "GET /index.html HTTP/1.1"
+//! 10.0.1.2:33320 [06/Feb/2009:12:12:56.319] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0
+//! ```
+//!
+//! [`parse`] reads one line and is the definition of correct. [`Scanner`] reads whole blocks and hands out
+//! what [`parse`] would have returned, several times faster.
+
+mod http;
+mod notice;
+mod scan;
+mod tcp;
+#[cfg(target_arch = "x86_64")]
+mod vector;
+
+pub use http::{Http, Method, Tls};
+pub use notice::Notice;
+pub use scan::{BATCH, Batch, Line, Scanner};
+pub use tcp::Tcp;
+
+use crate::cursor::Cursor;
+use crate::envelope::{self, Envelope, has_shape};
+use crate::{Reason, Reject};
+
+/// What a HAProxy line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A request (`option httplog`, `option httpslog`).
+    Http(Http<'a>),
+    /// A TCP session (`option tcplog`).
+    Tcp(Tcp<'a>),
+    /// A known line that counts nothing: *ignored*.
+    Notice(Notice),
+}
+
+impl Event<'_> {
+    /// The event's kind, as `tailmeter parse` names it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+            Self::Notice(notice) => notice.as_str(),
+        }
+    }
+}
+
+/// Reads one line (without its newline).
+///
+/// # Errors
+/// A [`Reject`] when the line is none of HAProxy's or is broken. Its offset counts from the line's start.
+pub fn parse(line: &[u8]) -> Result<Event<'_>, Reject> {
+    parse_message(line, &envelope::detect(line))
+}
+
+/// Reads the message of a line whose envelope is known.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_message<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
+    let line = &line[..envelope.end];
+    if let Some(notice) = Notice::of(&line[envelope.start..]) {
+        return Ok(Event::Notice(notice));
+    }
+    let mut cursor = Cursor::new(line, envelope.start);
+    let mut ends = [0; 12];
+    client(&mut cursor)?;
+    ends[0] = end_of_field(&cursor);
+    date(&mut cursor)?;
+    ends[1] = end_of_field(&cursor);
+    let frontend = cursor.until(b' ', "frontend_name")?;
+    if frontend.ends_with(b":") && frontend.contains(&b'/') {
+        return Ok(Event::Notice(Notice::ConnectionError));
+    }
+    if frontend.is_empty() {
+        return cursor.reject(Reason::Grammar, "frontend_name");
+    }
+    ends[2] = end_of_field(&cursor);
+    names(&mut cursor)?;
+    ends[3] = end_of_field(&cursor);
+    let timers = memchr::memchr(b' ', cursor.rest()).map_or(cursor.rest(), |end| &cursor.rest()[..end]);
+    let complete = timers.len() < cursor.rest().len();
+    match timers.iter().filter(|byte| **byte == b'/').count() {
+        4 if complete => http::parse(cursor, envelope.start, ends).map(Event::Http),
+        2 if complete => tcp::parse(cursor, envelope.start, ends).map(Event::Tcp),
+        _ if complete => cursor.reject(Reason::Delimiter, "timers"),
+        _ => cursor.reject(Reason::Truncated, "timers"),
+    }
+}
+
+/// Offset of the space that the cursor has just taken.
+fn end_of_field(cursor: &Cursor<'_>) -> u32 {
+    (cursor.at() - 1) as u32
+}
+
+/// `ADDRESS:PORT `, where the address may be IPv4, IPv6 or the word `unix`. The date must follow.
+fn client(cursor: &mut Cursor<'_>) -> Result<(), Reject> {
+    let start = *cursor;
+    let client = cursor.until(b' ', "client_ip").or_else(|_| start.reject(Reason::UnknownForm, "client_ip"))?;
+    let colon = memchr::memrchr(b':', client).filter(|colon| *colon > 0);
+    let port = colon.map_or(&[][..], |colon| &client[colon + 1..]);
+    if port.is_empty() || port.len() > 5 || !port.iter().all(u8::is_ascii_digit) {
+        return start.reject(Reason::UnknownForm, "client_ip");
+    }
+    Ok(())
+}
+
+/// `[06/Feb/2009:12:14:14.655] `
+fn date(cursor: &mut Cursor<'_>) -> Result<(), Reject> {
+    let start = *cursor;
+    let date = cursor.until(b' ', "accept_date")?;
+    let valid = date.len() == 26
+        && has_shape(date, b"[00/")
+        && envelope::month(&date[4..7]).is_some()
+        && has_shape(&date[7..], b"/0000:00:00:00.000]");
+    if valid { Ok(()) } else { start.reject(Reason::Grammar, "accept_date") }
+}
+
+/// `BACKEND/SERVER `; neither name is empty, and neither holds a slash.
+fn names(cursor: &mut Cursor<'_>) -> Result<(), Reject> {
+    let start = *cursor;
+    let names = cursor.until(b' ', "server_name")?;
+    let slash = memchr::memchr(b'/', names);
+    if slash.is_none_or(|slash| slash == 0 || slash + 1 == names.len() || names[slash + 1..].contains(&b'/')) {
+        return start.reject(Reason::Grammar, "backend_name");
+    }
+    Ok(())
+}
+
+/// A timer in milliseconds. `-1` says that its phase was never reached.
+fn timer(cursor: &mut Cursor<'_>, field: &'static str) -> Result<i32, Reject> {
+    let start = *cursor;
+    if cursor.take(b'-') {
+        if cursor.number(u64::MAX, field)? != 1 {
+            return start.reject(Reason::Range, field);
+        }
+        return Ok(-1);
+    }
+    Ok(cursor.number(i32::MAX as u64, field)? as i32)
+}
+
+/// `actconn/feconn/beconn/srv_conn/[+]retries `: the retries, and whether the session was redispatched.
+fn connections(cursor: &mut Cursor<'_>) -> Result<(u32, bool), Reject> {
+    for field in ["actconn", "feconn", "beconn", "srv_conn"] {
+        cursor.number(u64::from(u32::MAX), field)?;
+        cursor.expect(b'/', field)?;
+    }
+    let redispatched = cursor.take(b'+');
+    let retries = cursor.number(u64::from(u32::MAX), "retries")?;
+    cursor.expect(b' ', "retries")?;
+    Ok((retries as u32, redispatched))
+}
+
+/// `srv_queue/backend_queue`
+fn queues(cursor: &mut Cursor<'_>) -> Result<[u32; 2], Reject> {
+    let server = cursor.number(u64::from(u32::MAX), "srv_queue")?;
+    cursor.expect(b'/', "srv_queue")?;
+    let backend = cursor.number(u64::from(u32::MAX), "backend_queue")?;
+    Ok([server as u32, backend as u32])
+}
+
+/// The bytes read, with a leading `+` when the line was written before the end (`option logasap`).
+fn bytes_read(cursor: &mut Cursor<'_>) -> Result<(u64, bool), Reject> {
+    let logasap = cursor.take(b'+');
+    let bytes = cursor.number(u64::MAX, "bytes_read")?;
+    cursor.expect(b' ', "bytes_read")?;
+    Ok((bytes, logasap))
+}
+
+/// Checks a termination state of `length` characters: letters or dashes.
+fn termination_state(cursor: &mut Cursor<'_>, length: usize) -> Result<(), Reject> {
+    let start = *cursor;
+    let state = cursor.until(b' ', "termination_state")?;
+    if state.len() == length && state.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-') {
+        return Ok(());
+    }
+    start.reject(Reason::Grammar, "termination_state")
+}
+
+/// Splits `ADDRESS:PORT`.
+fn split_client(client: &[u8]) -> (&[u8], u32) {
+    let colon = memchr::memrchr(b':', client).unwrap_or(client.len());
+    let port = client.get(colon + 1..).unwrap_or_default();
+    (&client[..colon], decimal(port) as u32)
+}
+
+/// Splits `BACKEND/SERVER`.
+fn split_names(names: &[u8]) -> (&[u8], &[u8]) {
+    let slash = memchr::memchr(b'/', names).unwrap_or(names.len());
+    (&names[..slash], names.get(slash + 1..).unwrap_or_default())
+}
+
+/// A field already known to hold at most 18 digits.
+fn decimal(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |value, byte| value * 10 + u64::from(byte.wrapping_sub(b'0')))
+}
+
+/// The four connection counts of a field already known to be valid.
+fn split_connections(field: &[u8]) -> [u32; 4] {
+    let mut counts = [0; 4];
+    for (count, digits) in counts.iter_mut().zip(field.split(|byte| *byte == b'/')) {
+        *count = decimal(digits) as u32;
+    }
+    counts
+}

@@ -1,0 +1,285 @@
+//! Scans whole blocks of lines, in batches: the hot path.
+//!
+//! What it hands out is exactly what [`super::parse`] returns for each line. Where the processor allows it,
+//! lines of the common shape are read by `vector`, many bytes at a time; every other line by `parse`.
+
+use super::{Event, Http, parse_message};
+use crate::Reject;
+use crate::envelope;
+
+/// Lines in a batch, at most.
+pub const BATCH: usize = 32;
+
+/// Consecutive lines of a block and what they say.
+pub struct Batch<'a> {
+    lines: [&'a [u8]; BATCH],
+    http: [Http<'a>; BATCH],
+    others: [Result<Event<'a>, Reject>; BATCH],
+    repeated: [u32; BATCH],
+    /// Bit i: line i is in `http`; otherwise it is in `others`.
+    is_http: u32,
+    len: usize,
+}
+
+/// One line of a [`Batch`].
+pub enum Line<'b, 'a> {
+    /// A request.
+    Http(&'b Http<'a>),
+    /// Anything else; never [`Event::Http`].
+    Other(&'b Result<Event<'a>, Reject>),
+}
+
+impl<'a> Batch<'a> {
+    fn new() -> Self {
+        Self {
+            lines: [&[]; BATCH],
+            http: [Http::empty(); BATCH],
+            others: [Ok(Event::Notice(super::Notice::Empty)); BATCH],
+            repeated: [1; BATCH],
+            is_http: 0,
+            len: 0,
+        }
+    }
+
+    /// Number of lines.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True when there is no line.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Line `index` as it stands in the block, without its newline.
+    pub fn text(&self, index: usize) -> &'a [u8] {
+        self.lines[index]
+    }
+
+    /// The request in line `index`, if it is one.
+    #[inline]
+    pub fn http(&self, index: usize) -> Option<&Http<'a>> {
+        (self.is_http >> index & 1 == 1).then(|| &self.http[index])
+    }
+
+    /// What line `index` says.
+    pub fn line(&self, index: usize) -> Line<'_, 'a> {
+        match self.http(index) {
+            Some(http) => Line::Http(http),
+            None => Line::Other(&self.others[index]),
+        }
+    }
+
+    /// How many lines line `index` stands for (`message repeated N times`).
+    #[inline]
+    pub fn repeated(&self, index: usize) -> u32 {
+        self.repeated[index]
+    }
+
+    /// The slot of the next line, for a fast reader to fill; [`Batch::push_http`] keeps it.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    pub(super) fn slot(&mut self) -> &mut Http<'a> {
+        &mut self.http[self.len % BATCH]
+    }
+
+    /// Keeps what has been written to [`Batch::slot`].
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    pub(super) fn push_http(&mut self, line: &'a [u8]) {
+        let index = self.len % BATCH;
+        self.lines[index] = line;
+        self.repeated[index] = 1;
+        self.is_http |= 1 << index;
+        self.len = index + 1;
+    }
+
+    /// Parses a line the plain way and keeps the outcome.
+    fn push(&mut self, line: &'a [u8], templates: &mut Templates) {
+        let index = self.len % BATCH;
+        let envelope = envelope::detect(line);
+        self.lines[index] = line;
+        self.repeated[index] = envelope.repeated;
+        match parse_message(line, &envelope) {
+            Ok(Event::Http(http)) => {
+                templates.learn(line, &envelope, &http);
+                self.http[index] = http;
+                self.is_http |= 1 << index;
+            }
+            other => self.others[index] = other,
+        }
+        self.len = index + 1;
+    }
+
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.len == BATCH
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+        self.is_http = 0;
+    }
+}
+
+/// Takes the batches of a scan.
+pub(super) type Visit<'v, 'a> = &'v mut dyn FnMut(&Batch<'a>);
+
+/// Reads blocks of HAProxy lines. Keeps what it has learned of their envelopes from block to block.
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    templates: Templates,
+    fast: bool,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scanner {
+    /// A scanner that uses what the processor has.
+    pub fn new() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        let fast = super::vector::is_available();
+        #[cfg(not(target_arch = "x86_64"))]
+        let fast = false;
+        Self { templates: Templates::default(), fast }
+    }
+
+    /// A scanner that reads every line with [`super::parse`].
+    pub fn plain() -> Self {
+        Self { templates: Templates::default(), fast: false }
+    }
+
+    /// True when lines of the common shape are read by vector instructions.
+    pub const fn is_fast(&self) -> bool {
+        self.fast
+    }
+
+    /// Hands the lines of `block` to `visit`, in their order, in batches. The last line may lack its newline.
+    pub fn scan<'a>(&mut self, block: &'a [u8], visit: &mut dyn FnMut(&Batch<'a>)) {
+        let mut reader = Reader { batch: Batch::new(), templates: &mut self.templates, visit };
+        #[cfg(target_arch = "x86_64")]
+        if self.fast {
+            super::vector::scan(block, &mut reader);
+            return reader.flush();
+        }
+        reader.read(block);
+        reader.flush();
+    }
+}
+
+/// A scan under way.
+pub(super) struct Reader<'r, 'a> {
+    pub(super) batch: Batch<'a>,
+    pub(super) templates: &'r mut Templates,
+    visit: Visit<'r, 'a>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    /// Reads every line of `block` the plain way.
+    fn read(&mut self, block: &'a [u8]) {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', block) {
+            self.push(&block[start..end]);
+            start = end + 1;
+        }
+        if start < block.len() {
+            self.push(&block[start..]);
+        }
+    }
+
+    /// Reads one line the plain way.
+    pub(super) fn push(&mut self, line: &'a [u8]) {
+        self.batch.push(line, self.templates);
+        self.flush_if_full();
+    }
+
+    #[inline]
+    pub(super) fn flush_if_full(&mut self) {
+        if self.batch.is_full() {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            (self.visit)(&self.batch);
+            self.batch.clear();
+        }
+    }
+}
+
+/// Longest envelope that is remembered, bytes.
+pub(super) const TEMPLATE: usize = 64;
+
+/// An envelope seen before: all its bytes, but any digit where its time has one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Template {
+    pub(super) bytes: [u8; TEMPLATE],
+    /// Bit i: any digit fits byte i.
+    pub(super) digits: u64,
+    pub(super) len: usize,
+}
+
+/// How many envelopes are remembered: several processes and time stamps may alternate in one file.
+const TEMPLATES: usize = 8;
+
+/// The envelopes seen last, and the last month of an accept date.
+#[derive(Clone, Debug)]
+pub(super) struct Templates {
+    pub(super) known: [Template; TEMPLATES],
+    pub(super) count: usize,
+    /// The one that fitted last.
+    pub(super) last: usize,
+    next: usize,
+    /// The three letters of the month in accept dates.
+    pub(super) month: [u8; 3],
+}
+
+impl Default for Templates {
+    fn default() -> Self {
+        let empty = Template { bytes: [0; TEMPLATE], digits: 0, len: 0 };
+        Self { known: [empty; TEMPLATES], count: 0, last: 0, next: 0, month: *b"Jan" }
+    }
+}
+
+impl Templates {
+    /// Remembers the envelope and month of a line that was read the plain way.
+    fn learn(&mut self, line: &[u8], envelope: &envelope::Envelope<'_>, http: &Http<'_>) {
+        if let Some(month) = http.accept_date().get(3..6) {
+            self.month.copy_from_slice(month);
+        }
+        if envelope.start > TEMPLATE || envelope.repeated != 1 {
+            return;
+        }
+        let mut template = Template { bytes: [0; TEMPLATE], digits: 0, len: envelope.start };
+        template.bytes[..envelope.start].copy_from_slice(&line[..envelope.start]);
+        for (offset, byte) in envelope.timestamp.iter().enumerate() {
+            if byte.is_ascii_digit() {
+                template.digits |= 1 << (envelope.timestamp_start + offset);
+            }
+        }
+        let known = &self.known[..self.count];
+        if known.iter().any(|known| known.fits(&template)) {
+            return;
+        }
+        self.known[self.next] = template;
+        self.last = self.next;
+        self.next = (self.next + 1) % TEMPLATES;
+        self.count = (self.count + 1).min(TEMPLATES);
+    }
+}
+
+impl Template {
+    /// True when `other` differs from this template in nothing but the digits of its time.
+    fn fits(&self, other: &Self) -> bool {
+        self.len == other.len
+            && self.digits == other.digits
+            && (0..self.len).all(|at| self.digits >> at & 1 == 1 || self.bytes[at] == other.bytes[at])
+    }
+}

@@ -1,0 +1,140 @@
+//! The scanner against the plain parser: every line of every fixture, whole, cut and with bytes changed.
+
+use tailmeter_parsers::haproxy::{Event, Line, Scanner, parse};
+
+/// Lines of the shapes that matter, in case the fixtures change.
+const LINES: &str = r#"Feb  6 12:14:14 lb1 haproxy[14389]: 10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http-in static/srv1 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 {1wt.eu} {} "GET /index.html HTTP/1.1"
+Feb  6 12:14:14 lb1 haproxy[14389]: 10.0.1.2:33317 [06/Feb/2009:12:14:15.655] http-in~ static/srv1 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 "GET /a/b/c?d=e HTTP/1.1"
+Feb  6 12:14:15 lb1 haproxy[14390]: ::1:33317 [06/Feb/2009:12:14:16.655] http-in static/<NOSRV> 10/-1/-1/-1/109 503 212 - - SC-- 1/1/1/1/0 0/0 "POST /a HTTP/1.1"
+<134>Feb  6 12:14:15 haproxy[14390]: 10.0.1.2:5 [06/Feb/2009:12:14:16.655] f b/s 0/1/2/3/+4 200 +212 a=b c=d --VN 12345678/1234567/123456/12345/+3 12/0 "GET / HTTP/1.1"
+2026-02-01T12:14:14.572449+00:00 lb1 haproxy[7]: 10.0.1.2:5 [01/Mar/2026:12:14:16.655] f b/s 0/1/2/3/4 200 99999999 - - ---- 1/2/3/4/5 6/7 "<BADREQ>"
+10.0.1.2:5 [01/Mar/2026:12:14:16.655] f b/s 0/1/2/3/4 200 999999999 - - ---- 1/2/3/4/5 6/7 {a b|c} {d|e} "OPTIONS * HTTP/1.0"
+10.0.1.2:33320 [06/Feb/2009:12:12:56.319] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0
+"#;
+
+/// Scans `text` both ways; every line must have one outcome, the one of `parse`.
+fn check(text: &[u8]) {
+    for mut scanner in [Scanner::new(), Scanner::plain()] {
+        // Twice: the second time every envelope is known.
+        for _ in 0..2 {
+            let mut lines = text.split(|byte| *byte == b'\n').collect::<Vec<_>>();
+            if lines.last().is_some_and(|line| line.is_empty()) {
+                lines.pop();
+            }
+            let mut expected = lines.into_iter();
+            scanner.scan(text, &mut |batch| {
+                for index in 0..batch.len() {
+                    let line = expected.next().expect("one line too many");
+                    assert_eq!(batch.text(index), line);
+                    let plain = parse(line);
+                    let scanned = match batch.line(index) {
+                        Line::Http(http) => Ok(Event::Http(*http)),
+                        Line::Other(other) => *other,
+                    };
+                    assert_eq!(scanned, plain, "{}", String::from_utf8_lossy(line));
+                }
+            });
+            assert_eq!(expected.next(), None);
+        }
+    }
+}
+
+/// All fixture logs, and the lines above.
+fn corpus() -> Vec<u8> {
+    let mut corpus = LINES.as_bytes().to_vec();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/haproxy");
+    for entry in std::fs::read_dir(folder).expect("fixtures") {
+        let path = entry.expect("entry").path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            corpus.extend(std::fs::read(path).expect("fixture"));
+        }
+    }
+    corpus
+}
+
+/// A small generator, so that a failure can be repeated from its seed alone.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+#[test]
+fn every_line_reads_the_same() {
+    check(&corpus());
+}
+
+#[test]
+fn the_common_shape_is_read_fast() {
+    assert!(Scanner::new().is_fast() || !cfg!(target_arch = "x86_64"), "this test needs a processor with AVX2");
+}
+
+#[test]
+fn every_prefix_reads_the_same() {
+    let corpus = corpus();
+    for line in corpus.split(|byte| *byte == b'\n').filter(|line| line.len() < 600) {
+        let mut text = line.to_vec();
+        for length in 0..line.len() {
+            text.push(b'\n');
+            text.extend(&line[..length]);
+        }
+        check(&text);
+    }
+}
+
+#[test]
+fn every_changed_byte_reads_the_same() {
+    let corpus = corpus();
+    let seed = 0x9e37_79b9_7f4a_7c15;
+    let mut random = Random(seed);
+    const BYTES: &[u8] = b" /\"-+:[]{}|~#0123456789aZ\0\xff\r\t<>.";
+    for line in corpus.split(|byte| *byte == b'\n').filter(|line| line.len() < 600) {
+        // The line itself first: its envelope is known when the changed ones come.
+        let mut text = line.to_vec();
+        for _ in 0..200 {
+            let mut changed = line.to_vec();
+            for _ in 0..=random.below(3) {
+                let byte = BYTES[random.below(BYTES.len())];
+                let at = random.below(changed.len() + 1);
+                match random.below(3) {
+                    0 => changed.insert(at, byte),
+                    1 if at < changed.len() => drop(changed.remove(at)),
+                    _ if at < changed.len() => changed[at] = byte,
+                    _ => {}
+                }
+            }
+            text.push(b'\n');
+            text.extend(changed);
+        }
+        check(&text);
+    }
+}
+
+#[test]
+fn random_bytes_read_the_same() {
+    let mut random = Random(42);
+    for _ in 0..200 {
+        let length = random.below(40_000);
+        let bytes = (0..length).map(|_| if random.below(60) == 0 { b'\n' } else { random.below(256) as u8 });
+        check(&bytes.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn lines_longer_than_a_stretch_are_one_line() {
+    for length in [16_000, 16_383, 16_384, 16_385, 40_000, 100_000] {
+        let mut text = LINES.as_bytes().to_vec();
+        let long = LINES.lines().next().expect("line").replace("/index.html", &"/x".repeat(length / 2));
+        text.extend(long.as_bytes());
+        text.push(b'\n');
+        text.extend(LINES.as_bytes());
+        check(&text);
+        text.pop();
+        check(&text);
+    }
+}
