@@ -1,5 +1,18 @@
 //! The catalogue of metrics: name, help, unit, type, default labels and buckets of every metric stand here,
-//! once; HELP text, METRICS.md and configuration checks derive from it. One file per log family.
+//! once; HELP text, METRICS.md and configuration checks derive from it. One file per log family, which
+//! also says how an event updates them: third stage of the flow.
+
+pub mod haproxy;
+mod plan;
+mod tally;
+
+pub use plan::{Buckets, Plan, Slot};
+pub use tally::{Tally, mask};
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::series::{Directory, Rows};
 
 /// What a sample counts in, for METRICS.md and the OpenMetrics `UNIT` line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,4 +76,38 @@ pub struct Family {
 }
 
 /// Every log family, by name.
-pub const FAMILIES: &[&Family] = &[];
+pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY];
+
+/// Parses the lines of one family and counts them in a shard of its own.
+pub trait Counter: Send {
+    /// Counts every line of `lines`; the last may lack its newline.
+    fn count(&mut self, lines: &[u8], tally: &mut Tally);
+
+    /// The cells, by group of the plan.
+    fn rows(&self) -> &[Rows];
+
+    /// Lines per metric that fell out of its labels or its limit, by index in the family's metrics.
+    fn fell_out(&self) -> &[u64];
+}
+
+impl Family {
+    /// The family called `name`.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        FAMILIES.iter().find(|family| family.name == name).copied()
+    }
+
+    /// A plan for this family under `config`.
+    pub fn plan(&'static self, config: &Config) -> Plan {
+        match self.name {
+            // One arm per family.
+            _ => haproxy::plan(config),
+        }
+    }
+
+    /// A counter of this family, with a shard of its own.
+    pub fn counter(&self, plan: Arc<Plan>, directory: Arc<Directory>) -> Box<dyn Counter> {
+        match self.name {
+            _ => Box::new(haproxy::Haproxy::new(plan, directory)),
+        }
+    }
+}

@@ -223,6 +223,35 @@ impl<'a> Http<'a> {
         self.span((self.request.0, self.request.0 + self.method_length))
     }
 
+    /// A short form of what [`Http::method`] says: two requests with equal words have the same method.
+    /// The length of the raw method (9 when it is longer than eight bytes), and its bytes, packed.
+    #[inline]
+    pub fn method_word(&self) -> (u64, u64) {
+        let (start, length) = (self.request.0 as usize, self.method_length as usize);
+        if length == 0 {
+            return (0, 0);
+        }
+        match self.line.get(start..start + 8) {
+            Some(bytes) if length <= 8 => {
+                let bytes = bytes.first_chunk().copied().unwrap_or_default();
+                (length as u64, u64::from_le_bytes(bytes) & u64::MAX >> (64 - 8 * length))
+            }
+            _ => self.long_method_word(),
+        }
+    }
+
+    #[cold]
+    fn long_method_word(&self) -> (u64, u64) {
+        let raw = self.raw_method();
+        if raw.len() > 8 {
+            let known = Method::REGISTRY.iter().position(|method| *method == raw);
+            return (9, known.map_or(u64::MAX, |index| index as u64));
+        }
+        let mut bytes = [0; 8];
+        bytes[..raw.len()].copy_from_slice(raw);
+        (raw.len() as u64, u64::from_le_bytes(bytes))
+    }
+
     /// The request line as it is written.
     pub fn raw_request(&self) -> &'a [u8] {
         self.span(self.request)

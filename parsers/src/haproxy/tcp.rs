@@ -72,6 +72,11 @@ impl<'a> Tcp<'a> {
         split_names(self.field(3)).1
     }
 
+    /// Frontend, backend and server as they stand in the line, `FRONTEND[~] BACKEND/SERVER`.
+    pub fn raw_names(&self) -> &'a [u8] {
+        self.line.get(self.ends[1] as usize + 1..self.ends[3] as usize).unwrap_or_default()
+    }
+
     /// The two characters of the termination state.
     pub fn termination_state(&self) -> &'a [u8] {
         self.field(6)

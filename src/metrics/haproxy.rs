@@ -1,0 +1,747 @@
+//! HAProxy's metrics, and how its lines update them.
+//!
+//! Every line updates one row in each group of its kind. The rows are found by one look into a [`Memo`] with
+//! raw bytes of the line; what only few lines have (aborted phases, abnormal ends, TLS fields) has rows of
+//! its own, looked up when needed.
+
+use std::sync::Arc;
+
+use tailmeter_parsers::haproxy::{BATCH, Batch, Event, Http, Line, Method, Scanner, Tcp};
+
+use super::{Buckets, Counter, Family, Kind, Label, Metric, Plan, Slot, Tally, Unit};
+use crate::config::Config;
+use crate::series::{Directory, Key, Memo, RowId, Route, Rows};
+
+/// Upper bounds of all timers, in seconds.
+const TIMER: Kind =
+    Kind::Histogram(&[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]);
+/// Upper bounds of the queues' lengths.
+const QUEUE: Kind = Kind::Histogram(&[0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
+
+/// What may be added to the labels of metrics that HTTP lines count.
+const OPT_IN: &[&str] = &[
+    "server_name",
+    "status_code",
+    "http_request_method",
+    "termination_state",
+    "http_version",
+    "ssl",
+    "http_request_path",
+    "client_ip",
+    "client_port",
+    "request_header_N",
+    "response_header_N",
+    "ssl_fc_sni",
+];
+
+const PROXIES: &[&str] = &["frontend_name", "backend_name"];
+
+const fn timer(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, help, kind: TIMER, unit: Unit::Seconds, labels: PROXIES, opt_in: OPT_IN }
+}
+
+const fn counter(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Metric {
+    Metric { name, help, kind: Kind::Counter, unit: Unit::None, labels, opt_in: &[] }
+}
+
+/// The metrics. Their order is that of the exposition; the constants below name their places.
+const METRICS: &[Metric] = &[
+    Metric {
+        opt_in: OPT_IN,
+        ..counter(
+            "haproxy_log_requests_total",
+            "HTTP requests logged.",
+            &["frontend_name", "backend_name", "server_name", "status_code", "http_request_method"],
+        )
+    },
+    Metric {
+        opt_in: &["client_ip", "client_port", "ssl"],
+        ..counter(
+            "haproxy_log_sessions_total",
+            "TCP sessions logged.",
+            &["frontend_name", "backend_name", "server_name", "termination_state"],
+        )
+    },
+    Metric {
+        unit: Unit::Bytes,
+        opt_in: OPT_IN,
+        ..counter(
+            "haproxy_log_response_bytes_total",
+            "Bytes sent to clients (%B), headers included.",
+            &["frontend_name", "backend_name", "server_name"],
+        )
+    },
+    timer("haproxy_log_request_header_duration_seconds", "Time to receive the request's headers (TR)."),
+    timer("haproxy_log_queue_duration_seconds", "Time spent waiting in queues (Tw)."),
+    timer("haproxy_log_connect_duration_seconds", "Time to connect to the server (Tc)."),
+    timer("haproxy_log_response_duration_seconds", "Time until the server sent the response's headers (Tr)."),
+    timer("haproxy_log_request_duration_seconds", "Time from the request's first byte to the response's last (Ta)."),
+    timer("haproxy_log_session_duration_seconds", "Time from accept to close of TCP sessions (Tt)."),
+    Metric {
+        opt_in: OPT_IN,
+        ..counter(
+            "haproxy_log_aborted_requests_total",
+            "Requests and sessions that never reached a phase: its timer is -1. Each timer of -1 counts once.",
+            &["frontend_name", "backend_name", "phase"],
+        )
+    },
+    Metric {
+        opt_in: &["server_name"],
+        ..counter(
+            "haproxy_log_terminations_total",
+            "Requests and sessions that ended abnormally, by the first two characters of their termination state.",
+            &["frontend_name", "backend_name", "termination_state"],
+        )
+    },
+    counter("haproxy_log_retries_total", "Connection attempts beyond the first.", &["backend_name", "server_name"]),
+    counter(
+        "haproxy_log_redispatches_total",
+        "Requests and sessions sent to another server after a failure.",
+        &["backend_name", "server_name"],
+    ),
+    Metric {
+        name: "haproxy_log_server_queue_length",
+        help: "Requests queued before this one at its server.",
+        kind: QUEUE,
+        unit: Unit::None,
+        labels: &["backend_name"],
+        opt_in: &["server_name"],
+    },
+    Metric {
+        name: "haproxy_log_backend_queue_length",
+        help: "Requests queued before this one at its backend.",
+        kind: QUEUE,
+        unit: Unit::None,
+        labels: &["backend_name"],
+        opt_in: &["server_name"],
+    },
+    Metric {
+        opt_in: &["ssl_ciphers"],
+        ..counter(
+            "haproxy_log_tls_connections_total",
+            "Requests over TLS whose line has the fields of `option httpslog`.",
+            &["frontend_name", "ssl_version", "resumed"],
+        )
+    },
+    counter(
+        "haproxy_log_incomplete_records_total",
+        "Lines written before the end (logasap) or cut on their way (truncated).",
+        &["reason"],
+    ),
+];
+
+const REQUESTS: usize = 0;
+const SESSIONS: usize = 1;
+const RESPONSE_BYTES: usize = 2;
+/// TR, Tw, Tc, Tr, Ta.
+const TIMERS: [usize; 5] = [3, 4, 5, 6, 7];
+const SESSION_DURATION: usize = 8;
+const ABORTED: usize = 9;
+const TERMINATIONS: usize = 10;
+const RETRIES: usize = 11;
+const REDISPATCHES: usize = 12;
+const SERVER_QUEUE: usize = 13;
+const BACKEND_QUEUE: usize = 14;
+const TLS_CONNECTIONS: usize = 15;
+const INCOMPLETE: usize = 16;
+
+/// The phases of the timers TR, Tw, Tc, Tr; Ta is never missing.
+const PHASES: [&str; 5] = ["request", "queue", "connect", "response", "active"];
+
+const fn label(name: &'static str, help: &'static str, private: bool) -> Label {
+    Label { name, help, private }
+}
+
+const LABELS: &[Label] = &[
+    label("frontend_name", "Name of the frontend, without the `~` of TLS.", false),
+    label("backend_name", "Name of the backend.", false),
+    label("server_name", "Name of the server, `<NOSRV>` or `<STATS>`.", false),
+    label("status_code", "Status code of the response; `-1` for none.", false),
+    label("http_request_method", "A registered method, `<BADREQ>`, or `other`.", false),
+    label("termination_state", "How it ended: two characters in `terminations_total`, else as logged.", false),
+    label("http_version", "For example `HTTP/1.1`; `other` when the request has none.", false),
+    label("ssl", "`true` when the client came over TLS.", false),
+    label("phase", "`request`, `queue`, `connect` or `response`.", false),
+    label("ssl_version", "Version of TLS, for example `TLSv1.3`.", false),
+    label("resumed", "`true` when the TLS session was resumed.", false),
+    label("ssl_ciphers", "Name of the TLS cipher suite.", false),
+    label("reason", "`logasap` or `truncated`.", false),
+    label("http_request_path", "Path of the request, without its query.", true),
+    label("client_ip", "Address of the client.", true),
+    label("client_port", "Port of the client.", true),
+    label("request_header_N", "The Nth captured request header.", true),
+    label("response_header_N", "The Nth captured response header.", true),
+    label("ssl_fc_sni", "Name that the client asked for in TLS.", true),
+];
+
+/// The HAProxy family.
+pub const FAMILY: Family = Family { name: "haproxy", metrics: METRICS, labels: LABELS };
+
+/// Which lines count a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lines {
+    Http,
+    Tcp,
+    Both,
+    /// Only some lines; each such metric has rows of its own.
+    Some(usize),
+}
+
+fn lines(metric: usize) -> Lines {
+    match metric {
+        REQUESTS | 3 | 6 | 7 => Lines::Http,
+        SESSIONS | SESSION_DURATION => Lines::Tcp,
+        ABORTED | TERMINATIONS | TLS_CONNECTIONS | INCOMPLETE => Lines::Some(metric),
+        _ => Lines::Both,
+    }
+}
+
+/// The plan of this family under `config`.
+pub fn plan(config: &Config) -> Plan {
+    Plan::new(&FAMILY, config, lines)
+}
+
+/// Where a label's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Frontend,
+    Backend,
+    Server,
+    Status,
+    Method,
+    Termination,
+    /// The first two characters of the termination state.
+    Ending,
+    Version,
+    Ssl,
+    Phase,
+    SslVersion,
+    Resumed,
+    Ciphers,
+    Reason,
+    Path,
+    ClientIp,
+    ClientPort,
+    RequestHeader(usize),
+    ResponseHeader(usize),
+    Sni,
+}
+
+impl Field {
+    /// The source of label `name` of `metric`. The configuration has been checked: every name is of the
+    /// vocabulary.
+    fn of(name: &str, metric: usize) -> Self {
+        match name {
+            "termination_state" if metric == TERMINATIONS => Self::Ending,
+            "frontend_name" => Self::Frontend,
+            "backend_name" => Self::Backend,
+            "server_name" => Self::Server,
+            "status_code" => Self::Status,
+            "http_request_method" => Self::Method,
+            "termination_state" => Self::Termination,
+            "http_version" => Self::Version,
+            "ssl" => Self::Ssl,
+            "phase" => Self::Phase,
+            "ssl_version" => Self::SslVersion,
+            "resumed" => Self::Resumed,
+            "ssl_ciphers" => Self::Ciphers,
+            "reason" => Self::Reason,
+            "http_request_path" => Self::Path,
+            "client_ip" => Self::ClientIp,
+            "client_port" => Self::ClientPort,
+            "ssl_fc_sni" => Self::Sni,
+            _ => {
+                let number = |prefix| name.strip_prefix(prefix).and_then(|number: &str| number.parse().ok());
+                match (number("request_header_"), number("response_header_")) {
+                    (Some(number), _) => Self::RequestHeader(number),
+                    (_, Some(number)) => Self::ResponseHeader(number),
+                    _ => Self::Reason,
+                }
+            }
+        }
+    }
+
+    /// True when it stands in the raw names, or in the word that goes with the metric.
+    fn is_in_names(self) -> bool {
+        matches!(self, Self::Frontend | Self::Backend | Self::Server | Self::Ssl | Self::Phase | Self::Reason)
+    }
+}
+
+/// The line whose labels are wanted.
+#[derive(Clone, Copy)]
+enum Subject<'s, 'a> {
+    Http(&'s Http<'a>),
+    Tcp(&'s Tcp<'a>),
+}
+
+impl<'a> Subject<'_, 'a> {
+    /// Appends the value of `field`. `word` is the value of phase and reason.
+    fn write(self, field: Field, word: &str, out: &mut Vec<u8>) {
+        let text: &[u8] = match (field, self) {
+            (Field::Phase | Field::Reason, _) => word.as_bytes(),
+            (Field::Frontend, Subject::Http(http)) => http.frontend_name(),
+            (Field::Frontend, Subject::Tcp(tcp)) => tcp.frontend_name(),
+            (Field::Backend, Subject::Http(http)) => http.backend_name(),
+            (Field::Backend, Subject::Tcp(tcp)) => tcp.backend_name(),
+            (Field::Server, Subject::Http(http)) => http.server_name(),
+            (Field::Server, Subject::Tcp(tcp)) => tcp.server_name(),
+            (Field::Termination, _) => termination_state(self.termination_state(), 4),
+            (Field::Ending, _) => termination_state(self.termination_state(), 2),
+            (Field::Ssl, Subject::Http(http)) => truth(http.ssl()),
+            (Field::Ssl, Subject::Tcp(tcp)) => truth(tcp.ssl()),
+            (Field::ClientIp, Subject::Http(http)) => http.client_ip(),
+            (Field::ClientIp, Subject::Tcp(tcp)) => tcp.client_ip(),
+            (Field::ClientPort, Subject::Http(http)) => return write_number(http.client_port(), out),
+            (Field::ClientPort, Subject::Tcp(tcp)) => return write_number(tcp.client_port(), out),
+            (_, Subject::Tcp(_)) => b"",
+            (Field::Status, Subject::Http(http)) => match http.status_code {
+                -1 => b"-1",
+                100..=999 => return write_number(http.status_code as u32, out),
+                _ => crate::series::OTHER,
+            },
+            (Field::Method, Subject::Http(http)) => match http.method() {
+                Method::Known(method) => method,
+                Method::BadRequest => b"<BADREQ>",
+                Method::Other => crate::series::OTHER,
+            },
+            (Field::Version, Subject::Http(http)) => http.http_version().unwrap_or(crate::series::OTHER),
+            (Field::Path, Subject::Http(http)) => http.path().unwrap_or_default(),
+            (Field::RequestHeader(number), Subject::Http(http)) => nth(http.request_headers(), number),
+            (Field::ResponseHeader(number), Subject::Http(http)) => nth(http.response_headers(), number),
+            (Field::Sni, Subject::Http(http)) => http.tls().map_or(b"", |tls| tls.ssl_fc_sni),
+            (Field::SslVersion, Subject::Http(http)) => http.tls().map_or(b"", |tls| tls.ssl_version),
+            (Field::Ciphers, Subject::Http(http)) => http.tls().map_or(b"", |tls| tls.ssl_ciphers),
+            (Field::Resumed, Subject::Http(http)) => truth(http.tls().is_some_and(|tls| tls.ssl_fc_is_resumed == b"1")),
+        };
+        out.extend_from_slice(text);
+    }
+
+    fn termination_state(self) -> &'a [u8] {
+        match self {
+            Self::Http(http) => http.termination_state(),
+            Self::Tcp(tcp) => tcp.termination_state(),
+        }
+    }
+}
+
+fn truth(value: bool) -> &'static [u8] {
+    if value { b"true" } else { b"false" }
+}
+
+fn write_number(number: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn nth<'a>(headers: Option<impl Iterator<Item = &'a [u8]>>, number: usize) -> &'a [u8] {
+    headers.and_then(|mut headers| headers.nth(number.wrapping_sub(1))).unwrap_or_default()
+}
+
+/// The first `length` characters of a termination state, if they are some that HAProxy writes
+/// (configuration manual, 8.5).
+fn termination_state(state: &[u8], length: usize) -> &[u8] {
+    const CHARACTERS: [&[u8]; 4] = [b"-CSPLRIDUKcs", b"-RQCHDLTP", b"-NIDVEOU", b"-NIUPRD"];
+    let state = state.get(..length).unwrap_or(state);
+    let is_known = state.iter().zip(CHARACTERS).all(|(character, known)| known.contains(character));
+    if is_known { state } else { crate::series::OTHER }
+}
+
+/// Groups that one line can count in, at most: as many as metrics that every line of a kind updates.
+const GROUPS: usize = 11;
+
+/// Where a metric is counted, and the position of its group in a route.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    slot: Slot,
+    route: usize,
+}
+
+/// Where the lines of one kind count.
+#[derive(Debug)]
+struct Places {
+    /// The groups of its plan, in the order of a route's rows.
+    groups: Vec<usize>,
+    /// Fields that a raw tuple needs beyond names, status and method.
+    beyond: Vec<Field>,
+    memo: Memo<GROUPS>,
+    lines: Option<Place>,
+    bytes: Option<Place>,
+    /// TR, Tw, Tc, Tr, and Ta or Tt.
+    timers: [Option<Place>; 5],
+    retries: Option<Place>,
+    redispatches: Option<Place>,
+    queues: [Option<Place>; 2],
+}
+
+impl Places {
+    fn new(plan: &Plan, fields: &[Vec<Field>], metrics: [Option<usize>; 11]) -> Self {
+        let mut groups = Vec::new();
+        let places = metrics.map(|metric| {
+            let slot = plan.slots[metric?]?;
+            let route = groups.iter().position(|group| *group == slot.group).unwrap_or_else(|| {
+                groups.push(slot.group);
+                groups.len() - 1
+            });
+            Some(Place { slot, route })
+        });
+        let mut beyond = Vec::new();
+        for field in groups.iter().flat_map(|group| &fields[*group]) {
+            let is_in_key = field.is_in_names() || matches!(field, Field::Status | Field::Method);
+            if !is_in_key && !beyond.contains(field) {
+                beyond.push(*field);
+            }
+        }
+        let [lines, bytes, request, queue, connect, response, total, retries, redispatches, server, backend] = places;
+        Self {
+            groups,
+            beyond,
+            memo: Memo::new(plan.memo_entries),
+            lines,
+            bytes,
+            timers: [request, queue, connect, response, total],
+            retries,
+            redispatches,
+            queues: [server, backend],
+        }
+    }
+}
+
+/// What the lines of both kinds have in common.
+struct Numbers<'a> {
+    names: &'a [u8],
+    bytes: u64,
+    /// TR, Tw, Tc, Tr, and Ta or Tt, in milliseconds. What a kind has no place for is not looked at.
+    timers_ms: [i32; 5],
+    retries: u32,
+    redispatched: bool,
+    queues: [u32; 2],
+    logasap: bool,
+    ended_normally: bool,
+}
+
+impl<'a> Numbers<'a> {
+    #[inline]
+    fn of_http(http: &Http<'a>) -> Self {
+        Self {
+            names: http.raw_names(),
+            bytes: http.bytes_read,
+            timers_ms: http.timers_ms,
+            retries: http.retries,
+            redispatched: http.redispatched,
+            queues: http.queues,
+            logasap: http.logasap,
+            ended_normally: http.termination_state().first() == Some(&b'-'),
+        }
+    }
+
+    fn of_tcp(tcp: &Tcp<'a>) -> Self {
+        let [queue, connect, total] = tcp.timers_ms;
+        Self {
+            names: tcp.raw_names(),
+            bytes: tcp.bytes_read,
+            timers_ms: [0, queue, connect, 0, total],
+            retries: tcp.retries,
+            redispatched: tcp.redispatched,
+            queues: tcp.queues,
+            logasap: tcp.logasap,
+            ended_normally: tcp.termination_state().first() == Some(&b'-'),
+        }
+    }
+}
+
+/// Counts HAProxy's lines in a shard of its own.
+pub struct Haproxy {
+    scanner: Scanner,
+    shard: Shard,
+}
+
+/// Cells and what leads to them.
+struct Shard {
+    plan: Arc<Plan>,
+    directory: Arc<Directory>,
+    rows: Vec<Rows>,
+    fell_out: Vec<u64>,
+    /// The sources of each group's labels.
+    fields: Vec<Vec<Field>>,
+    http: Places,
+    tcp: Places,
+    /// Rows of the metrics that only some lines count.
+    some: Memo<1>,
+    /// The bytes of a key's fields beyond the names; kept to be used again.
+    more: Vec<u8>,
+    timer_buckets: Buckets,
+    queue_buckets: Buckets,
+}
+
+impl Haproxy {
+    /// A counter without a row.
+    pub fn new(plan: Arc<Plan>, directory: Arc<Directory>) -> Self {
+        let mut fields = vec![Vec::new(); plan.groups.len()];
+        for (metric, slot) in plan.slots.iter().enumerate() {
+            if let Some(slot) = slot {
+                let labels = plan.groups[slot.group].labels.iter();
+                fields[slot.group] = labels.map(|label| Field::of(&label.name, metric)).collect();
+            }
+        }
+        let [header, queue, connect, response, request] = TIMERS.map(Some);
+        let both = [Some(RETRIES), Some(REDISPATCHES), Some(SERVER_QUEUE), Some(BACKEND_QUEUE)];
+        let metrics = |lines, [header, queue, connect, response, total]: [Option<usize>; 5]| {
+            let [retries, redispatches, server, backend] = both;
+            let bytes = Some(RESPONSE_BYTES);
+            [Some(lines), bytes, header, queue, connect, response, total, retries, redispatches, server, backend]
+        };
+        let http = metrics(REQUESTS, [header, queue, connect, response, request]);
+        let tcp = metrics(SESSIONS, [None, queue, connect, None, Some(SESSION_DURATION)]);
+        let buckets = |metric: usize| match METRICS[metric].kind {
+            Kind::Histogram(bounds) => Buckets::new(bounds, METRICS[metric].unit),
+            _ => Buckets::new(&[], Unit::None),
+        };
+        let shard = Shard {
+            rows: plan.groups.iter().map(|group| Rows::new(group.layout)).collect(),
+            fell_out: vec![0; METRICS.len()],
+            http: Places::new(&plan, &fields, http),
+            tcp: Places::new(&plan, &fields, tcp),
+            some: Memo::new(plan.memo_entries),
+            more: Vec::new(),
+            timer_buckets: buckets(TIMERS[0]),
+            queue_buckets: buckets(SERVER_QUEUE),
+            plan,
+            directory,
+            fields,
+        };
+        Self { scanner: Scanner::new(), shard }
+    }
+}
+
+impl Counter for Haproxy {
+    fn count(&mut self, lines: &[u8], tally: &mut Tally) {
+        let shard = &mut self.shard;
+        self.scanner.scan(lines, &mut |batch| shard.count(batch, tally));
+    }
+
+    fn rows(&self) -> &[Rows] {
+        &self.shard.rows
+    }
+
+    fn fell_out(&self) -> &[u64] {
+        &self.shard.fell_out
+    }
+}
+
+impl Shard {
+    fn count(&mut self, batch: &Batch<'_>, tally: &mut Tally) {
+        // All hashes first: the lookups of a batch then wait for memory together, not one by one.
+        let mut hashes = [0; BATCH];
+        if self.http.beyond.is_empty() {
+            for (index, hash) in hashes.iter_mut().enumerate().take(batch.len()) {
+                if let Some(http) = batch.http(index) {
+                    *hash = self.http.memo.hash(&http_key(http, &[]));
+                }
+            }
+        }
+        for (index, hash) in hashes.iter().enumerate().take(batch.len()) {
+            let times = batch.repeated(index);
+            match batch.line(index) {
+                Line::Http(http) => {
+                    tally.parsed += 1;
+                    self.count_http(http, *hash, times);
+                }
+                Line::Other(Ok(Event::Tcp(tcp))) => {
+                    tally.parsed += 1;
+                    self.count_tcp(tcp, times);
+                }
+                Line::Other(Ok(_)) => tally.ignored += 1,
+                Line::Other(Err(reject)) => tally.reject(*reject, batch.text(index)),
+            }
+        }
+    }
+
+    #[inline]
+    fn count_http(&mut self, http: &Http<'_>, mut hash: u64, times: u32) {
+        let subject = Subject::Http(http);
+        self.more.clear();
+        if !self.http.beyond.is_empty() {
+            write_fields(subject, &self.http.beyond, &mut self.more);
+            hash = self.http.memo.hash(&http_key(http, &self.more));
+        }
+        let key = http_key(http, &self.more);
+        let route = match self.http.memo.find(hash, &key) {
+            Some(route) => *route,
+            None => {
+                let route = resolve(&self.directory, &self.fields, &mut self.rows, &self.http, subject);
+                self.http.memo.insert(hash, &key, route);
+                route
+            }
+        };
+        let numbers = Numbers::of_http(http);
+        if route.fell_out != 0 {
+            self.count_fallen(route.fell_out, true, times);
+        }
+        self.update(true, &route, &numbers, times);
+        if !numbers.ended_normally || numbers.logasap || http.truncated || numbers.timers_ms.iter().any(|ms| *ms < 0) {
+            self.count_unusual(subject, &numbers, http.truncated, times);
+        }
+        if http.tls().is_some() {
+            self.count_some(TLS_CONNECTIONS, subject, numbers.names, "", times);
+        }
+    }
+
+    fn count_tcp(&mut self, tcp: &Tcp<'_>, times: u32) {
+        let subject = Subject::Tcp(tcp);
+        self.more.clear();
+        write_fields(subject, &self.tcp.beyond, &mut self.more);
+        let key = Key { text: tcp.raw_names(), more: &self.more, words: [0; 2] };
+        let hash = self.tcp.memo.hash(&key);
+        let route = match self.tcp.memo.find(hash, &key) {
+            Some(route) => *route,
+            None => {
+                let route = resolve(&self.directory, &self.fields, &mut self.rows, &self.tcp, subject);
+                self.tcp.memo.insert(hash, &key, route);
+                route
+            }
+        };
+        let numbers = Numbers::of_tcp(tcp);
+        if route.fell_out != 0 {
+            self.count_fallen(route.fell_out, false, times);
+        }
+        self.update(false, &route, &numbers, times);
+        if !numbers.ended_normally || numbers.logasap || numbers.timers_ms.iter().any(|ms| *ms < 0) {
+            self.count_unusual(subject, &numbers, false, times);
+        }
+    }
+
+    /// Adds what every line has to the rows of its route.
+    #[inline(always)]
+    fn update(&mut self, is_http: bool, route: &Route<GROUPS>, numbers: &Numbers<'_>, times: u32) {
+        let places = if is_http { &self.http } else { &self.tcp };
+        let weight = u64::from(times);
+        let rows = &mut self.rows;
+        let mut add = |place: &Option<Place>, value: u64| {
+            if let Some(Place { slot, route: index }) = place {
+                rows[slot.group].add(route.rows[*index], slot.sum, value * weight);
+            }
+        };
+        add(&places.lines, 1);
+        if !numbers.logasap {
+            add(&places.bytes, numbers.bytes);
+        }
+        if numbers.retries > 0 {
+            add(&places.retries, u64::from(numbers.retries));
+        }
+        if numbers.redispatched {
+            add(&places.redispatches, 1);
+        }
+        let mut observe = |place: &Option<Place>, buckets: &Buckets, value: u64| {
+            if let Some(Place { slot, route: index }) = place {
+                let (rows, row) = (&mut rows[slot.group], route.rows[*index]);
+                rows.add(row, slot.sum, value * weight);
+                rows.count(row, slot.bucket + buckets.of(value), times);
+            }
+        };
+        let timers = if numbers.logasap { 4 } else { 5 };
+        for (place, ms) in places.timers.iter().zip(numbers.timers_ms).take(timers) {
+            if ms >= 0 {
+                observe(place, &self.timer_buckets, ms as u64);
+            }
+        }
+        for (place, length) in places.queues.iter().zip(numbers.queues) {
+            observe(place, &self.queue_buckets, u64::from(length));
+        }
+    }
+
+    /// Counts aborted phases, an abnormal end, and an incomplete line.
+    fn count_unusual(&mut self, subject: Subject<'_, '_>, numbers: &Numbers<'_>, truncated: bool, times: u32) {
+        for (phase, ms) in PHASES.iter().zip(numbers.timers_ms) {
+            if ms < 0 {
+                self.count_some(ABORTED, subject, numbers.names, phase, times);
+            }
+        }
+        if !numbers.ended_normally {
+            self.count_some(TERMINATIONS, subject, numbers.names, "", times);
+        }
+        if numbers.logasap {
+            self.count_some(INCOMPLETE, subject, numbers.names, "logasap", times);
+        }
+        if truncated {
+            self.count_some(INCOMPLETE, subject, numbers.names, "truncated", times);
+        }
+    }
+
+    /// Counts a line in a metric that has rows of its own.
+    fn count_some(&mut self, metric: usize, subject: Subject<'_, '_>, names: &[u8], word: &str, times: u32) {
+        let Some(slot) = self.plan.slots[metric] else { return };
+        let fields = &self.fields[slot.group];
+        self.more.clear();
+        self.more.extend_from_slice(word.as_bytes());
+        for field in fields.iter().filter(|field| !field.is_in_names()) {
+            write_field(subject, *field, &mut self.more);
+        }
+        let key = Key { text: names, more: &self.more, words: [metric as u64, word.len() as u64] };
+        let hash = self.some.hash(&key);
+        let route = match self.some.find(hash, &key) {
+            Some(route) => *route,
+            None => {
+                let write = |index: usize, out: &mut Vec<u8>| subject.write(fields[index], word, out);
+                let found = self.directory.row(slot.group, write);
+                self.rows[slot.group].grow(found.row);
+                let route = Route { rows: [found.row], fell_out: u32::from(found.fell_out) };
+                self.some.insert(hash, &key, route);
+                route
+            }
+        };
+        self.fell_out[metric] += u64::from(route.fell_out) * u64::from(times);
+        self.rows[slot.group].add(route.rows[0], slot.sum, u64::from(times));
+    }
+
+    /// Counts a line that fell out of the labels or limits of some groups, once per metric there.
+    #[cold]
+    fn count_fallen(&mut self, groups: u32, is_http: bool, times: u32) {
+        let places = if is_http { &self.http } else { &self.tcp };
+        for (position, group) in places.groups.iter().enumerate() {
+            if groups >> position & 1 == 1 {
+                for (slot, fell_out) in self.plan.slots.iter().zip(&mut self.fell_out) {
+                    if slot.is_some_and(|slot| slot.group == *group) {
+                        *fell_out += u64::from(times);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The key of a request: names, status and method as they are logged, and `more`.
+#[inline(always)]
+fn http_key<'k>(http: &Http<'k>, more: &'k [u8]) -> Key<'k> {
+    let (length, method) = http.method_word();
+    Key { text: http.raw_names(), more, words: [u64::from(http.status_code as u16) << 8 | length, method] }
+}
+
+/// Appends the values of `fields`, so that no two lists of values give the same bytes.
+fn write_fields(subject: Subject<'_, '_>, fields: &[Field], out: &mut Vec<u8>) {
+    fields.iter().for_each(|field| write_field(subject, *field, out));
+}
+
+fn write_field(subject: Subject<'_, '_>, field: Field, out: &mut Vec<u8>) {
+    let start = out.len();
+    subject.write(field, "", out);
+    let length = (out.len() - start) as u32;
+    out.extend_from_slice(&length.to_le_bytes());
+}
+
+/// Looks up, or makes, the rows of a raw tuple seen for the first time.
+#[cold]
+fn resolve(
+    directory: &Directory,
+    fields: &[Vec<Field>],
+    rows: &mut [Rows],
+    places: &Places,
+    subject: Subject<'_, '_>,
+) -> Route<GROUPS> {
+    let mut route = Route { rows: [0 as RowId; GROUPS], fell_out: 0 };
+    for (position, group) in places.groups.iter().enumerate() {
+        let found = directory.row(*group, |index, out| subject.write(fields[*group][index], "", out));
+        rows[*group].grow(found.row);
+        route.rows[position] = found.row;
+        route.fell_out |= u32::from(found.fell_out) << position;
+    }
+    route
+}

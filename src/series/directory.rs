@@ -1,0 +1,176 @@
+//! Which label tuples have a row, and how many may.
+
+use std::hash::BuildHasher;
+use std::sync::{Mutex, PoisonError};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::policy::{OTHER, Policy, escape_into};
+use super::{Layout, RowId};
+
+/// One label of a group: its name, and what is done to its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// The label's name.
+    pub name: String,
+    /// The rule for its values.
+    pub policy: Policy,
+}
+
+/// What a group is made of.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The labels of all its metrics.
+    pub labels: Vec<Labels>,
+    /// Rows at most, the overflow row included; at least 1.
+    pub max_series: usize,
+    /// The cells of its rows.
+    pub layout: Layout,
+}
+
+/// A row, and how it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The row.
+    pub row: RowId,
+    /// True when a value was not allowed, or when the tuple was one too many: counted as overflow.
+    pub fell_out: bool,
+}
+
+/// The label tuples of every group, each written as the inside of `{…}` in the exposition. A tuple is added
+/// once and keeps its row for ever.
+#[derive(Debug)]
+pub struct Directory {
+    groups: Vec<Group>,
+    tuples: Mutex<Vec<Tuples>>,
+    hasher: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Tuples {
+    table: HashTable<RowId>,
+    blocks: Vec<Box<str>>,
+    overflow: Option<RowId>,
+}
+
+impl Directory {
+    /// A directory of `groups`, without a row.
+    pub fn new(groups: Vec<Group>) -> Self {
+        let tuples = groups.iter().map(|_| Tuples::default()).collect();
+        Self { groups, tuples: Mutex::new(tuples), hasher: RandomState::default() }
+    }
+
+    /// The groups.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The row of the tuple in `group` whose raw value for label number i is what `value(i, out)` appends.
+    pub fn row(&self, group: usize, mut value: impl FnMut(usize, &mut Vec<u8>)) -> Found {
+        let Group { labels, max_series, .. } = &self.groups[group];
+        let (mut block, mut raw, mut fell_out) = (Vec::with_capacity(96), Vec::new(), false);
+        for (index, label) in labels.iter().enumerate() {
+            raw.clear();
+            value(index, &mut raw);
+            let shown = label.policy.apply(&raw);
+            fell_out |= shown.is_none();
+            write_label(&label.name, shown.unwrap_or(OTHER), &mut block);
+        }
+        let mut tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
+        let tuples = &mut tuples[group];
+        if let Some(row) = self.find(tuples, &block) {
+            return Found { row, fell_out };
+        }
+        if let Some(row) = tuples.overflow {
+            return Found { row, fell_out: true };
+        }
+        if tuples.blocks.len() + 1 < *max_series {
+            return Found { row: self.insert(tuples, block), fell_out };
+        }
+        // The last row is for all that come too late.
+        block.clear();
+        labels.iter().for_each(|label| write_label(&label.name, OTHER, &mut block));
+        let row = self.find(tuples, &block).unwrap_or_else(|| self.insert(tuples, block));
+        tuples.overflow = Some(row);
+        Found { row, fell_out: true }
+    }
+
+    fn find(&self, tuples: &Tuples, block: &[u8]) -> Option<RowId> {
+        let hash = self.hasher.hash_one(block);
+        tuples.table.find(hash, |row| tuples.blocks[*row as usize].as_bytes() == block).copied()
+    }
+
+    fn insert(&self, tuples: &mut Tuples, block: Vec<u8>) -> RowId {
+        let hash = self.hasher.hash_one(block.as_slice());
+        let row = tuples.blocks.len() as RowId;
+        // Escaping leaves nothing but valid UTF-8.
+        tuples.blocks.push(String::from_utf8_lossy(&block).into());
+        let blocks = &tuples.blocks;
+        tuples.table.insert_unique(hash, row, |row| self.hasher.hash_one(blocks[*row as usize].as_bytes()));
+        row
+    }
+
+    /// Number of rows in `group`.
+    pub fn len(&self, group: usize) -> usize {
+        self.tuples.lock().unwrap_or_else(PoisonError::into_inner)[group].blocks.len()
+    }
+
+    /// Shows the tuples of `group` from row `first` on to `visit`, in the order of their rows.
+    pub fn visit_from(&self, group: usize, first: usize, mut visit: impl FnMut(&str)) {
+        let tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
+        tuples[group].blocks.iter().skip(first).for_each(|block| visit(block));
+    }
+}
+
+fn write_label(name: &str, value: &[u8], block: &mut Vec<u8>) {
+    if !block.is_empty() {
+        block.push(b',');
+    }
+    block.extend_from_slice(name.as_bytes());
+    block.extend_from_slice(b"=\"");
+    escape_into(value, block);
+    block.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(max_series: usize, policy: Policy) -> Directory {
+        let labels = ["a", "b"].map(|name| Labels { name: name.into(), policy: policy.clone() }).into();
+        Directory::new(vec![Group { labels, max_series, layout: Layout::default() }])
+    }
+
+    fn row(directory: &Directory, values: [&str; 2]) -> Found {
+        directory.row(0, |index, out| out.extend_from_slice(values[index].as_bytes()))
+    }
+
+    #[test]
+    fn the_last_row_takes_what_comes_too_late() {
+        let directory = directory(3, Policy::default());
+        assert_eq!(row(&directory, ["1", "2"]), Found { row: 0, fell_out: false });
+        assert_eq!(row(&directory, ["2", "1"]), Found { row: 1, fell_out: false });
+        assert_eq!(row(&directory, ["3", "3"]), Found { row: 2, fell_out: true });
+        assert_eq!(row(&directory, ["4", "4"]), Found { row: 2, fell_out: true });
+        assert_eq!(row(&directory, ["1", "2"]), Found { row: 0, fell_out: false });
+        let mut blocks = Vec::new();
+        directory.visit_from(0, 1, |block| blocks.push(block.to_owned()));
+        assert_eq!(blocks, [r#"a="2",b="1""#, r#"a="other",b="other""#]);
+    }
+
+    #[test]
+    fn one_series_is_all_in_other() {
+        let directory = directory(1, Policy::default());
+        assert_eq!(row(&directory, ["1", "2"]), Found { row: 0, fell_out: true });
+        assert_eq!(directory.len(0), 1);
+    }
+
+    #[test]
+    fn values_not_allowed_fall_out_one_by_one() {
+        let directory = directory(9, Policy::allow(["x", "y"]));
+        assert_eq!(row(&directory, ["x", "z"]), Found { row: 0, fell_out: true });
+        assert_eq!(row(&directory, ["x", "y"]), Found { row: 1, fell_out: false });
+        assert_eq!(row(&directory, ["x", "w"]), Found { row: 0, fell_out: true });
+    }
+}

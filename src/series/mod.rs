@@ -1,0 +1,23 @@
+//! The bounded store of series. Fourth stage of the flow: an event becomes additions to *rows* of cells.
+//!
+//! Metrics that have the same labels, and are counted by the same lines, form a *group*: they share one row
+//! per label tuple, found by one lookup. A row's cells are plain integers.
+//!
+//! - [`Directory`]: which label tuples have a row; shared by all shards, so that limits hold for the whole
+//!   process. Rows are never taken away, so a row's number is its name for ever.
+//! - [`Rows`]: the cells of one group in one shard. Who counts owns the shard; a scrape adds shards up.
+//! - [`Memo`]: raw bytes of a line -> rows, so that label policies run only when a raw tuple is new.
+//! - [`Policy`]: what becomes of a raw label value.
+
+mod directory;
+mod memo;
+mod policy;
+mod rows;
+
+pub use directory::{Directory, Found, Group, Labels};
+pub use memo::{Key, Memo, Route};
+pub use policy::{OTHER, Policy, escape_into};
+pub use rows::{Layout, Rows};
+
+/// Number of a row in its group.
+pub type RowId = u32;
