@@ -1,4 +1,5 @@
 //! tailmeter turns HAProxy and mail-server logs into Prometheus metrics.
+pub mod config;
 pub mod http;
 pub mod metrics;
 pub mod source;

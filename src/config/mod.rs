@@ -1,0 +1,213 @@
+//! The configuration file: what is read, where `/metrics` listens, and which labels and how many series
+//! each metric may have. It stands before the flow: the pipeline is built from it.
+//!
+//! Reading is strict, in three steps: `yaml` makes a tree of located nodes, `read` applies the schema to
+//! it, and `catalogue` answers what metrics, labels and formats exist. Mistakes of all of them come back
+//! together as [`ConfigErrors`], each with file, line, column and an excerpt.
+
+mod catalogue;
+mod error;
+mod read;
+mod reader;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+pub use error::{ConfigError, ConfigErrors};
+
+use crate::metrics::{FAMILIES, Family, Metric};
+
+/// Where `/metrics` listens unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9129);
+/// Longest line that is parsed whole unless told otherwise, in bytes.
+pub const DEFAULT_MAX_LINE_BYTES: usize = 64 * 1024;
+/// Line limits that can be asked for, in bytes.
+pub const MAX_LINE_BYTES_RANGE: RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
+/// Series of one metric unless told otherwise.
+pub const DEFAULT_MAX_SERIES: usize = 10_000;
+/// Series limits that can be asked for. The upper end keeps a slip of the finger from meaning "no limit".
+pub const MAX_SERIES_RANGE: RangeInclusive<usize> = 1..=1_000_000_000;
+/// Largest configuration file, in bytes.
+pub const MAX_FILE_BYTES: usize = 1024 * 1024;
+
+/// A configuration whose every name is known and every value in range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Address and port of `/metrics`.
+    pub listen: SocketAddr,
+    /// Longest line that is parsed whole, in bytes, within [`MAX_LINE_BYTES_RANGE`].
+    pub max_line_bytes: usize,
+    /// Most series of each metric that sets no limit of its own, within [`MAX_SERIES_RANGE`].
+    pub max_series: usize,
+    /// What to read, in the order of the file. May be empty: the command line can add sources.
+    pub sources: Vec<Source>,
+    /// Policies that hold wherever their label is used, by label.
+    pub labels: BTreeMap<String, LabelPolicy>,
+    /// What differs from the catalogue, by full metric name.
+    pub metrics: BTreeMap<String, MetricConfig>,
+}
+
+/// One log to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Path or glob pattern, not empty. Only its syntax has been checked, not that anything is there.
+    pub file: String,
+    /// Name of the log family that its lines belong to.
+    pub format: String,
+}
+
+/// What an operator changes about one metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricConfig {
+    /// Its labels instead of the default ones; empty for none at all.
+    pub labels: Option<Vec<LabelChoice>>,
+    /// Its own limit of series, within [`MAX_SERIES_RANGE`].
+    pub max_series: Option<usize>,
+    /// False drops the metric.
+    pub enabled: bool,
+}
+
+/// One label of a metric's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelChoice {
+    /// Name as in the exposition, for example `request_header_1`.
+    pub name: String,
+    /// Policy for this metric alone, which then replaces the one under `labels`.
+    pub policy: Option<LabelPolicy>,
+}
+
+/// Which values of a label are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelPolicy {
+    /// Values that are shown as they are; every other one becomes `other`. Exact strings.
+    pub allow: Option<Vec<String>>,
+    /// Every value is shown: the operator's consent for a private label.
+    pub unbounded: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: DEFAULT_LISTEN,
+            max_line_bytes: DEFAULT_MAX_LINE_BYTES,
+            max_series: DEFAULT_MAX_SERIES,
+            sources: Vec::new(),
+            labels: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for MetricConfig {
+    fn default() -> Self {
+        Self {
+            labels: None,
+            max_series: None,
+            enabled: true,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path` and checks it against the catalogue.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is larger than [`MAX_FILE_BYTES`], is not UTF-8, or has any mistake;
+    /// all mistakes that can be told apart are reported together.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let name = path.display().to_string();
+        let whole_file = |message| ConfigErrors::from(ConfigError::whole_file(&name, message));
+        let mut bytes = Vec::new();
+        File::open(path)
+            // One byte more than allowed is enough to see that a file is too large.
+            .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
+            .map_err(|error| whole_file(format!("cannot read the configuration: {error}")))?;
+        Self::parse_bytes(&bytes, &name, FAMILIES)
+    }
+
+    /// Reads `text` and checks it against `families`. `file_name` only appears in errors. An empty text
+    /// gives the defaults.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn parse(text: &str, file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
+        if text.len() > MAX_FILE_BYTES {
+            let limit = MAX_FILE_BYTES / 1024 / 1024;
+            let message = format!("the configuration is larger than {limit} MiB");
+            return Err(ConfigError::whole_file(file_name, message).into());
+        }
+        let source = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let root = yaml::parse(source).map_err(|error| {
+            ConfigError::at(file_name, source, error.place, error.message).with_help(error.help)
+        })?;
+        read::read(&root, file_name, source, families)
+    }
+
+    /// The same for bytes that may not be text.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn parse_bytes(
+        bytes: &[u8],
+        file_name: &str,
+        families: &[&Family],
+    ) -> Result<Self, ConfigErrors> {
+        let error = match std::str::from_utf8(bytes) {
+            Ok(text) => return Self::parse(text, file_name, families),
+            Err(error) => error,
+        };
+        let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let invalid = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
+        let shown = String::from_utf8_lossy(bytes);
+        let place = yaml::Place {
+            start: valid.len(),
+            len: 0,
+        };
+        let message = format!("byte 0x{invalid:02x} is not UTF-8 text");
+        Err(ConfigError::at(file_name, &shown, place, message).into())
+    }
+
+    /// What the file says of the metric called `name`, if anything.
+    pub fn metric(&self, name: &str) -> Option<&MetricConfig> {
+        self.metrics.get(name)
+    }
+
+    /// False when the metric called `name` is switched off.
+    pub fn is_enabled(&self, name: &str) -> bool {
+        self.metric(name).is_none_or(|metric| metric.enabled)
+    }
+
+    /// Most series of the metric called `name`.
+    pub fn max_series_of(&self, name: &str) -> usize {
+        self.metric(name)
+            .and_then(|metric| metric.max_series)
+            .unwrap_or(self.max_series)
+    }
+
+    /// Labels of `metric` in order, the default ones unless it has its own, each with the policy that
+    /// holds for it there.
+    pub fn labels_of<'a>(&'a self, metric: &Metric) -> Vec<(&'a str, Option<&'a LabelPolicy>)> {
+        let shared = |name: &str| self.labels.get(name);
+        match self.metric(metric.name).and_then(|own| own.labels.as_ref()) {
+            Some(choices) => choices
+                .iter()
+                .map(|choice| {
+                    (
+                        choice.name.as_str(),
+                        choice.policy.as_ref().or_else(|| shared(&choice.name)),
+                    )
+                })
+                .collect(),
+            None => metric
+                .labels
+                .iter()
+                .map(|&name| (name, shared(name)))
+                .collect(),
+        }
+    }
+}
