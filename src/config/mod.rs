@@ -1,8 +1,8 @@
 //! The configuration file: what is read, where `/metrics` listens, and which labels and how many series
 //! each metric may have. It stands before the flow: the pipeline is built from it.
 //!
-//! Reading is strict, in three steps: `yaml` makes a tree of located nodes, `read` applies the schema to
-//! it, and `catalogue` answers what metrics, labels and formats exist. Mistakes of all of them come back
+//! Reading is strict: `yaml` makes a tree of located nodes, `read` applies the schema to it with the typed
+//! values of `reader`, and `catalogue` answers what metrics, labels and formats exist. Mistakes of all of them come back
 //! together as [`ConfigErrors`], each with file, line, column and an excerpt.
 
 mod catalogue;

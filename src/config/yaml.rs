@@ -8,8 +8,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::{
-    Error, Location, MessageFormatter, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter,
+    Error, ExternalMessageSource, Location, MessageFormatter, NonFiniteFloatPolicy, Options,
+    Spanned, UserMessageFormatter,
 };
 
 use super::error::clip;
@@ -18,6 +20,9 @@ use super::error::clip;
 const MAX_DEPTH: usize = 16;
 /// Most nodes in a file, and most parser events replayed for its aliases.
 const MAX_NODES: usize = 50_000;
+
+/// What is said when a limit on nesting or size was passed.
+const TOO_MUCH: &str = "the configuration is nested too deeply or has too many values";
 
 /// A stretch of the source text, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,8 +172,12 @@ fn explain(error: &Error, source: &str) -> SyntaxError {
             breach: BudgetBreach::Documents { .. },
             ..
         } => "a second YAML document starts here; a configuration is one document".to_owned(),
-        Error::Budget { .. } => {
-            "the configuration is nested too deeply or has too many values".to_owned()
+        Error::Budget { .. } => TOO_MUCH.to_owned(),
+        Error::ExternalMessage { source, .. }
+            if matches!(&**source, ExternalMessageSource::Parser(error)
+                if matches!(error.kind(), ErrorKind::RecursionLimitExceeded)) =>
+        {
+            TOO_MUCH.to_owned()
         }
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
