@@ -6,7 +6,7 @@ use crate::series::{Group, Labels, Layout, Policy};
 use super::{Family, Kind, Metric, Unit};
 
 /// How finely the log counts seconds: cells hold milliseconds.
-pub const MILLISECONDS: f64 = 1000.0;
+pub(crate) const MILLISECONDS: f64 = 1000.0;
 
 /// Where the cells of a metric are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Which label tuples have a row, and how many may.
 
 use std::hash::BuildHasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -50,7 +50,7 @@ pub struct Directory {
 #[derive(Debug, Default)]
 struct Tuples {
     table: HashTable<RowId>,
-    blocks: Vec<Box<str>>,
+    blocks: Vec<Arc<str>>,
     overflow: Option<RowId>,
 }
 
@@ -117,7 +117,7 @@ impl Directory {
     }
 
     /// Shows the tuples of `group` from row `first` on to `visit`, in the order of their rows.
-    pub fn visit_from(&self, group: usize, first: usize, mut visit: impl FnMut(&str)) {
+    pub fn visit_from(&self, group: usize, first: usize, mut visit: impl FnMut(&Arc<str>)) {
         let tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
         tuples[group].blocks.iter().skip(first).for_each(|block| visit(block));
     }
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(row(&directory, ["4", "4"]), Found { row: 2, fell_out: true });
         assert_eq!(row(&directory, ["1", "2"]), Found { row: 0, fell_out: false });
         let mut blocks = Vec::new();
-        directory.visit_from(0, 1, |block| blocks.push(block.to_owned()));
+        directory.visit_from(0, 1, |block| blocks.push(block.to_string()));
         assert_eq!(blocks, [r#"a="2",b="1""#, r#"a="other",b="other""#]);
     }
 

@@ -29,6 +29,11 @@ impl Rows {
         Self { layout, ..Self::default() }
     }
 
+    /// The cells of each row.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// Makes room for row `row` and all before it.
     pub fn grow(&mut self, row: RowId) {
         let rows = row as usize + 1;

@@ -1,0 +1,168 @@
+//! Prometheus text format, version 0.0.4.
+//!
+//! The order never depends on the order of the lines: metrics as in the catalogue, rows by their labels.
+
+use std::sync::Arc;
+
+use super::Snapshot;
+use crate::metrics::{Kind, Metric, Plan, Slot, Unit};
+use crate::series::{Directory, RowId, Rows};
+
+/// The content type of what [`View::render`] writes.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the exposition of one family needs to know beside the cells; kept from scrape to scrape.
+#[derive(Debug)]
+pub struct View {
+    plan: Arc<Plan>,
+    directory: Arc<Directory>,
+    /// By group.
+    groups: Vec<Tuples>,
+    /// By metric: for each bucket, what closes its labels.
+    bounds: Vec<Vec<String>>,
+}
+
+/// The rows of a group: their labels, and their order in the exposition.
+#[derive(Debug, Default)]
+struct Tuples {
+    blocks: Vec<Arc<str>>,
+    order: Vec<RowId>,
+}
+
+impl View {
+    /// A view of the family that `plan` is for.
+    pub fn new(plan: Arc<Plan>, directory: Arc<Directory>) -> Self {
+        let groups = plan.groups.iter().map(|_| Tuples::default()).collect();
+        let bounds = plan.family.metrics.iter().map(|metric| match metric.kind {
+            Kind::Histogram(bounds) => bounds.iter().map(|bound| format!("le=\"{bound}\"}} ")).collect(),
+            _ => Vec::new(),
+        });
+        Self { bounds: bounds.collect(), plan, directory, groups }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Appends every metric of the family that has a row.
+    ///
+    /// Rows made after the snapshot was taken have no cells in it; they are shown as zero.
+    pub fn render(&mut self, snapshot: &Snapshot, out: &mut Vec<u8>) {
+        for (group, tuples) in self.groups.iter_mut().enumerate() {
+            tuples.refresh(&self.directory, group);
+        }
+        for (index, metric) in self.plan.family.metrics.iter().enumerate() {
+            let Some(slot) = self.plan.slots[index] else { continue };
+            let tuples = &self.groups[slot.group];
+            let Some(rows) = snapshot.rows.get(slot.group).filter(|_| !tuples.order.is_empty()) else { continue };
+            write_head(metric, out);
+            match metric.kind {
+                Kind::Histogram(_) => write_histograms(metric, slot, rows, tuples, &self.bounds[index], out),
+                _ => write_counters(metric, slot, rows, tuples, out),
+            }
+        }
+    }
+}
+
+impl Tuples {
+    fn refresh(&mut self, directory: &Directory, group: usize) {
+        let known = self.blocks.len();
+        directory.visit_from(group, known, |block| self.blocks.push(Arc::clone(block)));
+        if self.blocks.len() > known {
+            self.order.extend(known as RowId..self.blocks.len() as RowId);
+            let blocks = &self.blocks;
+            self.order.sort_unstable_by(|a, b| blocks[*a as usize].cmp(&blocks[*b as usize]));
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (RowId, &[u8])> {
+        self.order.iter().map(|row| (*row, self.blocks[*row as usize].as_bytes()))
+    }
+}
+
+fn write_head(metric: &Metric, out: &mut Vec<u8>) {
+    let kind = match metric.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram(_) => "histogram",
+    };
+    for part in ["# HELP ", metric.name, " ", metric.help, "\n# TYPE ", metric.name, " ", kind, "\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn write_counters(metric: &Metric, slot: Slot, rows: &Rows, tuples: &Tuples, out: &mut Vec<u8>) {
+    for (row, block) in tuples.iter() {
+        write_name(metric.name.as_bytes(), b"", block, out);
+        write_value(rows.sum(row, slot.sum), metric.unit, out);
+        out.push(b'\n');
+    }
+}
+
+fn write_histograms(metric: &Metric, slot: Slot, rows: &Rows, tuples: &Tuples, bounds: &[String], out: &mut Vec<u8>) {
+    let name = [metric.name.as_bytes(), b"_bucket{"].concat();
+    let mut buffer = itoa::Buffer::new();
+    for (row, block) in tuples.iter() {
+        let mut count = 0;
+        let infinity = "le=\"+Inf\"} ";
+        for (bucket, bound) in bounds.iter().map(String::as_str).chain([infinity]).enumerate() {
+            count += rows.bucket(row, slot.bucket + bucket);
+            out.extend_from_slice(&name);
+            out.extend_from_slice(block);
+            if !block.is_empty() {
+                out.push(b',');
+            }
+            out.extend_from_slice(bound.as_bytes());
+            out.extend_from_slice(buffer.format(count).as_bytes());
+            out.push(b'\n');
+        }
+        write_name(metric.name.as_bytes(), b"_sum", block, out);
+        write_value(rows.sum(row, slot.sum), metric.unit, out);
+        out.push(b'\n');
+        write_name(metric.name.as_bytes(), b"_count", block, out);
+        out.extend_from_slice(buffer.format(count).as_bytes());
+        out.push(b'\n');
+    }
+}
+
+fn write_name(name: &[u8], suffix: &[u8], block: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(suffix);
+    if !block.is_empty() {
+        out.push(b'{');
+        out.extend_from_slice(block);
+        out.push(b'}');
+    }
+    out.push(b' ');
+}
+
+/// Writes a cell in the metric's unit. Milliseconds become seconds here, exactly.
+fn write_value(value: u64, unit: Unit, out: &mut Vec<u8>) {
+    let mut buffer = itoa::Buffer::new();
+    if unit != Unit::Seconds {
+        return out.extend_from_slice(buffer.format(value).as_bytes());
+    }
+    out.extend_from_slice(buffer.format(value / 1000).as_bytes());
+    let fraction = value % 1000;
+    if fraction > 0 {
+        let digits = [fraction / 100, fraction / 10 % 10, fraction % 10].map(|digit| b'0' + digit as u8);
+        let length = 3 - digits.iter().rev().take_while(|digit| **digit == b'0').count();
+        out.push(b'.');
+        out.extend_from_slice(&digits[..length]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_written_as_exact_seconds() {
+        for (ms, text) in [(0, "0"), (1, "0.001"), (10, "0.01"), (100, "0.1"), (1000, "1"), (12_340, "12.34")] {
+            let mut out = Vec::new();
+            write_value(ms, Unit::Seconds, &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), text);
+        }
+    }
+}
