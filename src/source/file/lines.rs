@@ -1,0 +1,297 @@
+//! Cutting a byte stream into blocks of whole lines: the pure part of the file source, between its reads
+//! and its [`Sink`]. Replaying and tailing share it.
+//!
+//! A block is cut at the last newline of what was read, so the cost per line is nothing at all; the start
+//! of the next line is carried to the front of the buffer. Whether some line in between is over-long needs
+//! no scan either: the last newline of every window of `limit + 1` bytes is found from the window's end,
+//! and the next window starts behind it.
+
+use memchr::{memchr, memrchr};
+
+use crate::source::{Block, Sink};
+
+/// Carries the bytes of one file from reads to blocks.
+///
+/// # Bounds
+/// Holds one buffer of `limit + room` bytes, whatever the lines are: of a line longer than `limit` only the
+/// first `limit` bytes stay, the rest is dropped as it is read.
+#[derive(Debug)]
+pub(super) struct Splitter {
+    /// Empty when released; `limit + room` bytes otherwise.
+    buffer: Vec<u8>,
+    /// Bytes at the front of `buffer` that belong to the line not yet complete, at most `limit`.
+    held: usize,
+    /// The held line is longer than `limit`: what follows is dropped up to its newline.
+    skipping: bool,
+    /// Offset in the file behind the last byte read.
+    position: u64,
+    /// Offset in the file behind the last line handed over.
+    delivered: u64,
+    limit: usize,
+    room: usize,
+}
+
+impl Splitter {
+    /// A splitter at offset 0. `limit` is the longest line delivered whole (bytes, without its newline),
+    /// `room` the least number of bytes offered to one read. Both are at least 1.
+    pub(super) fn new(limit: usize, room: usize) -> Self {
+        Splitter {
+            buffer: Vec::new(),
+            held: 0,
+            skipping: false,
+            position: 0,
+            delivered: 0,
+            limit: limit.max(1),
+            room: room.max(1),
+        }
+    }
+
+    /// Offset at which the next read belongs.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Offset behind the last line handed over, including what was skipped of a cut line.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Forgets the incomplete line and goes on at `offset`.
+    pub(super) fn restart(&mut self, offset: u64) {
+        self.held = 0;
+        self.skipping = false;
+        self.position = offset;
+        self.delivered = offset;
+    }
+
+    /// Gives the buffer's memory back while no incomplete line needs it; the next read allocates again.
+    pub(super) fn release(&mut self) {
+        if self.held == 0 {
+            self.buffer = Vec::new();
+        }
+    }
+
+    /// Where the next read puts its bytes.
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; self.limit.saturating_add(self.room)];
+        }
+        &mut self.buffer[self.held..]
+    }
+
+    /// Takes the first `read` bytes of [`space`](Self::space) and hands every line they complete to `sink`.
+    pub(super) fn take(&mut self, read: usize, sink: &mut dyn Sink) {
+        let end = (self.held + read).min(self.buffer.len());
+        self.position += (end - self.held) as u64;
+        let mut start = 0;
+        if self.skipping {
+            let Some(newline) = memchr(b'\n', &self.buffer[self.held..end]) else {
+                return;
+            };
+            start = self.held + newline + 1;
+            self.skipping = false;
+            self.deliver(0..self.held, end - start, true, sink);
+        }
+        loop {
+            let rest = self.whole_lines(start, end);
+            if rest > start {
+                self.deliver(start..rest, end - rest, false, sink);
+            }
+            if end - rest <= self.limit {
+                self.carry(rest..end);
+                return;
+            }
+            let prefix = rest..rest + self.limit;
+            match memchr(b'\n', &self.buffer[prefix.end..end]) {
+                Some(newline) => {
+                    start = prefix.end + newline + 1;
+                    self.deliver(prefix, end - start, true, sink);
+                }
+                None => {
+                    self.carry(prefix);
+                    self.skipping = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Hands over the last line, which no newline closes, because the file will not grow any more.
+    pub(super) fn finish(&mut self, sink: &mut dyn Sink) {
+        if self.held > 0 {
+            self.deliver(0..self.held, 0, self.skipping, sink);
+        }
+        self.held = 0;
+        self.skipping = false;
+    }
+
+    /// Where the run of whole lines of at most `limit` bytes that begins at `start` stops: behind its last
+    /// newline. An incomplete or an over-long line follows.
+    fn whole_lines(&self, start: usize, end: usize) -> usize {
+        let mut stop = start;
+        loop {
+            let window = &self.buffer[stop..end.min(stop + self.limit + 1)];
+            match memrchr(b'\n', window) {
+                Some(newline) => stop += newline + 1,
+                None => return stop,
+            }
+        }
+    }
+
+    /// Hands over `range` of the buffer; `behind` bytes read so far follow it and its newline.
+    fn deliver(
+        &mut self,
+        range: std::ops::Range<usize>,
+        behind: usize,
+        cut: bool,
+        sink: &mut dyn Sink,
+    ) {
+        self.delivered = self.position - behind as u64;
+        sink.block(Block {
+            lines: &self.buffer[range],
+            end: self.delivered,
+            cut,
+        });
+    }
+
+    /// Moves the start of an incomplete line to the front of the buffer.
+    fn carry(&mut self, range: std::ops::Range<usize>) {
+        self.held = range.len();
+        if range.start > 0 {
+            self.buffer.copy_within(range, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What was delivered: each line without its newline, whether it was cut, and the offset behind the
+    /// block it came in.
+    #[derive(Default)]
+    struct Collected {
+        lines: Vec<(Vec<u8>, bool)>,
+        ends: Vec<u64>,
+    }
+
+    impl Sink for Collected {
+        fn block(&mut self, block: Block<'_>) {
+            assert!(!block.lines.is_empty(), "no empty blocks");
+            self.ends.push(block.end);
+            if block.cut {
+                assert_eq!(memchr(b'\n', block.lines), None);
+                self.lines.push((block.lines.to_vec(), true));
+            } else {
+                for line in block.lines.split_inclusive(|&byte| byte == b'\n') {
+                    let line = line.strip_suffix(b"\n").unwrap_or(line);
+                    self.lines.push((line.to_vec(), false));
+                }
+            }
+        }
+    }
+
+    /// The same lines, found the slow way.
+    fn model(bytes: &[u8], limit: usize) -> Vec<(Vec<u8>, bool)> {
+        let mut lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
+        if lines.last().is_some_and(|last| last.is_empty()) {
+            lines.pop();
+        }
+        lines
+            .iter()
+            .map(|line| (line[..line.len().min(limit)].to_vec(), line.len() > limit))
+            .collect()
+    }
+
+    /// Feeds `bytes` in reads of the given sizes (repeated as often as needed), then finishes.
+    fn feed(bytes: &[u8], sizes: &[usize], limit: usize, room: usize) -> (Collected, Splitter) {
+        let mut splitter = Splitter::new(limit, room);
+        let mut collected = Collected::default();
+        let mut rest = bytes;
+        let mut sizes = sizes.iter().cycle();
+        while !rest.is_empty() {
+            let space = splitter.space();
+            assert!(space.len() >= room, "a read always has its room");
+            let read = (*sizes.next().unwrap()).clamp(1, space.len().min(rest.len()));
+            space[..read].copy_from_slice(&rest[..read]);
+            rest = &rest[read..];
+            splitter.take(read, &mut collected);
+            assert!(splitter.delivered() <= splitter.position());
+        }
+        splitter.finish(&mut collected);
+        (collected, splitter)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn every_line_comes_once_and_whole(
+            bytes in prop::collection::vec(prop_oneof![3 => Just(b'\n'), 9 => Just(b'x'), 2 => any::<u8>()], 0..600),
+            sizes in prop::collection::vec(1usize..80, 1..8),
+            limit in 1usize..40,
+            room in 1usize..100,
+        ) {
+            let (collected, splitter) = feed(&bytes, &sizes, limit, room);
+            prop_assert_eq!(collected.lines, model(&bytes, limit));
+            prop_assert!(collected.ends.is_sorted());
+            prop_assert_eq!(splitter.position(), bytes.len() as u64);
+            prop_assert_eq!(splitter.delivered(), bytes.len() as u64);
+            for end in collected.ends {
+                let end = end as usize;
+                prop_assert!(end == bytes.len() || bytes[end - 1] == b'\n', "offset {} is no line end", end);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_of_exactly_the_limit_is_whole() {
+        let (collected, _) = feed(b"12345\n123456\n12345", &[100], 5, 100);
+        let expected = vec![
+            (b"12345".to_vec(), false),
+            (b"12345".to_vec(), true),
+            (b"12345".to_vec(), false),
+        ];
+        assert_eq!(collected.lines, expected);
+        assert_eq!(collected.ends, [6, 13, 18]);
+    }
+
+    #[test]
+    fn a_huge_line_costs_no_memory() {
+        let mut splitter = Splitter::new(10, 1000);
+        let mut collected = Collected::default();
+        for _ in 0..1000 {
+            let space = splitter.space();
+            space.fill(b'x');
+            let read = space.len();
+            splitter.take(read, &mut collected);
+        }
+        assert_eq!(splitter.buffer.len(), 1010);
+        assert!(
+            collected.lines.is_empty(),
+            "held back until its end is known"
+        );
+        splitter.space()[..3].copy_from_slice(b"\na\n");
+        splitter.take(3, &mut collected);
+        let expected = vec![(vec![b'x'; 10], true), (b"a".to_vec(), false)];
+        assert_eq!(collected.lines, expected);
+        assert_eq!(collected.ends[0] + 2, splitter.position());
+    }
+
+    #[test]
+    fn released_memory_comes_back_and_a_held_line_keeps_it() {
+        let (mut collected, mut splitter) = feed(b"a\n", &[2], 10, 10);
+        splitter.release();
+        assert_eq!(splitter.buffer.capacity(), 0);
+        splitter.space()[..2].copy_from_slice(b"b\n");
+        splitter.take(2, &mut collected);
+        assert_eq!(collected.lines.len(), 2);
+        splitter.space()[0] = b'c';
+        splitter.take(1, &mut collected);
+        splitter.release();
+        assert!(!splitter.buffer.is_empty());
+        splitter.finish(&mut collected);
+        assert_eq!(collected.lines[2], (b"c".to_vec(), false));
+    }
+}

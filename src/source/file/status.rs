@@ -1,0 +1,209 @@
+//! What is known of a followed file from outside: [`Status`] for readiness and the status page, and the
+//! same facts as own telemetry, under the label `source` (the configured path).
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use metrics::{Counter, Gauge, counter, gauge};
+
+use super::Identity;
+
+/// Where one followed file stands. Cheap to share and to read; every field is updated on its own, so two
+/// fields read together may be one look apart.
+#[derive(Debug, Default)]
+pub struct Status {
+    up: AtomicBool,
+    looked_once: AtomicBool,
+    device: AtomicU64,
+    inode: AtomicU64,
+    offset: AtomicU64,
+    size: AtomicU64,
+    read_bytes: AtomicU64,
+    lag_bytes: AtomicU64,
+    renames: AtomicU64,
+    truncations: AtomicU64,
+    errors: AtomicU64,
+}
+
+impl Status {
+    /// True while the path leads to a readable regular file. During a rotation it is false as long as the
+    /// successor is missing, though the old file is still read.
+    pub fn up(&self) -> bool {
+        self.up.load(Relaxed)
+    }
+
+    /// True once the file was looked at for the first time and, if it was there, read to its end or up to
+    /// the first look's bound.
+    pub fn looked_once(&self) -> bool {
+        self.looked_once.load(Relaxed)
+    }
+
+    /// The file being read, which during a rotation is the one before the successor.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            device: self.device.load(Relaxed),
+            inode: self.inode.load(Relaxed),
+        }
+    }
+
+    /// Offset (bytes) behind the last line handed over.
+    pub fn offset(&self) -> u64 {
+        self.offset.load(Relaxed)
+    }
+
+    /// Size (bytes) of the file being read, at the last look.
+    pub fn size(&self) -> u64 {
+        self.size.load(Relaxed)
+    }
+
+    /// Bytes read since start, over all rotations.
+    pub fn read_bytes(&self) -> u64 {
+        self.read_bytes.load(Relaxed)
+    }
+
+    /// Bytes that are there and not yet read, successors included. A line whose end is not written yet is
+    /// no lag.
+    pub fn lag_bytes(&self) -> u64 {
+        self.lag_bytes.load(Relaxed)
+    }
+
+    /// Rotations followed to the successor.
+    pub fn renames(&self) -> u64 {
+        self.renames.load(Relaxed)
+    }
+
+    /// Times the file shrank below the read offset.
+    pub fn truncations(&self) -> u64 {
+        self.truncations.load(Relaxed)
+    }
+
+    /// Errors of every kind.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Relaxed)
+    }
+}
+
+/// Why a file could not be followed for a while: label `kind` of `tailmeter_source_errors_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Nothing is at the path.
+    Missing,
+    /// The file or a directory above it may not be read.
+    Permission,
+    /// A directory, pipe, socket or device is at the path.
+    NotAFile,
+    /// Opening failed in any other way.
+    Open,
+    /// Reading failed.
+    Read,
+    /// The system gives no wakes (inotify limits, lost notices): polled instead, or watched anew.
+    Watch,
+}
+
+impl Trouble {
+    const ALL: [Trouble; 6] = [
+        Trouble::Missing,
+        Trouble::Permission,
+        Trouble::NotAFile,
+        Trouble::Open,
+        Trouble::Read,
+        Trouble::Watch,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Trouble::Missing => "missing",
+            Trouble::Permission => "permission",
+            Trouble::NotAFile => "not_a_file",
+            Trouble::Open => "open",
+            Trouble::Read => "read",
+            Trouble::Watch => "watch",
+        }
+    }
+}
+
+/// Handles of the telemetry of one file, taken once. The `metrics` recorder must be installed before.
+pub(super) struct Telemetry {
+    up: Gauge,
+    read_bytes: Counter,
+    lag_bytes: Gauge,
+    lag_seconds: Gauge,
+    renames: Counter,
+    truncations: Counter,
+    errors: [Counter; 6],
+    caught_up_at: Instant,
+}
+
+impl Telemetry {
+    pub(super) fn new(path: &Path) -> Self {
+        let source = path.to_string_lossy().into_owned();
+        let rotations = |kind: &'static str| counter!("tailmeter_rotations_total", "source" => source.clone(), "kind" => kind);
+        let errors = |trouble: Trouble| counter!("tailmeter_source_errors_total", "source" => source.clone(), "kind" => trouble.label());
+        Telemetry {
+            up: gauge!("tailmeter_source_up", "source" => source.clone()),
+            read_bytes: counter!("tailmeter_source_read_bytes_total", "source" => source.clone()),
+            lag_bytes: gauge!("tailmeter_source_lag_bytes", "source" => source.clone()),
+            lag_seconds: gauge!("tailmeter_source_lag_seconds", "source" => source.clone()),
+            renames: rotations("rename"),
+            truncations: rotations("truncate"),
+            errors: Trouble::ALL.map(errors),
+            caught_up_at: Instant::now(),
+        }
+    }
+
+    pub(super) fn up(&self, status: &Status, up: bool) {
+        status.up.store(up, Relaxed);
+        self.up.set(if up { 1.0 } else { 0.0 });
+    }
+
+    pub(super) fn read(&self, status: &Status, bytes: u64) {
+        if bytes > 0 {
+            status.read_bytes.fetch_add(bytes, Relaxed);
+            self.read_bytes.increment(bytes);
+        }
+    }
+
+    pub(super) fn rename(&self, status: &Status) {
+        status.renames.fetch_add(1, Relaxed);
+        self.renames.increment(1);
+    }
+
+    pub(super) fn truncation(&self, status: &Status) {
+        status.truncations.fetch_add(1, Relaxed);
+        self.truncations.increment(1);
+    }
+
+    pub(super) fn error(&self, status: &Status, trouble: Trouble) {
+        status.errors.fetch_add(1, Relaxed);
+        self.errors[trouble as usize].increment(1);
+    }
+
+    /// Records where reading stands at the end of a look.
+    pub(super) fn stands(&mut self, status: &Status, identity: Identity, at: Standing) {
+        status.device.store(identity.device, Relaxed);
+        status.inode.store(identity.inode, Relaxed);
+        status.offset.store(at.offset, Relaxed);
+        status.size.store(at.size, Relaxed);
+        status.lag_bytes.store(at.lag_bytes, Relaxed);
+        self.lag_bytes.set(at.lag_bytes as f64);
+        let now = Instant::now();
+        if at.lag_bytes == 0 {
+            self.caught_up_at = now;
+        }
+        let behind: Duration = now.duration_since(self.caught_up_at);
+        self.lag_seconds.set(behind.as_secs_f64());
+    }
+
+    pub(super) fn looked(&self, status: &Status) {
+        status.looked_once.store(true, Relaxed);
+    }
+}
+
+/// Where reading stands in one file, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub(super) offset: u64,
+    pub(super) size: u64,
+    pub(super) lag_bytes: u64,
+}
