@@ -182,7 +182,7 @@ pub(super) struct Reader<'r, 'a> {
 
 impl<'a> Reader<'_, 'a> {
     /// Reads every line of `block` the plain way.
-    fn read(&mut self, block: &'a [u8]) {
+    pub(super) fn read(&mut self, block: &'a [u8]) {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', block) {
             self.push(&block[start..end]);
@@ -217,7 +217,7 @@ impl<'a> Reader<'_, 'a> {
 /// Longest envelope that is remembered, bytes.
 pub(super) const TEMPLATE: usize = 64;
 
-/// An envelope seen before: all its bytes, but any digit where its time has one.
+/// An envelope seen before: all its bytes, but any digit where its time or its process id has one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Template {
     pub(super) bytes: [u8; TEMPLATE],
@@ -264,8 +264,15 @@ impl Templates {
                 template.digits |= 1 << (envelope.timestamp_start + offset);
             }
         }
-        let known = &self.known[..self.count];
-        if known.iter().any(|known| known.fits(&template)) {
+        // Several processes write the same log: any process id of that length fits `[pid]: `.
+        if line[..envelope.start].ends_with(b"]: ") {
+            let end = envelope.start - 3;
+            let digits = line[..end].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+            template.digits |= (end - digits..end).fold(0, |bits, at| bits | 1 << at);
+        }
+        // A shorter envelope may have seemed to fit (an empty one always does): this one comes first now.
+        if let Some(known) = self.known[..self.count].iter().position(|known| known.fits(&template)) {
+            self.last = known;
             return;
         }
         self.known[self.next] = template;
@@ -276,7 +283,7 @@ impl Templates {
 }
 
 impl Template {
-    /// True when `other` differs from this template in nothing but the digits of its time.
+    /// True when `other` differs from this template in nothing but the digits of time and process id.
     fn fits(&self, other: &Self) -> bool {
         self.len == other.len
             && self.digits == other.digits
