@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::look::Outcome;
 use super::wake::{Request, Signals};
 
-/// Looks in a row that found something, after which the watch is dropped; and looks in a row that found
+/// Looks in a row that found something, after which the watch is dropped (earlier if wakes come in floods);
+/// and looks in a row that found
 /// nothing, after which it is asked for again.
 const LOOKS_TO_CHANGE: u32 = 10;
 
@@ -132,7 +133,7 @@ impl Pace {
             self.watch = Watch::Refused;
             plan.request = Some(Request::Drop);
             plan.gave_up = true;
-        } else if self.full >= LOOKS_TO_CHANGE {
+        } else if self.full >= LOOKS_TO_CHANGE || signals.has(Signals::FLOOD) {
             self.watch = Watch::Dropped;
             plan.request = Some(Request::Drop);
         }
@@ -212,6 +213,13 @@ mod tests {
             assert_eq!(plan.request, (look == 10).then_some(Request::Arm));
         }
         assert_eq!(pace.plan(&SETTLED, Signals::default()).next_in, None);
+    }
+
+    #[test]
+    fn a_flood_of_wakes_drops_the_watch_at_once() {
+        let mut pace = armed();
+        let plan = pace.plan(&DATA, Signals::of(Signals::WAKE | Signals::FLOOD));
+        assert_eq!(plan.request, Some(Request::Drop));
     }
 
     #[test]

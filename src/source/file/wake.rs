@@ -27,6 +27,10 @@ const NOTICES: usize = 1024;
 /// worth it.
 const NOISE: usize = 100;
 
+/// Notices in one go that concern one file, which make its watch cost more than looking at it on the
+/// coalescing interval.
+const FLOOD: usize = 50;
+
 /// Coalescing intervals between two instances.
 const RENEW_INTERVALS: u32 = 10;
 
@@ -56,6 +60,8 @@ impl Signals {
     pub(super) const REFUSED: u8 = 8;
     /// The watch was dropped because its directory is noisy.
     pub(super) const DROPPED: u8 = 16;
+    /// Wakes come in floods: the watch is better dropped while the file is busy.
+    pub(super) const FLOOD: u8 = 64;
     /// Notices were lost.
     pub(super) const LOST: u8 = 32;
 
@@ -119,7 +125,9 @@ pub(super) struct Watcher {
 #[derive(Debug, Default)]
 struct Batch {
     notices: usize,
+    /// Notices that concern none of the files.
     strays: usize,
+    /// The file of each other notice, sorted.
     files: Vec<usize>,
     /// Notices were lost, or the instance failed.
     lost: bool,
@@ -193,8 +201,13 @@ impl Watcher {
     }
 
     fn notice(&mut self, batch: Batch) {
-        for &file in &batch.files {
-            self.files[file].wake.signal(Signals::WAKE);
+        for same in batch.files.chunk_by(|one, other| one == other) {
+            let flood = if same.len() >= FLOOD {
+                Signals::FLOOD
+            } else {
+                0
+            };
+            self.files[same[0]].wake.signal(Signals::WAKE | flood);
         }
         if batch.strays > 0 {
             // linemux takes the path off the notice that a file left it, and off those that the file is
@@ -342,6 +355,5 @@ async fn take_notices(
     }))
     .await;
     batch.files.sort_unstable();
-    batch.files.dedup();
     batch
 }

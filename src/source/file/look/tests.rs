@@ -1,5 +1,7 @@
 //! Single looks at real files in a temporary directory, with a clock of the test's own.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
