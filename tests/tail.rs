@@ -1,7 +1,11 @@
 //! Following real files end to end: writer, system, watcher, followers and sinks together, once with wakes
 //! and once polling only. What one look does is tested beside its code.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::fs::{self, OpenOptions};
 use std::io::{Cursor, Read, Write};
@@ -528,4 +532,42 @@ fn telemetry_is_labelled_with_the_configured_path() {
             "{line} in\n{shown}"
         );
     }
+}
+
+/// A daemon that opens its log by name for every line, and the real logrotate.
+#[test]
+fn logrotate_costs_no_line() {
+    both(|wakes| async move {
+        for creation in ["create", "nocreate"] {
+            let running = Running::start(b"", options(wakes)).await;
+            let configuration = running.directory.path().join("logrotate.conf");
+            let log = running.path.display();
+            let text =
+                format!("{log} {{\n rotate 20\n {creation}\n compress\n delaycompress\n}}\n");
+            fs::write(&configuration, text).unwrap();
+            for rotation in 1..=9 {
+                for line in 0..400 {
+                    running.append(format!("{rotation}/{line}\n"));
+                }
+                // What is in the file when it is rotated need not be read yet, but the file must be open.
+                let followed = || running.status.renames() == rotation - 1;
+                eventually("the rotation before", followed).await;
+                let done = std::process::Command::new("logrotate")
+                    .arg("--force")
+                    .arg("--state")
+                    .arg(running.directory.path().join("state"))
+                    .arg(&configuration)
+                    .output()
+                    .expect("logrotate is installed");
+                assert!(done.status.success(), "{done:?}");
+            }
+            running.append("end\n");
+            eventually("the last line", || running.lines.count() > 9 * 400).await;
+            let mut expected: Vec<String> = (1..=9)
+                .flat_map(|rotation| (0..400).map(move |line| format!("{rotation}/{line}")))
+                .collect();
+            expected.push("end".into());
+            assert_eq!(running.stop().await, expected);
+        }
+    });
 }
