@@ -1,12 +1,34 @@
 //! The only door: `/metrics`, the status page, health. Last stage of the flow.
+//!
+//! # Layout
+//!
+//! - `options`: every bound with its default.
+//! - `server`: accepts connections, and ends them in an orderly way.
+//! - `deadline`: a stream that is cut when its peer is too slow.
+//! - `routes`: one request to one response.
+//! - `scrape`: renders the exposition into reused buffers, shared by simultaneous scrapes.
+//! - `page`: the status page.
+
+mod deadline;
+mod options;
+mod page;
+mod routes;
+mod scrape;
+mod server;
+
+pub use options::Options;
+pub use server::serve;
 
 /// What the endpoint shows. The pipeline implements it; `http` knows nothing else of the program.
+///
+/// `exposition` and `sources` are called on threads where they may block.
 pub trait Pages: Send + Sync + 'static {
-    /// Appends the whole exposition, Prometheus text format 0.0.4, to `out`. Takes milliseconds at most.
+    /// Appends the whole exposition, Prometheus text format 0.0.4, to `out`. Takes milliseconds at most. It may be
+    /// called by several threads at once, at most [`Options::max_expositions`].
     fn exposition(&self, out: &mut Vec<u8>);
     /// What the status page shows of each source.
     fn sources(&self) -> Vec<SourceStatus>;
-    /// True once every source has been looked at once.
+    /// True once every source has been looked at once. Called on an async worker: it must not block.
     fn is_ready(&self) -> bool;
 }
 

@@ -1,0 +1,123 @@
+//! Renders the exposition for scrapes, into buffers that are reused.
+//!
+//! Rendering runs on tokio's blocking threads: it takes locks that the sources' workers hold, and may wait for a
+//! commit to disk, so on an async worker it could hold up the health answers and every other connection.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use hyper::body::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Pages;
+
+/// Renders one exposition at a time. Scrapes that were waiting when a rendering began share its result; later
+/// ones do not, so that nobody gets samples older than his request.
+pub(super) struct Scrapes {
+    pages: Arc<dyn Pages>,
+    /// Numbers the arrivals of scrapes and the beginnings of renderings in one sequence.
+    sequence: AtomicU64,
+    /// When the last rendering began, and its result while a response still holds it.
+    last: tokio::sync::Mutex<(u64, Weak<Exposition>)>,
+    /// One permit for each exposition alive.
+    alive: Arc<Semaphore>,
+    spare: Arc<Spare>,
+}
+
+/// Buffers of finished responses, kept for the next. Two, since steady scraping by a pair of servers needs no
+/// more: what a burst made beyond them is freed.
+#[derive(Default)]
+struct Spare(Mutex<Vec<Vec<u8>>>);
+
+impl Spare {
+    const MAX: usize = 2;
+
+    fn take(&self) -> Vec<u8> {
+        let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut buffer: Vec<u8>) {
+        // The exposition may have shrunk for good, when stale series expired. Keep twice of what it needs.
+        let wanted = buffer.len().saturating_mul(2);
+        buffer.clear();
+        buffer.shrink_to(wanted);
+        let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffers.len() < Self::MAX {
+            buffers.push(buffer);
+        }
+    }
+}
+
+/// A rendered exposition. Its buffer and its permit go back when the last response has been written.
+struct Exposition {
+    text: Vec<u8>,
+    spare: Arc<Spare>,
+    _alive: OwnedSemaphorePermit,
+}
+
+impl Drop for Exposition {
+    fn drop(&mut self) {
+        self.spare.give_back(std::mem::take(&mut self.text));
+    }
+}
+
+/// One response's share of an exposition, in the shape that `Bytes::from_owner` takes.
+struct Share(Arc<Exposition>);
+
+impl AsRef<[u8]> for Share {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.text
+    }
+}
+
+impl Scrapes {
+    /// Keeps at most `max_alive` expositions in memory, at least 1.
+    pub(super) fn new(pages: Arc<dyn Pages>, max_alive: usize) -> Self {
+        Self {
+            pages,
+            sequence: AtomicU64::new(0),
+            last: tokio::sync::Mutex::new((0, Weak::new())),
+            alive: Arc::new(Semaphore::new(max_alive.clamp(1, Semaphore::MAX_PERMITS))),
+            spare: Arc::default(),
+        }
+    }
+
+    /// The exposition as of now. Waits while other scrapes render, and while slow readers hold every exposition
+    /// that may be alive; the caller limits the wait.
+    ///
+    /// # Errors
+    ///
+    /// Rendering panicked.
+    pub(super) async fn exposition(&self) -> io::Result<Bytes> {
+        let arrived = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let mut last = self.last.lock().await;
+        if last.0 > arrived
+            && let Some(exposition) = last.1.upgrade()
+        {
+            return Ok(Bytes::from_owner(Share(exposition)));
+        }
+        let permit = Arc::clone(&self.alive)
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
+        let began = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let pages = Arc::clone(&self.pages);
+        let spare = Arc::clone(&self.spare);
+        // The permit goes along: if the client leaves, the rendering ends by itself and is still counted.
+        let exposition = tokio::task::spawn_blocking(move || {
+            let mut text = spare.take();
+            pages.exposition(&mut text);
+            Arc::new(Exposition {
+                text,
+                spare,
+                _alive: permit,
+            })
+        })
+        .await
+        .map_err(io::Error::other)?;
+        *last = (began, Arc::downgrade(&exposition));
+        Ok(Bytes::from_owner(Share(exposition)))
+    }
+}
