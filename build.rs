@@ -28,9 +28,7 @@ fn checked_out_revision() -> Option<String> {
     // A commit changes the file of the branch and leaves HEAD alone; a checkout changes HEAD. A file that
     // does not exist would make cargo run this at every build.
     let branch = git(&package, &["symbolic-ref", "-q", "HEAD"]);
-    let watched = ["HEAD", "packed-refs"]
-        .into_iter()
-        .chain(branch.as_deref());
+    let watched = ["HEAD", "packed-refs"].into_iter().chain(branch.as_deref());
     for name in watched {
         if let Some(path) = git(&package, &["rev-parse", "--git-path", name]) {
             let path = package.join(path);
@@ -43,12 +41,7 @@ fn checked_out_revision() -> Option<String> {
 }
 
 fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
-    output(
-        Command::new("git")
-            .arg("-C")
-            .arg(directory)
-            .args(arguments),
-    )
+    output(Command::new("git").arg("-C").arg(directory).args(arguments))
 }
 
 /// The version alone, for example `1.89.0`.

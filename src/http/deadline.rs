@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,7 +24,7 @@ pub(super) struct Progress {
     response_timeout: Duration,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct State {
     /// Set while the client owes the bytes of a request head.
     read_by: Option<Instant>,
@@ -32,6 +32,9 @@ struct State {
     write_by: Option<Instant>,
     /// True from the end of a response until the first byte of the next request.
     is_idle: bool,
+    /// The task that waits for bytes. hyper has begun to wait for the next request when it lets go of the last
+    /// response, and must look again to see the deadline.
+    reader: Option<Waker>,
 }
 
 impl Progress {
@@ -42,6 +45,7 @@ impl Progress {
                 read_by: Some(Instant::now() + options.head_timeout),
                 write_by: None,
                 is_idle: false,
+                reader: None,
             }),
             head_timeout: options.head_timeout,
             idle_timeout: options.idle_timeout,
@@ -62,6 +66,9 @@ impl Progress {
         let mut state = self.state();
         state.read_by = Some(Instant::now() + self.idle_timeout);
         state.is_idle = true;
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
     }
 
     /// True if the connection owes its client nothing but, at most, the response under way. While the client
@@ -77,6 +84,16 @@ impl Progress {
             state.is_idle = false;
             state.read_by = Some(Instant::now() + self.head_timeout);
         }
+    }
+
+    /// Remembers that the task of `cx` waits for bytes; returns until when it may.
+    fn wait_for_bytes(&self, cx: &Context<'_>) -> Option<Instant> {
+        let mut state = self.state();
+        match &mut state.reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        state.read_by
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -154,7 +171,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
             return polled;
         }
         // Bytes do not move the deadline of a head that has begun, or a drip of them would hold it off for ever.
-        let read_by = this.progress.state().read_by;
+        let read_by = this.progress.wait_for_bytes(cx);
         if let Some(deadline) = read_by {
             ready!(poll_until(&mut this.read_timer, deadline, cx));
             return Poll::Ready(Err(too_slow("the client did not send a request")));

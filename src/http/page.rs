@@ -12,7 +12,7 @@ pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
     style-src 'sha256-DAGipw/OzjY8sbz2kfl13FHQw0w8UeKZGkYsGk+q7iw='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The whole page.
+/// The whole page. Its links are relative: a reverse proxy may serve it under a path of its own.
 pub(super) fn render(sources: &[SourceStatus], is_ready: bool) -> String {
     let mut html = String::with_capacity(STYLE.len() + 2048 + sources.len() * 512);
     // Writing to a String cannot fail.
@@ -34,8 +34,8 @@ fn write_page(html: &mut String, sources: &[SourceStatus], is_ready: bool) -> fm
          <title>tailmeter</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n\
          <h1>tailmeter <small>{version}</small></h1>\n\
          <p>Turns HAProxy and mail-server logs into Prometheus metrics. {state}</p>\n\
-         <nav><a href=\"/metrics\">Metrics</a> <a href=\"/-/healthy\">Health</a> \
-         <a href=\"/-/ready\">Readiness</a></nav>\n</header>\n<main>\n<h2>Sources</h2>\n"
+         <nav><a href=\"metrics\">Metrics</a> <a href=\"-/healthy\">Health</a> \
+         <a href=\"-/ready\">Readiness</a></nav>\n</header>\n<main>\n<h2>Sources</h2>\n"
     )?;
     if sources.is_empty() {
         html.push_str("<p>No source is configured, or none has been found yet.</p>\n");
@@ -130,7 +130,7 @@ impl Display for Grouped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.0.to_string();
         for (index, digit) in digits.chars().enumerate() {
-            if index > 0 && (digits.len() - index) % 3 == 0 {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
                 f.write_char('\u{202f}')?;
             }
             f.write_char(digit)?;
@@ -140,6 +140,11 @@ impl Display for Grouped {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test, a panic is the failure"
+)]
 mod tests {
     use super::*;
 

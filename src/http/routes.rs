@@ -76,9 +76,7 @@ impl Routes {
             Route::Status => self.status().await,
             Route::Metrics => self.metrics().await,
             Route::Healthy => text(StatusCode::OK, "tailmeter is healthy.\n"),
-            Route::Ready if self.pages.is_ready() => {
-                text(StatusCode::OK, "tailmeter is ready.\n")
-            }
+            Route::Ready if self.pages.is_ready() => text(StatusCode::OK, "tailmeter is ready.\n"),
             Route::Ready => text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "tailmeter is not ready: it has not looked at every source yet.\n",

@@ -4,8 +4,8 @@
 //! commit to disk, so on an async worker it could hold up the health answers and every other connection.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,8 +18,10 @@ pub(super) struct Scrapes {
     pages: Arc<dyn Pages>,
     /// Numbers the arrivals of scrapes and the beginnings of renderings in one sequence.
     sequence: AtomicU64,
-    /// When the last rendering began, and its result while a response still holds it.
-    last: tokio::sync::Mutex<(u64, Weak<Exposition>)>,
+    /// Scrapes inside [`Scrapes::exposition`].
+    waiting: AtomicUsize,
+    /// When the last rendering began, and its result as long as somebody waits who may share it.
+    last: tokio::sync::Mutex<Option<(u64, Arc<Exposition>)>>,
     /// One permit for each exposition alive.
     alive: Arc<Semaphore>,
     spare: Arc<Spare>,
@@ -78,7 +80,8 @@ impl Scrapes {
         Self {
             pages,
             sequence: AtomicU64::new(0),
-            last: tokio::sync::Mutex::new((0, Weak::new())),
+            waiting: AtomicUsize::new(0),
+            last: tokio::sync::Mutex::new(None),
             alive: Arc::new(Semaphore::new(max_alive.clamp(1, Semaphore::MAX_PERMITS))),
             spare: Arc::default(),
         }
@@ -92,12 +95,29 @@ impl Scrapes {
     /// Rendering panicked.
     pub(super) async fn exposition(&self) -> io::Result<Bytes> {
         let arrived = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting::begin(&self.waiting);
         let mut last = self.last.lock().await;
-        if last.0 > arrived
-            && let Some(exposition) = last.1.upgrade()
-        {
-            return Ok(Bytes::from_owner(Share(exposition)));
+        let exposition = match last.take() {
+            Some((began, exposition)) if began > arrived => {
+                *last = Some((began, Arc::clone(&exposition)));
+                exposition
+            }
+            // An older one is given up first: it counts among those alive.
+            older => {
+                drop(older);
+                let (began, exposition) = self.render().await?;
+                *last = Some((began, Arc::clone(&exposition)));
+                exposition
+            }
+        };
+        if waiting.end() {
+            *last = None;
         }
+        Ok(Bytes::from_owner(Share(exposition)))
+    }
+
+    /// Renders anew; returns when that began, too.
+    async fn render(&self) -> io::Result<(u64, Arc<Exposition>)> {
         let permit = Arc::clone(&self.alive)
             .acquire_owned()
             .await
@@ -117,7 +137,30 @@ impl Scrapes {
         })
         .await
         .map_err(io::Error::other)?;
-        *last = (began, Arc::downgrade(&exposition));
-        Ok(Bytes::from_owner(Share(exposition)))
+        Ok((began, exposition))
+    }
+}
+
+/// Counts a scrape among the waiting ones until it is dropped, be it because its client has left.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+
+    /// Ends the wait; true if no other scrape waits. Called under the lock of `Scrapes::last`, so that one of
+    /// two that leave together knows to be the last.
+    fn end(self) -> bool {
+        let Self(waiting) = self;
+        std::mem::forget(self);
+        waiting.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::series::{Directory, Rows};
 
+pub mod own;
+
 /// What a sample counts in, for METRICS.md and the OpenMetrics `UNIT` line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {

@@ -1,0 +1,693 @@
+//! tailmeter's own telemetry: the one table that defines it, the handles through which the stages record it, and
+//! its text for the exposition.
+//!
+//! It goes through the `metrics` facade into the recorder of `metrics-exporter-prometheus`, which runs without
+//! a listener and without a periodic task: [`Telemetry::render`] does its upkeep. Samples derived from logs do
+//! not pass here. The `process_*` samples are read from the system at each rendering and written directly, because
+//! the facade's counters are integers, and CPU time is not.
+//!
+//! The recorder's escaping of label values is not injective: it takes `\"` for an escaped quote, merges `\\` with
+//! `\`, and moves a backslash behind a line break that follows it. Two sources could become one series. Values
+//! with their backslashes doubled come out right, so every value recorded here goes through [`label_value`].
+
+use std::cmp::Ordering;
+use std::fmt::Display;
+use std::io::Write;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use metrics::{Counter, Gauge, SharedString, counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use super::{Family, Kind, Label, Metric, Unit};
+
+/// tailmeter itself, as a family of the catalogue. No log has this format.
+pub const FAMILY: Family = Family {
+    name: "tailmeter",
+    metrics: METRICS,
+    labels: LABELS,
+};
+
+/// Every metric of tailmeter itself, in the order of the exposition.
+pub const METRICS: &[Metric] = &[
+    BUILD_INFO,
+    SOURCE_UP,
+    LINES,
+    REJECTED_LINES,
+    TRUNCATED_LINES,
+    SOURCE_READ_BYTES,
+    SOURCE_LAG_BYTES,
+    SOURCE_LAG_SECONDS,
+    ROTATIONS,
+    SOURCE_ERRORS,
+    SERIES,
+    SERIES_LIMIT,
+    LABEL_OVERFLOW,
+    PROCESS_CPU_SECONDS,
+    PROCESS_OPEN_FDS,
+    PROCESS_MAX_FDS,
+    PROCESS_VIRTUAL_MEMORY,
+    PROCESS_VIRTUAL_MEMORY_MAX,
+    PROCESS_RESIDENT_MEMORY,
+    PROCESS_START_TIME,
+    PROCESS_THREADS,
+];
+
+const fn metric(
+    name: &'static str,
+    kind: Kind,
+    unit: Unit,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        help,
+        kind,
+        unit,
+        labels,
+        opt_in: &[],
+    }
+}
+
+const BUILD_INFO: Metric = metric(
+    "tailmeter_build_info",
+    Kind::Gauge,
+    Unit::None,
+    &["version", "revision", "rustc"],
+    "Always 1; the labels tell which tailmeter runs.",
+);
+const SOURCE_UP: Metric = metric(
+    "tailmeter_source_up",
+    Kind::Gauge,
+    Unit::None,
+    &["source"],
+    "1 while the source can be read, otherwise 0.",
+);
+const LINES: Metric = metric(
+    "tailmeter_lines_total",
+    Kind::Counter,
+    Unit::None,
+    &["source", "format", "outcome"],
+    "Lines by what became of them: parsed, ignored (known, nothing to count) or rejected.",
+);
+const REJECTED_LINES: Metric = metric(
+    "tailmeter_rejected_lines_total",
+    Kind::Counter,
+    Unit::None,
+    &["source", "format", "reason"],
+    "Lines that are not of the source's format, by reason.",
+);
+const TRUNCATED_LINES: Metric = metric(
+    "tailmeter_truncated_lines_total",
+    Kind::Counter,
+    Unit::None,
+    &["source"],
+    "Lines longer than the limit, of which only the beginning was read.",
+);
+const SOURCE_READ_BYTES: Metric = metric(
+    "tailmeter_source_read_bytes_total",
+    Kind::Counter,
+    Unit::Bytes,
+    &["source"],
+    "Bytes read from the source.",
+);
+const SOURCE_LAG_BYTES: Metric = metric(
+    "tailmeter_source_lag_bytes",
+    Kind::Gauge,
+    Unit::Bytes,
+    &["source"],
+    "Bytes written to the source that have not been read yet.",
+);
+const SOURCE_LAG_SECONDS: Metric = metric(
+    "tailmeter_source_lag_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &["source"],
+    "Time for which data have been waiting in the source; 0 when everything has been read.",
+);
+const ROTATIONS: Metric = metric(
+    "tailmeter_rotations_total",
+    Kind::Counter,
+    Unit::None,
+    &["source", "kind"],
+    "Rotations of the source that were followed, by kind.",
+);
+const SOURCE_ERRORS: Metric = metric(
+    "tailmeter_source_errors_total",
+    Kind::Counter,
+    Unit::None,
+    &["source", "kind"],
+    "Failures to find, open or read the source, by kind.",
+);
+const SERIES: Metric = metric(
+    "tailmeter_series",
+    Kind::Gauge,
+    Unit::None,
+    &["metric"],
+    "Label combinations that the metric holds.",
+);
+const SERIES_LIMIT: Metric = metric(
+    "tailmeter_series_limit",
+    Kind::Gauge,
+    Unit::None,
+    &["metric"],
+    "Most label combinations that the metric may hold.",
+);
+const LABEL_OVERFLOW: Metric = metric(
+    "tailmeter_label_overflow_total",
+    Kind::Counter,
+    Unit::None,
+    &["metric"],
+    "Samples of the metric counted under the label value other because a limit was reached.",
+);
+const PROCESS_CPU_SECONDS: Metric = metric(
+    "process_cpu_seconds_total",
+    Kind::Counter,
+    Unit::Seconds,
+    &[],
+    "Total user and system CPU time spent in seconds.",
+);
+const PROCESS_OPEN_FDS: Metric = metric(
+    "process_open_fds",
+    Kind::Gauge,
+    Unit::None,
+    &[],
+    "Number of open file descriptors.",
+);
+const PROCESS_MAX_FDS: Metric = metric(
+    "process_max_fds",
+    Kind::Gauge,
+    Unit::None,
+    &[],
+    "Maximum number of open file descriptors.",
+);
+const PROCESS_VIRTUAL_MEMORY: Metric = metric(
+    "process_virtual_memory_bytes",
+    Kind::Gauge,
+    Unit::Bytes,
+    &[],
+    "Virtual memory size in bytes.",
+);
+const PROCESS_VIRTUAL_MEMORY_MAX: Metric = metric(
+    "process_virtual_memory_max_bytes",
+    Kind::Gauge,
+    Unit::Bytes,
+    &[],
+    "Maximum amount of virtual memory available in bytes.",
+);
+const PROCESS_RESIDENT_MEMORY: Metric = metric(
+    "process_resident_memory_bytes",
+    Kind::Gauge,
+    Unit::Bytes,
+    &[],
+    "Resident memory size in bytes.",
+);
+const PROCESS_START_TIME: Metric = metric(
+    "process_start_time_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &[],
+    "Start time of the process since unix epoch in seconds.",
+);
+const PROCESS_THREADS: Metric = metric(
+    "process_threads",
+    Kind::Gauge,
+    Unit::None,
+    &[],
+    "Number of OS threads in the process.",
+);
+
+const fn label(name: &'static str, help: &'static str) -> Label {
+    Label {
+        name,
+        help,
+        private: false,
+    }
+}
+
+/// The labels of [`METRICS`].
+pub const LABELS: &[Label] = &[
+    label(
+        "source",
+        "Configured path or name of the source, never a rotated one.",
+    ),
+    label("format", "Log family that parses the source."),
+    label("outcome", "parsed, ignored or rejected."),
+    label("reason", "Why a line was rejected."),
+    label("kind", "Which rotation or error it was."),
+    label("metric", "Name of the metric that the sample is about."),
+    label("version", "Version of tailmeter."),
+    label("revision", "Commit that tailmeter was built from."),
+    label("rustc", "Compiler that built tailmeter."),
+];
+
+/// What the recorder holds, as text.
+#[derive(Debug)]
+pub struct Telemetry {
+    recorded: PrometheusHandle,
+    /// The recorder's unsorted text; kept for its memory, and to render one at a time.
+    unsorted: Mutex<Vec<u8>>,
+}
+
+/// Installs the recorder for the whole program, at the first call; every call returns access to the same one.
+///
+/// If the program already has a recorder of somebody else's, the samples go to that one, and only
+/// `tailmeter_build_info` and `process_*` are rendered here.
+pub fn install() -> Telemetry {
+    static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+    let recorded = INSTALLED.get_or_init(|| {
+        let (recorder, telemetry) = build();
+        // The documented consequence of a failure is all there is to it.
+        let _ = metrics::set_global_recorder(recorder);
+        telemetry.recorded
+    });
+    Telemetry::of(recorded.clone())
+}
+
+/// A recorder of its own, for `metrics::with_local_recorder`: tests, and anything that must not mix with the
+/// program's telemetry.
+pub fn build() -> (PrometheusRecorder, Telemetry) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let telemetry = Telemetry::of(recorder.handle());
+    metrics::with_local_recorder(&recorder, || {
+        for metric in METRICS {
+            match metric.kind {
+                Kind::Counter => describe_counter!(metric.name, metric.help),
+                // There are no histograms: the recorder would hold their samples until the next rendering.
+                Kind::Gauge | Kind::Histogram(_) => describe_gauge!(metric.name, metric.help),
+            }
+        }
+        gauge!(
+            BUILD_INFO.name,
+            "version" => label_value(env!("CARGO_PKG_VERSION")),
+            "revision" => label_value(env!("TAILMETER_REVISION")),
+            "rustc" => label_value(env!("TAILMETER_RUSTC")),
+        )
+        .set(1.0);
+    });
+    (recorder, telemetry)
+}
+
+impl Telemetry {
+    fn of(recorded: PrometheusHandle) -> Self {
+        Self {
+            recorded,
+            unsorted: Mutex::default(),
+        }
+    }
+
+    /// Appends everything recorded so far, and the `process_*` samples of this moment, to `out` in the Prometheus
+    /// text format 0.0.4. Metrics come in the order of [`METRICS`], the samples of each sorted by their labels;
+    /// metrics without samples are left out.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        self.render_recorded(out);
+        render_process(out);
+    }
+
+    fn render_recorded(&self, out: &mut Vec<u8>) {
+        let mut unsorted = self.unsorted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.recorded.run_upkeep();
+        unsorted.clear();
+        // Writing to a Vec cannot fail.
+        let _ = self.recorded.render_to_write(&mut *unsorted);
+        // The recorder walks hash maps. It escapes line breaks, so that every line is a comment or a sample.
+        let mut lines: Vec<Line<'_>> = unsorted
+            .split(|&byte| byte == b'\n')
+            .filter_map(Line::of)
+            .collect();
+        lines.sort_unstable();
+        for line in lines {
+            out.extend_from_slice(line.text);
+            out.push(b'\n');
+        }
+    }
+}
+
+/// A line of the exposition, ordered by metric, comments first.
+#[derive(Eq, PartialEq)]
+struct Line<'a> {
+    /// Index in [`METRICS`], or their number for a metric recorded by a library.
+    place: usize,
+    name: &'a [u8],
+    /// 0 for HELP, 1 for TYPE, 2 for samples.
+    rank: u8,
+    text: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    /// None for the empty lines between metrics.
+    fn of(text: &'a [u8]) -> Option<Self> {
+        let (rank, rest) = if let Some(rest) = text.strip_prefix(b"# HELP ") {
+            (0, rest)
+        } else if let Some(rest) = text.strip_prefix(b"# TYPE ") {
+            (1, rest)
+        } else {
+            (2, text)
+        };
+        let name = rest
+            .split(|&byte| byte == b'{' || byte == b' ')
+            .next()
+            .filter(|name| !name.is_empty())?;
+        let place = METRICS
+            .iter()
+            .position(|metric| metric.name.as_bytes() == name)
+            .unwrap_or(METRICS.len());
+        Some(Self {
+            place,
+            name,
+            rank,
+            text,
+        })
+    }
+}
+
+impl Ord for Line<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.place, self.name, self.rank, self.text).cmp(&(
+            other.place,
+            other.name,
+            other.rank,
+            other.text,
+        ))
+    }
+}
+
+impl PartialOrd for Line<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Appends what the system says of this process; what it does not say is left out.
+fn render_process(out: &mut Vec<u8>) {
+    // 0 means unlimited there. The largest number keeps ratios like open/max meaningful.
+    let limit = |max: Option<u64>| max.map(|max| if max == 0 { u64::MAX } else { max });
+    let process = metrics_process::collector::collect();
+    write_sample(out, &PROCESS_CPU_SECONDS, process.cpu_seconds_total);
+    write_sample(out, &PROCESS_OPEN_FDS, process.open_fds);
+    write_sample(out, &PROCESS_MAX_FDS, limit(process.max_fds));
+    write_sample(out, &PROCESS_VIRTUAL_MEMORY, process.virtual_memory_bytes);
+    write_sample(
+        out,
+        &PROCESS_VIRTUAL_MEMORY_MAX,
+        limit(process.virtual_memory_max_bytes),
+    );
+    write_sample(out, &PROCESS_RESIDENT_MEMORY, process.resident_memory_bytes);
+    write_sample(out, &PROCESS_START_TIME, process.start_time_seconds);
+    write_sample(out, &PROCESS_THREADS, process.threads);
+}
+
+fn write_sample(out: &mut Vec<u8>, metric: &Metric, value: Option<impl Display>) {
+    let Some(value) = value else { return };
+    let Metric { name, help, .. } = metric;
+    let kind = match metric.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge | Kind::Histogram(_) => "gauge",
+    };
+    // Writing to a Vec cannot fail.
+    let _ = write!(
+        out,
+        "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
+    );
+}
+
+/// The name of a source as a label value and on the status page. A path may hold any bytes: those that are not
+/// UTF-8 become `\xHH`, and so does a backslash before an `x`, so that two paths never share a name.
+pub fn source_name(path: &[u8]) -> String {
+    let mut name = String::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        // An `x` that follows in the next chunk cannot be: between chunks stand invalid bytes.
+        name.push_str(&chunk.valid().replace(r"\x", r"\x5cx"));
+        for byte in chunk.invalid() {
+            name.push_str(&format!(r"\x{byte:02x}"));
+        }
+    }
+    name
+}
+
+/// `value` as the recorder must get it, for its text to be `value` escaped once.
+pub fn label_value(value: &str) -> SharedString {
+    if value.contains('\\') {
+        SharedString::from(value.replace('\\', r"\\"))
+    } else {
+        SharedString::from(value.to_owned())
+    }
+}
+
+/// What is recorded of one source. The handles are found once; recording through them is an atomic addition, but
+/// still meant for once a block, not once a line. Everything appears in the exposition with 0 from the start,
+/// except reasons and kinds, which appear when they occur.
+#[derive(Clone)]
+pub struct SourceTelemetry {
+    /// 1 while the source can be read.
+    pub up: Gauge,
+    /// Bytes read.
+    pub read_bytes: Counter,
+    /// Bytes not read yet.
+    pub lag_bytes: Gauge,
+    /// Seconds for which data have been waiting.
+    pub lag_seconds: Gauge,
+    /// Lines that became events.
+    pub parsed: Counter,
+    /// Lines that are known and not counted.
+    pub ignored: Counter,
+    /// Lines that are not of the format. [`SourceTelemetry::reject`] counts here too.
+    pub rejected: Counter,
+    /// Lines longer than the limit.
+    pub truncated: Counter,
+    source: SharedString,
+    format: SharedString,
+}
+
+impl SourceTelemetry {
+    /// Of the source named `source` (the configured path or name, see [`source_name`]), parsed as `format`. Goes to
+    /// the recorder that is current at the call: install it first.
+    pub fn new(source: &str, format: &str) -> Self {
+        let (source, format) = (label_value(source), label_value(format));
+        let of_source = || source.clone();
+        let lines = |outcome: &'static str| counter!(LINES.name, "source" => of_source(), "format" => format.clone(), "outcome" => outcome);
+        Self {
+            up: gauge!(SOURCE_UP.name, "source" => of_source()),
+            read_bytes: counter!(SOURCE_READ_BYTES.name, "source" => of_source()),
+            lag_bytes: gauge!(SOURCE_LAG_BYTES.name, "source" => of_source()),
+            lag_seconds: gauge!(SOURCE_LAG_SECONDS.name, "source" => of_source()),
+            parsed: lines("parsed"),
+            ignored: lines("ignored"),
+            rejected: lines("rejected"),
+            truncated: counter!(TRUNCATED_LINES.name, "source" => of_source()),
+            source: of_source(),
+            format: format.clone(),
+        }
+    }
+
+    /// Counts `lines` rejected for `reason`, among the rejected lines and under the reason.
+    pub fn reject(&self, reason: &'static str, lines: u64) {
+        self.rejected.increment(lines);
+        counter!(REJECTED_LINES.name, "source" => self.source.clone(), "format" => self.format.clone(), "reason" => reason)
+            .increment(lines);
+    }
+
+    /// Counts a rotation that was followed.
+    pub fn rotation(&self, kind: &'static str) {
+        counter!(ROTATIONS.name, "source" => self.source.clone(), "kind" => kind).increment(1);
+    }
+
+    /// Counts a failure to find, open or read the source.
+    pub fn error(&self, kind: &'static str) {
+        counter!(SOURCE_ERRORS.name, "source" => self.source.clone(), "kind" => kind).increment(1);
+    }
+}
+
+/// What is recorded of the series of one metric.
+#[derive(Clone)]
+pub struct SeriesTelemetry {
+    /// Label combinations held.
+    pub held: Gauge,
+    /// Most that may be held.
+    pub limit: Gauge,
+    /// Samples counted under `other`.
+    pub overflow: Counter,
+}
+
+impl SeriesTelemetry {
+    /// Of the metric named `metric`. Goes to the recorder that is current at the call: install it first.
+    pub fn new(metric: &str) -> Self {
+        let metric = label_value(metric);
+        Self {
+            held: gauge!(SERIES.name, "metric" => metric.clone()),
+            limit: gauge!(SERIES_LIMIT.name, "metric" => metric.clone()),
+            overflow: counter!(LABEL_OVERFLOW.name, "metric" => metric),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test, a panic is the failure"
+)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::process::{Command, Stdio};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The text after `record` has run with a recorder of its own, twice rendered.
+    fn rendered(record: impl FnOnce()) -> String {
+        let (recorder, telemetry) = build();
+        metrics::with_local_recorder(&recorder, record);
+        let mut out = Vec::new();
+        telemetry.render_recorded(&mut out);
+        let mut again = Vec::new();
+        telemetry.render_recorded(&mut again);
+        assert_eq!(out, again);
+        render_process(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn record_everything() {
+        for name in ["/var/log/mail.log", "/var/log/haproxy.log", "stdin"] {
+            let source = SourceTelemetry::new(name, "haproxy");
+            source.up.set(1.0);
+            source.read_bytes.increment(100);
+            source.lag_seconds.set(0.25);
+            source.parsed.increment(3);
+            source.reject("timestamp", 2);
+            source.rotation("rename");
+            source.error("open");
+        }
+        let series = SeriesTelemetry::new("haproxy_log_requests_total");
+        series.held.set(12.0);
+        series.limit.set(10_000.0);
+        series.overflow.increment(1);
+    }
+
+    #[test]
+    fn promtool_has_no_complaint() {
+        let text = rendered(record_everything);
+        let mut promtool = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("promtool, of the package prometheus, must be installed");
+        let mut stdin = promtool.stdin.take().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        drop(stdin);
+        let result = promtool.wait_with_output().unwrap();
+        let said =
+            String::from_utf8_lossy(&result.stderr) + String::from_utf8_lossy(&result.stdout);
+        assert!(result.status.success() && said.is_empty(), "{said}\n{text}");
+    }
+
+    #[test]
+    fn the_exposition_is_the_table() {
+        let text = rendered(record_everything);
+        let mut described = Vec::new();
+        for metric in METRICS {
+            let kind = if metric.kind == Kind::Counter {
+                "counter"
+            } else {
+                "gauge"
+            };
+            described.push(format!("# HELP {} {}", metric.name, metric.help));
+            described.push(format!("# TYPE {} {kind}", metric.name));
+        }
+        let comments: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+        assert_eq!(comments, described);
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let metric = METRICS.iter().find(|metric| metric.name == name).unwrap();
+            let labels: Vec<&str> = line
+                .split(['{', ','])
+                .filter_map(|part| part.split_once("=\"").map(|(label, _)| label))
+                .collect();
+            assert_eq!(labels, metric.labels, "{line}");
+            for label in labels {
+                assert!(LABELS.iter().any(|known| known.name == label), "{label}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rejected_line_is_counted_in_both_places() {
+        let text = rendered(|| SourceTelemetry::new("a", "exim").reject("date", 2));
+        for sample in [
+            "\ntailmeter_lines_total{source=\"a\",format=\"exim\",outcome=\"rejected\"} 2\n",
+            "\ntailmeter_rejected_lines_total{source=\"a\",format=\"exim\",reason=\"date\"} 2\n",
+            "\ntailmeter_lines_total{source=\"a\",format=\"exim\",outcome=\"parsed\"} 0\n",
+            "\ntailmeter_source_up{source=\"a\"} 0\n",
+        ] {
+            assert!(text.contains(sample), "{sample} in {text}");
+        }
+    }
+
+    #[test]
+    fn installing_twice_gives_the_same_telemetry() {
+        let (first, second) = (install(), install());
+        gauge!("tailmeter_series", "metric" => "installed").set(7.0);
+        for telemetry in [first, second] {
+            let mut out = Vec::new();
+            telemetry.render(&mut out);
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.contains("tailmeter_series{metric=\"installed\"} 7\n"));
+        }
+    }
+
+    /// What the text format demands of a label value.
+    fn escaped(value: &str) -> String {
+        value
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+    }
+
+    proptest! {
+        #[test]
+        fn label_values_are_escaped_exactly(values in prop::collection::btree_set("[\\\\\"\nnxé]{0,6}", 1..20)) {
+            let text = rendered(|| {
+                for value in &values {
+                    SeriesTelemetry::new(value).held.set(1.0);
+                }
+            });
+            let shown: BTreeSet<&str> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("tailmeter_series{metric=\"")?.strip_suffix("\"} 1"))
+                .collect();
+            let wanted: Vec<String> = values.iter().map(|value| escaped(value)).collect();
+            prop_assert_eq!(shown, wanted.iter().map(String::as_str).collect());
+        }
+
+        #[test]
+        fn every_path_has_its_own_name(a in "[\\\\x0-9a-f]{0,8}", b in prop::collection::vec(prop::sample::select(b"\\xf\xff\xc3\xa9".to_vec()), 0..8)) {
+            for path in [a.as_bytes(), &b] {
+                prop_assert_eq!(decoded(&source_name(path)), path);
+            }
+        }
+    }
+
+    /// The path that has this name: proof that it is the only one.
+    fn decoded(name: &str) -> Vec<u8> {
+        let mut path = Vec::new();
+        let mut rest = name;
+        while let Some(at) = rest.find("\\x") {
+            path.extend_from_slice(&rest.as_bytes()[..at]);
+            path.push(u8::from_str_radix(&rest[at + 2..at + 4], 16).unwrap());
+            rest = &rest[at + 4..];
+        }
+        path.extend_from_slice(rest.as_bytes());
+        path
+    }
+
+    #[test]
+    fn usual_paths_are_their_own_names() {
+        for path in ["/var/log/haproxy.log", "C:\\logs\\mail", "/srv/ü \"1\"\n"] {
+            assert_eq!(source_name(path.as_bytes()), path);
+        }
+        assert_eq!(source_name(b"/a\xff\\xff"), r"/a\xff\x5cxff");
+    }
+}
