@@ -75,6 +75,8 @@ mod tests {
         String::from_utf8(out).expect("valid UTF-8")
     }
 
+    const PARTS: [&[u8]; 7] = [b"\\", b"x", b"5c", b"ff", b"\xff", b"\"", b"\n"];
+
     /// What a Prometheus parser makes of it, and then the bytes that `\xNN` stand for.
     fn decoded(text: &str) -> Vec<u8> {
         let mut value = String::new();
@@ -121,8 +123,8 @@ mod tests {
         }
 
         #[test]
-        fn values_made_of_escapes_can_be_read_back(parts in proptest::collection::vec(
-            proptest::sample::select(&[&b"\\"[..], b"x", b"5c", b"ff", b"\xff", b"\"", b"\n"][..]), 0..12)
+        fn values_made_of_escapes_can_be_read_back(
+            parts in proptest::collection::vec(proptest::sample::select(&PARTS[..]), 0..12)
         ) {
             let value = parts.concat();
             prop_assert_eq!(decoded(&escaped(&value)), value);
