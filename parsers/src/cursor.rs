@@ -21,6 +21,11 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    /// Offset of the delimiter that has just been taken: where the field before it ends.
+    pub(crate) const fn field_end(&self) -> u32 {
+        self.at.saturating_sub(1) as u32
+    }
+
     /// The whole line.
     pub(crate) const fn line(&self) -> &'a [u8] {
         self.line

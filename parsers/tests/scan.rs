@@ -14,7 +14,7 @@ Feb  6 12:14:15 lb1 haproxy[14390]: ::1:33317 [06/Feb/2009:12:14:16.655] http-in
 
 /// Scans `text` both ways; every line must have one outcome, the one of `parse`.
 fn check(text: &[u8]) {
-    for mut scanner in [Scanner::new(), Scanner::plain()] {
+    for mut scanner in Scanner::all() {
         // Twice: the second time every envelope is known.
         for _ in 0..2 {
             let mut lines = text.split(|byte| *byte == b'\n').collect::<Vec<_>>();

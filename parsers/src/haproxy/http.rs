@@ -7,20 +7,11 @@
 //!
 //! HAProxy writes `"`, `#`, and in captures `{`, `|`, `}`, as `#XX`: none of them is ever part of a value.
 
-use super::{bytes_read, connections, queues, split_client, split_connections, split_names, termination_state, timer};
+use super::{
+    Head, Names, bytes_read, connections, queues, split_client, split_connections, termination_state, timer,
+};
 use crate::cursor::Cursor;
 use crate::{Reason, Reject};
-
-/// Positions in [`Http::ends`].
-const CLIENT: usize = 0;
-const DATE: usize = 1;
-const FRONTEND: usize = 2;
-const NAMES: usize = 3;
-const STATUS: usize = 5;
-const REQUEST_COOKIE: usize = 7;
-const RESPONSE_COOKIE: usize = 8;
-const TERMINATION: usize = 9;
-const CONNECTIONS: usize = 10;
 
 /// One request. Fields that only people read are cut out of the line when asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,8 +20,16 @@ pub struct Http<'a> {
     pub(super) line: &'a [u8],
     /// Where the message starts in the line.
     pub(super) start: u32,
-    /// Where each of the twelve fields up to the queues ends; a space follows each.
-    pub(super) ends: [u32; 12],
+    /// Where the client ends; a space, the date in its brackets and a space follow.
+    pub(super) client_end: u32,
+    /// Where the server's name ends.
+    pub(super) names_end: u32,
+    /// Where timers, status code and bytes end.
+    pub(super) numbers_end: u32,
+    /// Where cookies and termination state end.
+    pub(super) ending_end: u32,
+    /// Where connections and queues end; a space follows.
+    pub(super) queues_end: u32,
     /// TR, Tw, Tc, Tr, Ta in milliseconds; -1: that phase was never reached.
     pub timers_ms: [i32; 5],
     /// The status code, or -1 when there was none.
@@ -84,7 +83,7 @@ impl core::fmt::Debug for Http<'_> {
         f.debug_struct("Http")
             .field("line", &text(self.line))
             .field("start", &self.start)
-            .field("ends", &self.ends)
+            .field("ends", &[self.client_end, self.names_end, self.numbers_end, self.ending_end, self.queues_end])
             .field("timers_ms", &self.timers_ms)
             .field("status_code", &self.status_code)
             .field("flags", &(self.logasap, self.truncated, self.redispatched))
@@ -104,7 +103,11 @@ impl<'a> Http<'a> {
         Self {
             line: &[],
             start: 0,
-            ends: [0; 12],
+            client_end: 0,
+            names_end: 0,
+            numbers_end: 0,
+            ending_end: 0,
+            queues_end: 0,
             timers_ms: [0; 5],
             status_code: 0,
             logasap: false,
@@ -124,80 +127,80 @@ impl<'a> Http<'a> {
         self.line.get(start as usize..end as usize).unwrap_or_default()
     }
 
-    fn field(&self, index: usize) -> &'a [u8] {
-        let start = if index == 0 { self.start } else { self.ends[index - 1] + 1 };
-        self.span((start, self.ends[index]))
+    fn client(&self) -> &'a [u8] {
+        self.span((self.start, self.client_end))
     }
 
     /// The client's address, or `unix`.
     pub fn client_ip(&self) -> &'a [u8] {
-        split_client(self.field(CLIENT)).0
+        split_client(self.client()).0
     }
 
     /// The client's port, or the listener's number for a unix socket.
     pub fn client_port(&self) -> u32 {
-        split_client(self.field(CLIENT)).1
+        split_client(self.client()).1
     }
 
     /// When the request was received, `dd/Mon/yyyy:hh:mm:ss.mmm`, local time.
     pub fn accept_date(&self) -> &'a [u8] {
-        let date = self.field(DATE);
-        date.get(1..date.len().saturating_sub(1)).unwrap_or_default()
-    }
-
-    /// The frontend's name, without the `~` of TLS.
-    pub fn frontend_name(&self) -> &'a [u8] {
-        let name = self.field(FRONTEND);
-        name.strip_suffix(b"~").unwrap_or(name)
-    }
-
-    /// True when the client came over TLS (`~`).
-    pub fn ssl(&self) -> bool {
-        self.field(FRONTEND).ends_with(b"~")
-    }
-
-    /// The backend's name.
-    pub fn backend_name(&self) -> &'a [u8] {
-        split_names(self.field(NAMES)).0
-    }
-
-    /// The server's name, `<NOSRV>` or `<STATS>`.
-    pub fn server_name(&self) -> &'a [u8] {
-        split_names(self.field(NAMES)).1
+        self.span((self.client_end + 2, self.client_end + 26))
     }
 
     /// Frontend, backend and server as they stand in the line, `FRONTEND[~] BACKEND/SERVER`: a key as good
     /// as the three names.
     #[inline]
     pub fn raw_names(&self) -> &'a [u8] {
-        self.span((self.ends[DATE] + 1, self.ends[NAMES]))
+        self.span((self.client_end + 28, self.names_end))
     }
 
-    /// The status code as it is written.
-    #[inline]
-    pub fn raw_status(&self) -> &'a [u8] {
-        self.field(STATUS)
+    fn names(&self) -> Names<'a> {
+        Names::of(self.raw_names())
+    }
+
+    /// The frontend's name, without the `~` of TLS.
+    pub fn frontend_name(&self) -> &'a [u8] {
+        self.names().frontend
+    }
+
+    /// True when the client came over TLS (`~`).
+    pub fn ssl(&self) -> bool {
+        self.names().ssl
+    }
+
+    /// The backend's name.
+    pub fn backend_name(&self) -> &'a [u8] {
+        self.names().backend
+    }
+
+    /// The server's name, `<NOSRV>` or `<STATS>`.
+    pub fn server_name(&self) -> &'a [u8] {
+        self.names().server
     }
 
     /// The captured request cookie; `-` for none.
     pub fn request_cookie(&self) -> &'a [u8] {
-        self.field(REQUEST_COOKIE)
+        self.cookie(0)
     }
 
     /// The captured response cookie; `-` for none.
     pub fn response_cookie(&self) -> &'a [u8] {
-        self.field(RESPONSE_COOKIE)
+        self.cookie(1)
+    }
+
+    fn cookie(&self, index: usize) -> &'a [u8] {
+        let cookies = self.span((self.numbers_end + 1, self.ending_end));
+        cookies.split(|byte| *byte == b' ').nth(index).unwrap_or_default()
     }
 
     /// The four characters of the termination state.
     #[inline]
     pub fn termination_state(&self) -> &'a [u8] {
-        self.field(TERMINATION)
+        self.span((self.ending_end.saturating_sub(4), self.ending_end))
     }
 
     /// Concurrent connections when the line was written: of the process, the frontend, the backend, the server.
     pub fn connections(&self) -> [u32; 4] {
-        split_connections(self.field(CONNECTIONS))
+        split_connections(self.span((self.ending_end + 1, self.queues_end)))
     }
 
     /// Captured request headers in the order of their declaration; `None` when the line has no such block.
@@ -338,9 +341,10 @@ impl<'a> Method<'a> {
     }
 }
 
-/// Reads on from the timers. `ends` holds the first four ends.
-pub(super) fn parse<'a>(mut cursor: Cursor<'a>, start: usize, ends: [u32; 12]) -> Result<Http<'a>, Reject> {
-    let mut http = Http { line: cursor.line(), start: start as u32, ends, ..Http::empty() };
+/// Reads on from the timers.
+pub(super) fn parse<'a>(mut cursor: Cursor<'a>, head: Head) -> Result<Http<'a>, Reject> {
+    let Head { start, client_end, names_end } = head;
+    let mut http = Http { line: cursor.line(), start, client_end, names_end, ..Http::empty() };
     const TIMERS: [&str; 5] =
         ["time_request_ms", "time_queue_ms", "time_connect_ms", "time_response_ms", "time_active_ms"];
     for (index, field) in TIMERS.iter().enumerate() {
@@ -348,24 +352,19 @@ pub(super) fn parse<'a>(mut cursor: Cursor<'a>, start: usize, ends: [u32; 12]) -
         http.timers_ms[index] = timer(&mut cursor, field)?;
         cursor.expect(if index == 4 { b' ' } else { b'/' }, field)?;
     }
-    http.ends[4] = (cursor.at() - 1) as u32;
     http.status_code = status_code(&mut cursor)?;
-    http.ends[5] = (cursor.at() - 1) as u32;
     let (bytes, incomplete) = bytes_read(&mut cursor)?;
     http.bytes_read = bytes;
     http.logasap |= incomplete;
-    http.ends[6] = (cursor.at() - 1) as u32;
-    for (index, field) in [(REQUEST_COOKIE, "request_cookie"), (RESPONSE_COOKIE, "response_cookie")] {
-        cursor.until(b' ', field)?;
-        http.ends[index] = (cursor.at() - 1) as u32;
-    }
+    http.numbers_end = cursor.field_end();
+    cursor.until(b' ', "request_cookie")?;
+    cursor.until(b' ', "response_cookie")?;
     termination_state(&mut cursor, 4)?;
-    http.ends[TERMINATION] = (cursor.at() - 1) as u32;
+    http.ending_end = cursor.field_end();
     (http.retries, http.redispatched) = connections(&mut cursor)?;
-    http.ends[CONNECTIONS] = (cursor.at() - 1) as u32;
     http.queues = queues(&mut cursor)?;
     cursor.expect(b' ', "backend_queue")?;
-    http.ends[11] = (cursor.at() - 1) as u32;
+    http.queues_end = cursor.field_end();
     captures(&mut cursor, &mut http)?;
     if !http.truncated {
         request(&mut cursor, &mut http)?;

@@ -64,11 +64,9 @@ pub fn parse_message<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Even
         return Ok(Event::Notice(notice));
     }
     let mut cursor = Cursor::new(line, envelope.start);
-    let mut ends = [0; 12];
     client(&mut cursor)?;
-    ends[0] = end_of_field(&cursor);
+    let client_end = cursor.field_end();
     date(&mut cursor)?;
-    ends[1] = end_of_field(&cursor);
     let frontend = cursor.until(b' ', "frontend_name")?;
     if frontend.ends_with(b":") && frontend.contains(&b'/') {
         return Ok(Event::Notice(Notice::ConnectionError));
@@ -76,22 +74,51 @@ pub fn parse_message<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Even
     if frontend.is_empty() {
         return cursor.reject(Reason::Grammar, "frontend_name");
     }
-    ends[2] = end_of_field(&cursor);
     names(&mut cursor)?;
-    ends[3] = end_of_field(&cursor);
+    let head = Head { start: envelope.start as u32, client_end, names_end: cursor.field_end() };
     let timers = memchr::memchr(b' ', cursor.rest()).map_or(cursor.rest(), |end| &cursor.rest()[..end]);
     let complete = timers.len() < cursor.rest().len();
     match timers.iter().filter(|byte| **byte == b'/').count() {
-        4 if complete => http::parse(cursor, envelope.start, ends).map(Event::Http),
-        2 if complete => tcp::parse(cursor, envelope.start, ends).map(Event::Tcp),
+        4 if complete => http::parse(cursor, head).map(Event::Http),
+        2 if complete => tcp::parse(cursor, head).map(Event::Tcp),
         _ if complete => cursor.reject(Reason::Delimiter, "timers"),
         _ => cursor.reject(Reason::Truncated, "timers"),
     }
 }
 
-/// Offset of the space that the cursor has just taken.
-fn end_of_field(cursor: &Cursor<'_>) -> u32 {
-    (cursor.at() - 1) as u32
+/// Where the fields that every session has stand in the line.
+struct Head {
+    /// Where the message starts.
+    start: u32,
+    /// Where the client ends; the date is between the spaces behind it.
+    client_end: u32,
+    /// Where the server's name ends.
+    names_end: u32,
+}
+
+/// `FRONTEND[~] BACKEND/SERVER`, taken apart.
+struct Names<'a> {
+    frontend: &'a [u8],
+    ssl: bool,
+    backend: &'a [u8],
+    server: &'a [u8],
+}
+
+impl<'a> Names<'a> {
+    fn of(names: &'a [u8]) -> Self {
+        let (frontend, rest) = split_at(names, b' ');
+        let (backend, server) = split_at(rest, b'/');
+        match frontend.strip_suffix(b"~") {
+            Some(frontend) => Self { frontend, ssl: true, backend, server },
+            None => Self { frontend, ssl: false, backend, server },
+        }
+    }
+}
+
+/// What stands before and behind the first `delimiter`.
+fn split_at(text: &[u8], delimiter: u8) -> (&[u8], &[u8]) {
+    let at = memchr::memchr(delimiter, text).unwrap_or(text.len());
+    (&text[..at], text.get(at + 1..).unwrap_or_default())
 }
 
 /// `ADDRESS:PORT `, where the address may be IPv4, IPv6 or the word `unix`. The date must follow.
@@ -185,21 +212,15 @@ fn split_client(client: &[u8]) -> (&[u8], u32) {
     (&client[..colon], decimal(port) as u32)
 }
 
-/// Splits `BACKEND/SERVER`.
-fn split_names(names: &[u8]) -> (&[u8], &[u8]) {
-    let slash = memchr::memchr(b'/', names).unwrap_or(names.len());
-    (&names[..slash], names.get(slash + 1..).unwrap_or_default())
-}
-
 /// A field already known to hold at most 18 digits.
 fn decimal(digits: &[u8]) -> u64 {
     digits.iter().fold(0, |value, byte| value * 10 + u64::from(byte.wrapping_sub(b'0')))
 }
 
-/// The four connection counts of a field already known to be valid.
-fn split_connections(field: &[u8]) -> [u32; 4] {
+/// The four connection counts that a text already known to be valid begins with.
+fn split_connections(text: &[u8]) -> [u32; 4] {
     let mut counts = [0; 4];
-    for (count, digits) in counts.iter_mut().zip(field.split(|byte| *byte == b'/')) {
+    for (count, digits) in counts.iter_mut().zip(text.split(|byte| *byte == b'/')) {
         *count = decimal(digits) as u32;
     }
     counts

@@ -3,6 +3,8 @@
 //! What it hands out is exactly what [`super::parse`] returns for each line. Where the processor allows it,
 //! lines of the common shape are read by `vector`, many bytes at a time; every other line by `parse`.
 
+#[cfg(target_arch = "x86_64")]
+use super::vector::Level;
 use super::{Event, Http, parse_message};
 use crate::Reject;
 use crate::envelope;
@@ -131,7 +133,8 @@ pub(super) type Visit<'v, 'a> = &'v mut dyn FnMut(&Batch<'a>);
 #[derive(Clone, Debug)]
 pub struct Scanner {
     templates: Templates,
-    fast: bool,
+    #[cfg(target_arch = "x86_64")]
+    level: Option<Level>,
 }
 
 impl Default for Scanner {
@@ -141,33 +144,45 @@ impl Default for Scanner {
 }
 
 impl Scanner {
-    /// A scanner that uses what the processor has.
+    /// A scanner that uses the best that the processor has.
     pub fn new() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        let fast = super::vector::is_available();
-        #[cfg(not(target_arch = "x86_64"))]
-        let fast = false;
-        Self { templates: Templates::default(), fast }
+        Self::all().pop().unwrap_or_else(Self::plain)
     }
 
     /// A scanner that reads every line with [`super::parse`].
     pub fn plain() -> Self {
-        Self { templates: Templates::default(), fast: false }
+        Self {
+            templates: Templates::default(),
+            #[cfg(target_arch = "x86_64")]
+            level: None,
+        }
+    }
+
+    /// A scanner of every kind that can run here, the fastest last. All hand out the same.
+    pub fn all() -> Vec<Self> {
+        let mut scanners = vec![Self::plain()];
+        #[cfg(target_arch = "x86_64")]
+        scanners.extend(Level::available().map(|level| Self { templates: Templates::default(), level: Some(level) }));
+        scanners
     }
 
     /// True when lines of the common shape are read by vector instructions.
     pub const fn is_fast(&self) -> bool {
-        self.fast
+        #[cfg(target_arch = "x86_64")]
+        return self.level.is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        return false;
     }
 
     /// Hands the lines of `block` to `visit`, in their order, in batches. The last line may lack its newline.
     pub fn scan<'a>(&mut self, block: &'a [u8], visit: &mut dyn FnMut(&Batch<'a>)) {
         let mut reader = Reader { batch: Batch::new(), templates: &mut self.templates, visit };
         #[cfg(target_arch = "x86_64")]
-        if self.fast {
-            super::vector::scan(block, &mut reader);
-            return reader.flush();
+        match self.level {
+            Some(level) => level.scan(block, &mut reader),
+            None => reader.read(block),
         }
+        #[cfg(not(target_arch = "x86_64"))]
         reader.read(block);
         reader.flush();
     }
@@ -237,14 +252,17 @@ pub(super) struct Templates {
     /// The one that fitted last.
     pub(super) last: usize,
     next: usize,
-    /// The three letters of the month in accept dates.
-    pub(super) month: [u8; 3],
+    /// ` [dd/Mon/yyyy:hh:mm:ss.mmm] ` from byte 8 on, with the month of the last accept date, and zeros for
+    /// digits.
+    pub(super) date: [u8; 64],
 }
 
 impl Default for Templates {
     fn default() -> Self {
+        let mut date = [0; 64];
+        date[8..36].copy_from_slice(b" [00/Jan/0000:00:00:00.000] ");
         let empty = Template { bytes: [0; TEMPLATE], digits: 0, len: 0 };
-        Self { known: [empty; TEMPLATES], count: 0, last: 0, next: 0, month: *b"Jan" }
+        Self { known: [empty; TEMPLATES], count: 0, last: 0, next: 0, date }
     }
 }
 
@@ -252,7 +270,7 @@ impl Templates {
     /// Remembers the envelope and month of a line that was read the plain way.
     fn learn(&mut self, line: &[u8], envelope: &envelope::Envelope<'_>, http: &Http<'_>) {
         if let Some(month) = http.accept_date().get(3..6) {
-            self.month.copy_from_slice(month);
+            self.date[13..16].copy_from_slice(month);
         }
         if envelope.start > TEMPLATE || envelope.repeated != 1 {
             return;

@@ -1,37 +1,10 @@
-//! The common HTTP line, read with vector instructions (AVX2 and BMI2).
-//!
-//! What a byte loop costs is not its instructions but its mispredicted branches. So nothing here looks for
-//! the end of a field: bit masks of all newlines, spaces, slashes and digits are made for windows of 64
-//! bytes, the delimiters of a line are taken from them, their kinds are checked by one comparison a window,
-//! and numbers are converted four at a time. Whatever does not fit exactly (a `-1` timer, a `+`,
-//! a cookie with a slash, a cut line) returns `None` and is read by `super::parse`.
-//!
-//! This is the crate's one module with `unsafe`: unaligned loads through pointers taken from fixed-size
-//! arrays, and the call into code compiled for AVX2 after the processor was asked for it. What it pays is
-//! in the project's benches.
-
-#![allow(unsafe_code)]
+//! The reader for AVX2 and BMI2.
 
 use core::arch::x86_64::*;
 
-use super::Http;
-use super::scan::{Reader, TEMPLATE, Template, Templates};
-
-/// True when the processor has what [`scan`] needs.
-pub(super) fn is_available() -> bool {
-    is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("bmi2")
-        && is_x86_feature_detected!("lzcnt")
-        && is_x86_feature_detected!("popcnt")
-}
-
-/// Reads the lines of `block`. Only when [`is_available`].
-pub(super) fn scan<'a>(block: &'a [u8], reader: &mut Reader<'_, 'a>) {
-    assert!(is_available());
-    // SAFETY: the processor has every feature that `scan_avx2` is compiled for; asked just above.
-    unsafe { scan_avx2(block, reader) }
-}
+use super::super::Http;
+use super::super::scan::{Reader, TEMPLATE, Template, Templates};
+use super::{COUNTS, NAMES, NUMBERS, Newlines, Place, is_termination, read_request};
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -74,18 +47,19 @@ fn halves(bytes: &[u8; 64]) -> (__m256i, __m256i) {
     (load(&halves[0]), load(&halves[1]))
 }
 
+/// Reads the lines of `block`.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn scan_avx2<'a>(block: &'a [u8], reader: &mut Reader<'_, 'a>) {
+pub(super) fn scan<'a>(block: &'a [u8], reader: &mut Reader<'_, 'a>) {
+    let (mut newlines, mut start) = (Newlines::new(), 0);
     let (chunks, _) = block.as_chunks::<64>();
-    let mut start = 0;
     for (index, chunk) in chunks.iter().enumerate() {
         let (low, high) = halves(chunk);
-        let mut newlines = join(equal(low, b'\n'), equal(high, b'\n'));
-        while newlines != 0 {
-            let end = 64 * index + newlines.trailing_zeros() as usize;
-            newlines = _blsr_u64(newlines);
-            read_line(block, start, end, reader);
-            start = end + 1;
+        newlines.add(64 * index, join(equal(low, b'\n'), equal(high, b'\n')));
+        if newlines.is_full() || index + 1 == chunks.len() {
+            for end in newlines.take() {
+                read_line(block, start, *end, reader);
+                start = end + 1;
+            }
         }
     }
     reader.read(&block[start..]);
@@ -97,7 +71,7 @@ fn scan_avx2<'a>(block: &'a [u8], reader: &mut Reader<'_, 'a>) {
 fn read_line<'a>(block: &'a [u8], start: usize, end: usize, reader: &mut Reader<'_, 'a>) {
     let line = &block[start..end];
     let read = envelope_length(block, start, reader.templates).and_then(|envelope| {
-        read_http(block, Place { start, envelope, end }, reader.templates.month, reader.batch.slot())
+        read_http(block, Place { start, envelope, end }, &reader.templates.date, reader.batch.slot())
     });
     match read {
         Some(()) => {
@@ -132,14 +106,6 @@ fn envelope_length(block: &[u8], start: usize, templates: &mut Templates) -> Opt
     Some(known[found].len)
 }
 
-/// Where a line stands in its block, and how long its envelope is.
-#[derive(Clone, Copy)]
-struct Place {
-    start: usize,
-    envelope: usize,
-    end: usize,
-}
-
 /// Which bytes of a window of 64 are spaces; spaces or slashes; spaces, slashes or digits.
 struct Window {
     space: u64,
@@ -162,7 +128,7 @@ impl Window {
     /// True when the kinds of the first `count` delimiters are `spaces`: bit i for a space at number i.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-    fn has(&self, spaces: u64, count: u32) -> bool {
+    fn has(&self, (spaces, count): (u64, u32)) -> bool {
         // One bit more stands for the delimiter that must not be missing.
         let kinds = _pext_u64(self.space, self.delimiter) | 1 << (self.delimiter.count_ones() & 63);
         let missing = self.delimiter.count_ones() < count;
@@ -191,32 +157,29 @@ impl Window {
 
 /// Reads the line into `http`; `None` leaves it to the plain parser. Loads may reach beyond the line, fields
 /// may not.
-///
-/// Three windows, each from the end of the one before, hold the delimiters:
-/// `FT␣BE/SRV␣`, `TR/Tw/Tc/Tr/Ta␣ST␣B␣` and `CC␣CS␣TSC␣ac/fc/bc/sc/rc␣sq/bq␣`.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn read_http<'a>(block: &'a [u8], place: Place, month: [u8; 3], http: &mut Http<'a>) -> Option<()> {
+fn read_http<'a>(block: &'a [u8], place: Place, date: &[u8; 64], http: &mut Http<'a>) -> Option<()> {
     let client_end = client_end(block, place.start + place.envelope)?;
-    if !is_date(block, client_end, month) {
+    if !is_date(block, client_end, date) {
         return None;
     }
     let names = client_end + 28;
     let window = Window::at(block, names)?;
     let [frontend, slash, server] = window.ends();
-    if !window.has(0b101, 3) || frontend == 0 || slash - frontend == 1 || server - slash == 1 {
+    if !window.has(NAMES) || frontend == 0 || slash - frontend == 1 || server - slash == 1 {
         return None;
     }
     let timers = names + server as usize + 1;
     let window = Window::at(block, timers)?;
     let [request, queue, connect, response, active, status, bytes] = window.ends();
-    if !window.has(0b111_0000, 7) || !window.are_numbers(0, bytes) {
+    if !window.has(NUMBERS) || !window.are_numbers(0, bytes) {
         return None;
     }
     let cookies = timers + bytes as usize + 1;
     let window = Window::at(block, cookies)?;
-    let [cookie, answer, ending, c0, c1, c2, c3, retries, waiting, backlog] = window.ends();
-    if !window.has(0b10_1000_0111, 10) || !window.are_numbers(ending + 1, backlog) {
+    let [_, answer, ending, c0, c1, c2, c3, retries, waiting, backlog] = window.ends();
+    if !window.has(COUNTS) || !window.are_numbers(ending + 1, backlog) {
         return None;
     }
     let queues_end = cookies + backlog as usize;
@@ -241,7 +204,12 @@ fn read_http<'a>(block: &'a [u8], place: Place, month: [u8; 3], http: &mut Http<
     if all >= 8 || status - active != 4 || ending - answer != 5 {
         return None;
     }
-    read_request(block, queues_end + 1, place, http)?;
+    let (start, end) = read_request(block, queues_end + 1, place, http)?;
+    let first_space = equal(load_at(block, start)?, b' ').trailing_zeros() as usize;
+    if first_space == 32 && end - start > 32 {
+        return None;
+    }
+    http.method_length = first_space.min(end - start) as u32;
 
     let timer = |end: u32, length: u32| word(block, timers + end as usize, length);
     let count = |end: u32, length: u32| word(block, cookies + end as usize, length);
@@ -258,25 +226,13 @@ fn read_http<'a>(block: &'a [u8], place: Place, month: [u8; 3], http: &mut Http<
         count(waiting, lengths[7])?,
     ]);
     let last = to_numbers([count(backlog, lengths[8])?, timer(status, 2)?, 0, 0]);
-    let base = place.start as u32;
-    let (names, timers, cookies) = (names as u32 - base, timers as u32 - base, cookies as u32 - base);
-    let client_end = client_end as u32 - base;
     http.line = &block[place.start..place.end];
     http.start = place.envelope as u32;
-    http.ends = [
-        client_end,
-        client_end + 27,
-        names + frontend,
-        names + server,
-        timers + active,
-        timers + status,
-        timers + bytes,
-        cookies + cookie,
-        cookies + answer,
-        cookies + ending,
-        cookies + retries,
-        cookies + backlog,
-    ];
+    http.client_end = place.offset(client_end);
+    http.names_end = place.offset(timers - 1);
+    http.numbers_end = place.offset(cookies - 1);
+    http.ending_end = place.offset(cookies + ending as usize);
+    http.queues_end = place.offset(queues_end);
     http.timers_ms = [low[0] as i32, low[1] as i32, low[2] as i32, low[3] as i32, high[0] as i32];
     http.bytes_read = u64::from(high[1]);
     http.retries = high[2];
@@ -309,55 +265,11 @@ const DATE: u32 = (1 << 28) - 1;
 /// True when ` [dd/Mon/yyyy:hh:mm:ss.mmm] ` stands at `at`, with a month already seen.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn is_date(block: &[u8], at: usize, month: [u8; 3]) -> bool {
-    let Some(text) = load_at(block, at) else { return false };
-    let shape = _mm256_or_si256(load(b" [00/\0\0\0/0000:00:00:00.000] \0\0\0\0"), month_at_5(month));
+fn is_date(block: &[u8], at: usize, date: &[u8; 64]) -> bool {
+    let (Some(text), Some(shape)) = (load_at(block, at), load_at(date, 8)) else { return false };
     let equal = _mm256_movemask_epi8(_mm256_cmpeq_epi8(text, shape)) as u32;
     let digit = in_range(text, b'0', 10);
     (equal & !DATE_DIGITS | digit & DATE_DIGITS) & DATE == DATE
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn month_at_5([m0, m1, m2]: [u8; 3]) -> __m256i {
-    _mm256_set_epi64x(0, 0, 0, i64::from_le_bytes([0, 0, 0, 0, 0, m0, m1, m2]))
-}
-
-/// True when the four bytes before `end` are letters or dashes.
-#[inline(always)]
-fn is_termination(block: &[u8], end: usize) -> bool {
-    let Some(state) = block.get(end - 4..end) else { return false };
-    state == b"----" || state.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-')
-}
-
-/// Fills captures and request from `at` to the end of the line.
-#[inline]
-#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn read_request(block: &[u8], mut at: usize, place: Place, http: &mut Http<'_>) -> Option<()> {
-    let line = &block[..place.end];
-    http.captures = [(0, 0); 2];
-    for capture in 0..2 {
-        if *line.get(at)? != b'{' {
-            break;
-        }
-        let length = memchr::memchr(b'}', &line[at..])?;
-        http.captures[capture] = ((at + 1 - place.start) as u32, (at + length - place.start) as u32);
-        at += length + 2;
-        if *line.get(at - 1)? != b' ' {
-            return None;
-        }
-    }
-    if *line.get(at)? != b'"' || *line.last()? != b'"' || at + 1 >= line.len() {
-        return None;
-    }
-    let (start, end) = (at + 1, line.len() - 1);
-    let first_space = equal(load_at(block, start)?, b' ').trailing_zeros() as usize;
-    if first_space == 32 && end - start > 32 {
-        return None;
-    }
-    http.request = ((start - place.start) as u32, (end - place.start) as u32);
-    http.method_length = first_space.min(end - start) as u32;
-    Some(())
 }
 
 /// The bytes of a number before `end`, in the upper bytes of the word; the lower ones are zero. The number

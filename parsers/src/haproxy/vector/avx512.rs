@@ -1,0 +1,319 @@
+//! The reader for AVX-512 with VBMI and VBMI2: whole windows in one register, delimiters as vectors of
+//! offsets, all numbers of a window converted together.
+
+use core::arch::x86_64::*;
+
+use super::super::Http;
+use super::super::scan::{Reader, TEMPLATE, Template, Templates};
+use super::{COUNTS, NAMES, NUMBERS, Newlines, Place, is_termination, read_request};
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(bytes: &[u8; 64]) -> __m512i {
+    // SAFETY: the array has 64 readable bytes; the load needs no alignment.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// The 64 bytes at `at`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_at(block: &[u8], at: usize) -> Option<__m512i> {
+    Some(load(block.get(at..)?.first_chunk()?))
+}
+
+/// Bit i: byte i is `byte`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn equal(bytes: __m512i, byte: u8) -> u64 {
+    _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8))
+}
+
+/// Bit i: byte i is one of the `count` bytes from `first` on.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn in_range(bytes: __m512i, first: u8, count: u8) -> u64 {
+    let value = _mm512_sub_epi8(bytes, _mm512_set1_epi8(first as i8));
+    _mm512_cmplt_epu8_mask(value, _mm512_set1_epi8(count as i8))
+}
+
+/// Reads the lines of `block`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) fn scan<'a>(block: &'a [u8], reader: &mut Reader<'_, 'a>) {
+    let (mut newlines, mut start) = (Newlines::new(), 0);
+    let (chunks, _) = block.as_chunks::<64>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        newlines.add(64 * index, equal(load(chunk), b'\n'));
+        if newlines.is_full() || index + 1 == chunks.len() {
+            for end in newlines.take() {
+                read_line(block, start, *end, reader);
+                start = end + 1;
+            }
+        }
+    }
+    reader.read(&block[start..]);
+}
+
+/// Reads the line from `start` to `end` of the block.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn read_line<'a>(block: &'a [u8], start: usize, end: usize, reader: &mut Reader<'_, 'a>) {
+    let line = &block[start..end];
+    let read = envelope_length(block, start, reader.templates).and_then(|envelope| {
+        read_http(block, Place { start, envelope, end }, &reader.templates.date, reader.batch.slot())
+    });
+    match read {
+        Some(()) => {
+            reader.batch.push_http(line);
+            reader.flush_if_full();
+        }
+        None => reader.push(line),
+    }
+}
+
+/// Length of the line's envelope, when it is one of those seen before.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,bmi2")]
+fn envelope_length(block: &[u8], start: usize, templates: &mut Templates) -> Option<usize> {
+    let text = load(block.get(start..)?.first_chunk::<TEMPLATE>()?);
+    let any_digit = in_range(text, b'0', 10);
+    let fits = |template: &Template| {
+        let differs = _mm512_cmpneq_epi8_mask(text, load(&template.bytes));
+        _bzhi_u64(differs & !(any_digit & template.digits), template.len as u32) == 0
+    };
+    let last = templates.known.get(templates.last)?;
+    if templates.count > 0 && fits(last) {
+        return Some(last.len);
+    }
+    let known = templates.known.get(..templates.count)?;
+    let found = known.iter().position(fits)?;
+    templates.last = found;
+    Some(known[found].len)
+}
+
+/// 64 bytes, and which of them are spaces; spaces or slashes; spaces, slashes or digits.
+struct Window {
+    text: __m512i,
+    space: u64,
+    delimiter: u64,
+    number: u64,
+}
+
+impl Window {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn at(block: &[u8], from: usize) -> Option<Self> {
+        let text = load_at(block, from)?;
+        let space = equal(text, b' ');
+        // The slash is the byte before the digits.
+        Some(Self { text, space, delimiter: space | equal(text, b'/'), number: space | in_range(text, b'/', 11) })
+    }
+
+    /// True when the kinds of the first delimiters are those of `kinds`.
+    #[inline]
+    #[target_feature(enable = "bmi2,popcnt")]
+    fn has(&self, (spaces, count): (u64, u32)) -> bool {
+        let kinds = _pext_u64(self.space, self.delimiter);
+        _bzhi_u64(kinds, count) == spaces && self.delimiter.count_ones() >= count
+    }
+
+    /// True when there are only digits, slashes and spaces from `from` to before `to`.
+    #[inline]
+    #[target_feature(enable = "bmi2")]
+    fn are_numbers(&self, from: u32, to: u32) -> bool {
+        _bzhi_u64(!self.number, to) >> (from & 63) == 0
+    }
+
+    /// The fields before each of the first 16 delimiters.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2")]
+    fn fields(&self) -> Fields {
+        let ends = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(self.delimiter, iota()));
+        // The first starts at 0, every other behind the delimiter before it.
+        let before = _mm_mask_blend_epi8(1, _mm_bslli_si128(ends, 1), _mm_set1_epi8(-1));
+        Fields { starts: _mm_add_epi8(before, _mm_set1_epi8(1)), ends }
+    }
+
+    /// Converts eight fields, from number `FIRST` on, of at most eight digits each.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+    fn numbers<const FIRST: i8>(&self, fields: &Fields) -> [u32; 8] {
+        let spread = _mm512_add_epi8(field_of_byte(), _mm512_set1_epi8(FIRST));
+        let ends = _mm512_permutexvar_epi8(spread, _mm512_castsi128_si512(fields.ends));
+        let starts = _mm512_permutexvar_epi8(spread, _mm512_castsi128_si512(fields.starts));
+        // Each field's last eight bytes, as far as they are its own; zeros before them.
+        let at = _mm512_add_epi8(ends, byte_before_end());
+        let own = _mm512_cmpge_epi8_mask(at, starts);
+        let text = _mm512_maskz_permutexvar_epi8(own, at, self.text);
+        let digits = _mm512_maskz_sub_epi8(own, text, _mm512_set1_epi8(b'0' as i8));
+        let pairs = _mm512_maddubs_epi16(digits, _mm512_set1_epi16(0x010a));
+        let fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x0001_0064));
+        let packed = _mm512_packus_epi32(fours, fours);
+        let numbers = _mm512_madd_epi16(packed, _mm512_set1_epi32(0x0001_2710));
+        // Each quarter holds its two numbers twice.
+        let order = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 13, 12, 9, 8, 5, 4, 1, 0);
+        let numbers = _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, numbers));
+        let mut out = [0; 8];
+        // SAFETY: the array has 32 writable bytes; the store needs no alignment.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), numbers) };
+        out
+    }
+}
+
+/// Offsets in a window.
+struct Fields {
+    starts: __m128i,
+    ends: __m128i,
+}
+
+impl Fields {
+    /// True when every field is at least as long as in `shortest` and at most as long as in `longest`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn fit(&self, shortest: &[u8; 16], longest: &[u8; 16]) -> bool {
+        let lengths = _mm_sub_epi8(self.ends, self.starts);
+        let (shortest, longest) = (small(shortest), small(longest));
+        _mm_cmplt_epu8_mask(lengths, shortest) | _mm_cmpgt_epu8_mask(lengths, longest) == 0
+    }
+
+    /// Where field `INDEX` ends.
+    #[inline]
+    #[target_feature(enable = "sse4.1")]
+    fn end<const INDEX: i32>(&self) -> u32 {
+        _mm_extract_epi8(self.ends, INDEX) as u32
+    }
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn small(bytes: &[u8; 16]) -> __m128i {
+    // SAFETY: the array has 16 readable bytes; the load needs no alignment.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn iota() -> __m512i {
+    const BYTES: [u8; 64] = table(0);
+    load(&BYTES)
+}
+
+/// For each byte of eight numbers of eight bytes: which number it belongs to.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn field_of_byte() -> __m512i {
+    const BYTES: [u8; 64] = table(1);
+    load(&BYTES)
+}
+
+/// For each byte of eight numbers of eight bytes: its offset from the end of the number, -8 to -1.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn byte_before_end() -> __m512i {
+    const BYTES: [u8; 64] = table(2);
+    load(&BYTES)
+}
+
+const fn table(kind: u8) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    let mut at = 0;
+    while at < 64 {
+        bytes[at] = match kind {
+            0 => at as u8,
+            1 => at as u8 / 8,
+            _ => (at as u8 % 8).wrapping_sub(8),
+        };
+        at += 1;
+    }
+    bytes
+}
+
+/// Lengths of `TR Tw Tc Tr Ta ST B`. Numbers have at most eight digits, status codes have three.
+const NUMBERS_SHORTEST: [u8; 16] = [1, 1, 1, 1, 1, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const NUMBERS_LONGEST: [u8; 16] = [8, 8, 8, 8, 8, 3, 8, 255, 255, 255, 255, 255, 255, 255, 255, 255];
+/// Lengths of `CC CS TSC ac fc bc sc rc sq bq`.
+const COUNTS_SHORTEST: [u8; 16] = [0, 0, 4, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0];
+const COUNTS_LONGEST: [u8; 16] = [255, 255, 4, 8, 8, 8, 8, 8, 8, 8, 255, 255, 255, 255, 255, 255];
+
+/// Reads the line into `http`; `None` leaves it to the plain parser. Loads may reach beyond the line, fields
+/// may not.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn read_http<'a>(block: &'a [u8], place: Place, date: &[u8; 64], http: &mut Http<'a>) -> Option<()> {
+    let client = place.start + place.envelope;
+    let client_end = client + equal(load_at(block, client)?, b' ').trailing_zeros() as usize;
+    if !is_client_and_date(block, client, client_end, date) {
+        return None;
+    }
+    let names = client_end + 28;
+    let window = Window::at(block, names)?;
+    let frontend = window.delimiter.trailing_zeros();
+    let rest = _blsr_u64(window.delimiter);
+    let (slash, server) = (rest.trailing_zeros(), _blsr_u64(rest).trailing_zeros());
+    if !window.has(NAMES) || frontend == 0 || slash - frontend == 1 || server - slash == 1 {
+        return None;
+    }
+    let timers = names + server as usize + 1;
+    let window = Window::at(block, timers)?;
+    let fields = window.fields();
+    let bytes_end = fields.end::<6>();
+    let numbers_fit = window.has(NUMBERS)
+        & fields.fit(&NUMBERS_SHORTEST, &NUMBERS_LONGEST)
+        & window.are_numbers(0, bytes_end);
+    if !numbers_fit {
+        return None;
+    }
+    let numbers = window.numbers::<0>(&fields);
+
+    let cookies = timers + bytes_end as usize + 1;
+    let window = Window::at(block, cookies)?;
+    let fields = window.fields();
+    let (ending, backlog) = (fields.end::<2>(), fields.end::<9>());
+    let counts_fit = window.has(COUNTS)
+        & fields.fit(&COUNTS_SHORTEST, &COUNTS_LONGEST)
+        & window.are_numbers(ending + 1, backlog);
+    let queues_end = cookies + backlog as usize;
+    if !counts_fit || queues_end + 2 >= place.end || !is_termination(block, cookies + ending as usize) {
+        return None;
+    }
+    let counts = window.numbers::<7>(&fields);
+
+    let (start, end) = read_request(block, queues_end + 1, place, http)?;
+    let first_space = equal(load_at(block, start)?, b' ').trailing_zeros() as usize;
+    if first_space == 64 && end - start > 64 {
+        return None;
+    }
+    http.method_length = first_space.min(end - start) as u32;
+    http.line = &block[place.start..place.end];
+    http.start = place.envelope as u32;
+    http.client_end = place.offset(client_end);
+    http.names_end = place.offset(timers - 1);
+    http.numbers_end = place.offset(cookies - 1);
+    http.ending_end = place.offset(cookies + ending as usize);
+    http.queues_end = place.offset(queues_end);
+    http.timers_ms = [numbers[0] as i32, numbers[1] as i32, numbers[2] as i32, numbers[3] as i32, numbers[4] as i32];
+    http.status_code = numbers[5] as i16;
+    http.bytes_read = u64::from(numbers[6]);
+    http.retries = counts[0];
+    http.queues = [counts[1], counts[2]];
+    (http.logasap, http.truncated, http.redispatched) = (false, false, false);
+    http.tls = (0, 0);
+    Some(())
+}
+
+/// Bytes from eight before the client's end: up to five digits of a port, and ` [dd/Mon/yyyy:hh:mm:ss.mmm] `.
+const DATE: u64 = ((1 << 28) - 1) << 8;
+/// Those of the date that are digits.
+const DATE_DIGITS: u64 = (0b11 << 2 | 0b1111 << 9 | 0b11 << 14 | 0b11 << 17 | 0b11 << 20 | 0b111 << 23) << 8;
+
+/// True when `ADDRESS:PORT` is there, and the accept date behind it has the shape of `date`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2,popcnt,lzcnt")]
+fn is_client_and_date(block: &[u8], client: usize, client_end: usize, date: &[u8; 64]) -> bool {
+    let Some(text) = client_end.checked_sub(8).and_then(|at| load_at(block, at)) else { return false };
+    let digit = in_range(text, b'0', 10);
+    let equal_to_date = _mm512_cmpeq_epi8_mask(text, load(date));
+    let is_date = (equal_to_date & !DATE_DIGITS | digit & DATE_DIGITS) & DATE == DATE;
+    let port = (!digit << 56).leading_zeros();
+    let colon = equal(text, b':') << (56 + (port & 7)) >> 63;
+    is_date & (colon == 1) & (port.wrapping_sub(1) < 5) & (client_end - client > port as usize + 1)
+}
