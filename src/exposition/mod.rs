@@ -7,27 +7,22 @@ mod text;
 
 pub use text::{CONTENT_TYPE, View};
 
-use crate::series::Rows;
+use crate::series::Cells;
 
 /// The cells of one family at one moment, all shards added up.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// By group of the plan.
-    pub rows: Vec<Rows>,
+    /// Groups as in the plan.
+    pub cells: Cells,
     /// Lines that fell out of labels or limits, by metric of the family.
     pub fell_out: Vec<u64>,
 }
 
 impl Snapshot {
     /// Adds what a shard holds. An empty snapshot becomes a copy.
-    pub fn add(&mut self, rows: &[Rows], fell_out: &[u64]) {
-        if self.rows.len() < rows.len() {
-            self.rows = rows.iter().map(|rows| Rows::new(rows.layout())).collect();
-        }
+    pub fn add(&mut self, cells: &Cells, fell_out: &[u64]) {
+        self.cells.merge(cells);
         self.fell_out.resize(fell_out.len().max(self.fell_out.len()), 0);
-        for (total, rows) in self.rows.iter_mut().zip(rows) {
-            total.merge(rows);
-        }
         for (total, count) in self.fell_out.iter_mut().zip(fell_out) {
             *total += count;
         }
@@ -35,7 +30,7 @@ impl Snapshot {
 
     /// Back to nothing; keeps the memory.
     pub fn clear(&mut self) {
-        self.rows.iter_mut().for_each(Rows::clear);
+        self.cells.clear();
         self.fell_out.clear();
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Snapshot;
 use crate::metrics::{Kind, Metric, Plan, Slot, Unit};
-use crate::series::{Directory, RowId, Rows};
+use crate::series::{Cells, Directory, RowId};
 
 /// The content type of what [`View::render`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -55,11 +55,13 @@ impl View {
         for (index, metric) in self.plan.family.metrics.iter().enumerate() {
             let Some(slot) = self.plan.slots[index] else { continue };
             let tuples = &self.groups[slot.group];
-            let Some(rows) = snapshot.rows.get(slot.group).filter(|_| !tuples.order.is_empty()) else { continue };
+            if tuples.order.is_empty() {
+                continue;
+            }
             write_head(metric, out);
             match metric.kind {
-                Kind::Histogram(_) => write_histograms(metric, slot, rows, tuples, &self.bounds[index], out),
-                _ => write_counters(metric, slot, rows, tuples, out),
+                Kind::Histogram(_) => write_histograms(metric, slot, &snapshot.cells, tuples, &self.bounds[index], out),
+                _ => write_counters(metric, slot, &snapshot.cells, tuples, out),
             }
         }
     }
@@ -92,22 +94,23 @@ fn write_head(metric: &Metric, out: &mut Vec<u8>) {
     }
 }
 
-fn write_counters(metric: &Metric, slot: Slot, rows: &Rows, tuples: &Tuples, out: &mut Vec<u8>) {
+fn write_counters(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, out: &mut Vec<u8>) {
     for (row, block) in tuples.iter() {
         write_name(metric.name.as_bytes(), b"", block, out);
-        write_value(rows.sum(row, slot.sum), metric.unit, out);
+        write_value(cells.sum(slot.group, row, slot.sum), metric.unit, out);
         out.push(b'\n');
     }
 }
 
-fn write_histograms(metric: &Metric, slot: Slot, rows: &Rows, tuples: &Tuples, bounds: &[String], out: &mut Vec<u8>) {
+fn write_histograms(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, bounds: &[String], out: &mut Vec<u8>) {
     let name = [metric.name.as_bytes(), b"_bucket{"].concat();
     let mut buffer = itoa::Buffer::new();
     for (row, block) in tuples.iter() {
         let mut count = 0;
         let infinity = "le=\"+Inf\"} ";
-        for (bucket, bound) in bounds.iter().map(String::as_str).chain([infinity]).enumerate() {
-            count += rows.bucket(row, slot.bucket + bucket);
+        let buckets = cells.buckets(slot.group, row, slot.bucket, bounds.len() + 1);
+        for (bound, in_bucket) in bounds.iter().map(String::as_str).chain([infinity]).zip(buckets) {
+            count += in_bucket;
             out.extend_from_slice(&name);
             out.extend_from_slice(block);
             if !block.is_empty() {
@@ -118,7 +121,7 @@ fn write_histograms(metric: &Metric, slot: Slot, rows: &Rows, tuples: &Tuples, b
             out.push(b'\n');
         }
         write_name(metric.name.as_bytes(), b"_sum", block, out);
-        write_value(rows.sum(row, slot.sum), metric.unit, out);
+        write_value(cells.sum(slot.group, row, slot.sum), metric.unit, out);
         out.push(b'\n');
         write_name(metric.name.as_bytes(), b"_count", block, out);
         out.extend_from_slice(buffer.format(count).as_bytes());

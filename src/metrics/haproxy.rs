@@ -10,7 +10,7 @@ use tailmeter_parsers::haproxy::{BATCH, Batch, Event, Http, Line, Method, Scanne
 
 use super::{Buckets, Counter, Family, Kind, Label, Metric, Plan, Slot, Tally, Unit};
 use crate::config::Config;
-use crate::series::{Directory, Key, Memo, RowId, Route, Rows};
+use crate::series::{Base, Cells, Directory, EntryId, Key, Memo};
 
 /// Upper bounds of all timers, in seconds.
 const TIMER: Kind =
@@ -345,24 +345,22 @@ fn termination_state(state: &[u8], length: usize) -> &[u8] {
     if is_known { state } else { crate::series::OTHER }
 }
 
-/// Groups that one line can count in, at most: as many as metrics that every line of a kind updates.
-const GROUPS: usize = 11;
-
-/// Where a metric is counted, and the position of its group in a route.
+/// Where a metric is counted: its cells in a row, and which of an entry's rows that is.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    slot: Slot,
-    route: usize,
+    sum: usize,
+    bucket: usize,
+    row: usize,
 }
 
 /// Where the lines of one kind count.
 #[derive(Debug)]
 struct Places {
-    /// The groups of its plan, in the order of a route's rows.
+    /// The groups of the plan that they count in, in the order of an entry's rows.
     groups: Vec<usize>,
     /// Fields that a raw tuple needs beyond names, status and method.
     beyond: Vec<Field>,
-    memo: Memo<GROUPS>,
+    memo: Memo,
     lines: Option<Place>,
     bytes: Option<Place>,
     /// TR, Tw, Tc, Tr, and Ta or Tt.
@@ -376,12 +374,12 @@ impl Places {
     fn new(plan: &Plan, fields: &[Vec<Field>], metrics: [Option<usize>; 11]) -> Self {
         let mut groups = Vec::new();
         let places = metrics.map(|metric| {
-            let slot = plan.slots[metric?]?;
-            let route = groups.iter().position(|group| *group == slot.group).unwrap_or_else(|| {
+            let slot: Slot = plan.slots[metric?]?;
+            let row = groups.iter().position(|group| *group == slot.group).unwrap_or_else(|| {
                 groups.push(slot.group);
                 groups.len() - 1
             });
-            Some(Place { slot, route })
+            Some(Place { sum: slot.sum, bucket: slot.bucket, row })
         });
         let mut beyond = Vec::new();
         for field in groups.iter().flat_map(|group| &fields[*group]) {
@@ -392,9 +390,9 @@ impl Places {
         }
         let [lines, bytes, request, queue, connect, response, total, retries, redispatches, server, backend] = places;
         Self {
+            memo: Memo::new(plan.memo_entries, groups.len()),
             groups,
             beyond,
-            memo: Memo::new(plan.memo_entries),
             lines,
             bytes,
             timers: [request, queue, connect, response, total],
@@ -458,14 +456,14 @@ pub struct Haproxy {
 struct Shard {
     plan: Arc<Plan>,
     directory: Arc<Directory>,
-    rows: Vec<Rows>,
+    cells: Cells,
     fell_out: Vec<u64>,
     /// The sources of each group's labels.
     fields: Vec<Vec<Field>>,
     http: Places,
     tcp: Places,
     /// Rows of the metrics that only some lines count.
-    some: Memo<1>,
+    some: Memo,
     /// The bytes of a key's fields beyond the names; kept to be used again.
     more: Vec<u8>,
     timer_buckets: Buckets,
@@ -496,11 +494,11 @@ impl Haproxy {
             _ => Buckets::new(&[], Unit::None),
         };
         let shard = Shard {
-            rows: plan.groups.iter().map(|group| Rows::new(group.layout)).collect(),
+            cells: Cells::new(plan.groups.iter().map(|group| group.layout)),
             fell_out: vec![0; METRICS.len()],
             http: Places::new(&plan, &fields, http),
             tcp: Places::new(&plan, &fields, tcp),
-            some: Memo::new(plan.memo_entries),
+            some: Memo::new(plan.memo_entries, 1),
             more: Vec::new(),
             timer_buckets: buckets(TIMERS[0]),
             queue_buckets: buckets(SERVER_QUEUE),
@@ -518,8 +516,8 @@ impl Counter for Haproxy {
         self.scanner.scan(lines, &mut |batch| shard.count(batch, tally));
     }
 
-    fn rows(&self) -> &[Rows] {
-        &self.shard.rows
+    fn cells(&self) -> &Cells {
+        &self.shard.cells
     }
 
     fn fell_out(&self) -> &[u64] {
@@ -527,23 +525,50 @@ impl Counter for Haproxy {
     }
 }
 
-impl Shard {
-    fn count(&mut self, batch: &Batch<'_>, tally: &mut Tally) {
-        // All hashes first: the lookups of a batch then wait for memory together, not one by one.
-        let mut hashes = [0; BATCH];
-        if self.http.beyond.is_empty() {
-            for (index, hash) in hashes.iter_mut().enumerate().take(batch.len()) {
-                if let Some(http) = batch.http(index) {
-                    *hash = self.http.memo.hash(&http_key(http, &[]));
-                }
+/// What is found of a batch of requests, step by step: all hashes, all candidates, all entries. So a batch
+/// waits for memory together, not one line after the other.
+struct Lookups {
+    hashes: [u64; BATCH],
+    entries: [Option<EntryId>; BATCH],
+}
+
+impl Places {
+    /// Looks up the requests of a batch. Only when names, status and method are the whole key.
+    #[inline]
+    fn look_up(&self, batch: &Batch<'_>) -> Lookups {
+        let mut found = Lookups { hashes: [0; BATCH], entries: [None; BATCH] };
+        let requests = || (0..batch.len().min(BATCH)).filter_map(|index| Some((index, batch.http(index)?)));
+        for (index, http) in requests() {
+            found.hashes[index] = self.memo.hash(&http_key(http, &[]));
+        }
+        for (index, _) in requests() {
+            found.entries[index] = self.memo.candidate(found.hashes[index]);
+        }
+        for (index, http) in requests() {
+            if let Some(candidate) = found.entries[index] {
+                found.entries[index] = self.memo.find(found.hashes[index], candidate, &http_key(http, &[]));
             }
         }
-        for (index, hash) in hashes.iter().enumerate().take(batch.len()) {
+        found
+    }
+}
+
+impl Shard {
+    fn count(&mut self, batch: &Batch<'_>, tally: &mut Tally) {
+        let simple = self.http.beyond.is_empty();
+        let found = simple.then(|| self.http.look_up(batch));
+        let forgotten = self.http.memo.forgotten();
+        for index in 0..batch.len() {
             let times = batch.repeated(index);
             match batch.line(index) {
                 Line::Http(http) => {
                     tally.parsed += 1;
-                    self.count_http(http, *hash, times);
+                    let entry = match &found {
+                        Some(found) if self.http.memo.forgotten() == forgotten => found.entries[index],
+                        _ => None,
+                    };
+                    let entry = entry.unwrap_or_else(|| self.http_entry(http));
+                    self.count_http(http, entry, times);
                 }
                 Line::Other(Ok(Event::Tcp(tcp))) => {
                     tally.parsed += 1;
@@ -555,33 +580,37 @@ impl Shard {
         }
     }
 
-    #[inline]
-    fn count_http(&mut self, http: &Http<'_>, mut hash: u64, times: u32) {
+    /// The entry of a request, made when it is new.
+    #[cold]
+    fn http_entry(&mut self, http: &Http<'_>) -> EntryId {
         let subject = Subject::Http(http);
         self.more.clear();
-        if !self.http.beyond.is_empty() {
-            write_fields(subject, &self.http.beyond, &mut self.more);
-            hash = self.http.memo.hash(&http_key(http, &self.more));
-        }
+        write_fields(subject, &self.http.beyond, &mut self.more);
         let key = http_key(http, &self.more);
-        let route = match self.http.memo.find(hash, &key) {
-            Some(route) => *route,
+        let hash = self.http.memo.hash(&key);
+        match self.http.memo.get(hash, &key) {
+            Some(entry) => entry,
             None => {
-                let route = resolve(&self.directory, &self.fields, &mut self.rows, &self.http, subject);
-                self.http.memo.insert(hash, &key, route);
-                route
+                let (bases, fell_out) = resolve(&self.directory, &self.fields, &mut self.cells, &self.http, subject);
+                self.http.memo.insert(hash, &key, &bases, fell_out)
             }
-        };
+        }
+    }
+
+    #[inline(always)]
+    fn count_http(&mut self, http: &Http<'_>, entry: EntryId, times: u32) {
         let numbers = Numbers::of_http(http);
-        if route.fell_out != 0 {
-            self.count_fallen(route.fell_out, true, times);
+        let fell_out = self.http.memo.fell_out(entry);
+        if fell_out != 0 {
+            count_fallen(&self.plan, &self.http, fell_out, times, &mut self.fell_out);
         }
-        self.update(true, &route, &numbers, times);
-        if !numbers.ended_normally || numbers.logasap || http.truncated || numbers.timers_ms.iter().any(|ms| *ms < 0) {
-            self.count_unusual(subject, &numbers, http.truncated, times);
+        self.http.update(entry, &numbers, times, &mut self.cells, [&self.timer_buckets, &self.queue_buckets]);
+        let aborted = numbers.timers_ms.iter().fold(0, |all, ms| all | ms) < 0;
+        if !numbers.ended_normally | numbers.logasap | http.truncated | aborted {
+            self.count_unusual(Subject::Http(http), &numbers, http.truncated, times);
         }
-        if http.tls().is_some() {
-            self.count_some(TLS_CONNECTIONS, subject, numbers.names, "", times);
+        if http.has_tls() {
+            self.count_some(TLS_CONNECTIONS, Subject::Http(http), numbers.names, "", times);
         }
     }
 
@@ -591,64 +620,26 @@ impl Shard {
         write_fields(subject, &self.tcp.beyond, &mut self.more);
         let key = Key { text: tcp.raw_names(), more: &self.more, words: [0; 2] };
         let hash = self.tcp.memo.hash(&key);
-        let route = match self.tcp.memo.find(hash, &key) {
-            Some(route) => *route,
+        let entry = match self.tcp.memo.get(hash, &key) {
+            Some(entry) => entry,
             None => {
-                let route = resolve(&self.directory, &self.fields, &mut self.rows, &self.tcp, subject);
-                self.tcp.memo.insert(hash, &key, route);
-                route
+                let (bases, fell_out) = resolve(&self.directory, &self.fields, &mut self.cells, &self.tcp, subject);
+                self.tcp.memo.insert(hash, &key, &bases, fell_out)
             }
         };
         let numbers = Numbers::of_tcp(tcp);
-        if route.fell_out != 0 {
-            self.count_fallen(route.fell_out, false, times);
+        let fell_out = self.tcp.memo.fell_out(entry);
+        if fell_out != 0 {
+            count_fallen(&self.plan, &self.tcp, fell_out, times, &mut self.fell_out);
         }
-        self.update(false, &route, &numbers, times);
+        self.tcp.update(entry, &numbers, times, &mut self.cells, [&self.timer_buckets, &self.queue_buckets]);
         if !numbers.ended_normally || numbers.logasap || numbers.timers_ms.iter().any(|ms| *ms < 0) {
             self.count_unusual(subject, &numbers, false, times);
         }
     }
 
-    /// Adds what every line has to the rows of its route.
-    #[inline(always)]
-    fn update(&mut self, is_http: bool, route: &Route<GROUPS>, numbers: &Numbers<'_>, times: u32) {
-        let places = if is_http { &self.http } else { &self.tcp };
-        let weight = u64::from(times);
-        let rows = &mut self.rows;
-        let mut add = |place: &Option<Place>, value: u64| {
-            if let Some(Place { slot, route: index }) = place {
-                rows[slot.group].add(route.rows[*index], slot.sum, value * weight);
-            }
-        };
-        add(&places.lines, 1);
-        if !numbers.logasap {
-            add(&places.bytes, numbers.bytes);
-        }
-        if numbers.retries > 0 {
-            add(&places.retries, u64::from(numbers.retries));
-        }
-        if numbers.redispatched {
-            add(&places.redispatches, 1);
-        }
-        let mut observe = |place: &Option<Place>, buckets: &Buckets, value: u64| {
-            if let Some(Place { slot, route: index }) = place {
-                let (rows, row) = (&mut rows[slot.group], route.rows[*index]);
-                rows.add(row, slot.sum, value * weight);
-                rows.count(row, slot.bucket + buckets.of(value), times);
-            }
-        };
-        let timers = if numbers.logasap { 4 } else { 5 };
-        for (place, ms) in places.timers.iter().zip(numbers.timers_ms).take(timers) {
-            if ms >= 0 {
-                observe(place, &self.timer_buckets, ms as u64);
-            }
-        }
-        for (place, length) in places.queues.iter().zip(numbers.queues) {
-            observe(place, &self.queue_buckets, u64::from(length));
-        }
-    }
-
     /// Counts aborted phases, an abnormal end, and an incomplete line.
+    #[cold]
     fn count_unusual(&mut self, subject: Subject<'_, '_>, numbers: &Numbers<'_>, truncated: bool, times: u32) {
         for (phase, ms) in PHASES.iter().zip(numbers.timers_ms) {
             if ms < 0 {
@@ -677,31 +668,72 @@ impl Shard {
         }
         let key = Key { text: names, more: &self.more, words: [metric as u64, word.len() as u64] };
         let hash = self.some.hash(&key);
-        let route = match self.some.find(hash, &key) {
-            Some(route) => *route,
+        let entry = match self.some.get(hash, &key) {
+            Some(entry) => entry,
             None => {
                 let write = |index: usize, out: &mut Vec<u8>| subject.write(fields[index], word, out);
                 let found = self.directory.row(slot.group, write);
-                self.rows[slot.group].grow(found.row);
-                let route = Route { rows: [found.row], fell_out: u32::from(found.fell_out) };
-                self.some.insert(hash, &key, route);
-                route
+                let base = self.cells.base(slot.group, found.row);
+                self.some.insert(hash, &key, &[base], u32::from(found.fell_out))
             }
         };
-        self.fell_out[metric] += u64::from(route.fell_out) * u64::from(times);
-        self.rows[slot.group].add(route.rows[0], slot.sum, u64::from(times));
+        self.fell_out[metric] += u64::from(self.some.fell_out(entry)) * u64::from(times);
+        if let [base] = self.some.bases(entry) {
+            self.cells.add(*base, slot.sum, u64::from(times));
+        }
     }
+}
 
-    /// Counts a line that fell out of the labels or limits of some groups, once per metric there.
-    #[cold]
-    fn count_fallen(&mut self, groups: u32, is_http: bool, times: u32) {
-        let places = if is_http { &self.http } else { &self.tcp };
-        for (position, group) in places.groups.iter().enumerate() {
-            if groups >> position & 1 == 1 {
-                for (slot, fell_out) in self.plan.slots.iter().zip(&mut self.fell_out) {
-                    if slot.is_some_and(|slot| slot.group == *group) {
-                        *fell_out += u64::from(times);
-                    }
+impl Places {
+    /// Adds what every line has to the rows of `entry`. `buckets` are those of timers and of queues.
+    #[inline(always)]
+    fn update(&self, entry: EntryId, numbers: &Numbers<'_>, times: u32, cells: &mut Cells, buckets: [&Buckets; 2]) {
+        let bases = self.memo.bases(entry);
+        let weight = u64::from(times);
+        let add = |cells: &mut Cells, place: &Option<Place>, value: u64| {
+            if let Some(place) = place
+                && let Some(base) = bases.get(place.row)
+            {
+                cells.add(*base, place.sum, value * weight);
+            }
+        };
+        add(cells, &self.lines, 1);
+        if !numbers.logasap {
+            add(cells, &self.bytes, numbers.bytes);
+        }
+        if numbers.retries > 0 {
+            add(cells, &self.retries, u64::from(numbers.retries));
+        }
+        if numbers.redispatched {
+            add(cells, &self.redispatches, 1);
+        }
+        let observe = |cells: &mut Cells, place: &Option<Place>, buckets: &Buckets, value: u64| {
+            if let Some(place) = place
+                && let Some(base) = bases.get(place.row)
+            {
+                cells.add(*base, place.sum, value * weight);
+                cells.count(*base, place.bucket + buckets.of(value), times);
+            }
+        };
+        for (index, (place, ms)) in self.timers.iter().zip(numbers.timers_ms).enumerate() {
+            if ms >= 0 && !(numbers.logasap && index == 4) {
+                observe(cells, place, buckets[0], ms as u64);
+            }
+        }
+        for (place, length) in self.queues.iter().zip(numbers.queues) {
+            observe(cells, place, buckets[1], u64::from(length));
+        }
+    }
+}
+
+/// Counts a line that fell out of the labels or limits of some groups, once per metric there.
+#[cold]
+fn count_fallen(plan: &Plan, places: &Places, groups: u32, times: u32, fell_out: &mut [u64]) {
+    for (position, group) in places.groups.iter().enumerate() {
+        if groups >> position & 1 == 1 {
+            for (slot, fell_out) in plan.slots.iter().zip(&mut *fell_out) {
+                if slot.is_some_and(|slot| slot.group == *group) {
+                    *fell_out += u64::from(times);
                 }
             }
         }
@@ -727,21 +759,21 @@ fn write_field(subject: Subject<'_, '_>, field: Field, out: &mut Vec<u8>) {
     out.extend_from_slice(&length.to_le_bytes());
 }
 
-/// Looks up, or makes, the rows of a raw tuple seen for the first time.
+/// Looks up, or makes, the rows of a raw tuple seen for the first time. Bit i of the second value: in group
+/// number i of `places` it fell out.
 #[cold]
 fn resolve(
     directory: &Directory,
     fields: &[Vec<Field>],
-    rows: &mut [Rows],
+    cells: &mut Cells,
     places: &Places,
     subject: Subject<'_, '_>,
-) -> Route<GROUPS> {
-    let mut route = Route { rows: [0 as RowId; GROUPS], fell_out: 0 };
-    for (position, group) in places.groups.iter().enumerate() {
+) -> (Vec<Base>, u32) {
+    let mut fell_out = 0;
+    let bases = places.groups.iter().enumerate().map(|(position, group)| {
         let found = directory.row(*group, |index, out| subject.write(fields[*group][index], "", out));
-        rows[*group].grow(found.row);
-        route.rows[position] = found.row;
-        route.fell_out |= u32::from(found.fell_out) << position;
-    }
-    route
+        fell_out |= u32::from(found.fell_out) << position;
+        cells.base(*group, found.row)
+    });
+    (bases.collect(), fell_out)
 }

@@ -12,7 +12,7 @@ pub use tally::{Tally, mask};
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::series::{Directory, Rows};
+use crate::series::{Cells, Directory};
 
 pub mod own;
 
@@ -85,8 +85,8 @@ pub trait Counter: Send {
     /// Counts every line of `lines`; the last may lack its newline.
     fn count(&mut self, lines: &[u8], tally: &mut Tally);
 
-    /// The cells, by group of the plan.
-    fn rows(&self) -> &[Rows];
+    /// The cells of the shard; groups as in the plan.
+    fn cells(&self) -> &Cells;
 
     /// Lines per metric that fell out of its labels or its limit, by index in the family's metrics.
     fn fell_out(&self) -> &[u64];

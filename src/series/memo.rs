@@ -1,11 +1,13 @@
 //! Raw bytes of a line -> the rows that it counts in. The hot path's one lookup.
+//!
+//! A table of our own, because a batch of lines looks up in steps: all hashes, then all slots, then all
+//! entries. So the processor waits for the memory of many lines at once, not for one line after the other.
 
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
-use super::RowId;
+use super::cells::Base;
 
 /// What identifies a raw tuple: bytes of the line as they stand there, and small values.
 #[derive(Clone, Copy, Debug)]
@@ -18,162 +20,331 @@ pub struct Key<'k> {
     pub words: [u64; 2],
 }
 
-/// The rows of a raw tuple, one per group of the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route<const GROUPS: usize> {
-    /// The row in each group.
-    pub rows: [RowId; GROUPS],
-    /// Bit g: in group g the tuple fell out of its labels or limits.
-    pub fell_out: u32,
-}
+/// Number of a remembered tuple.
+pub type EntryId = u32;
 
 #[derive(Clone, Copy, Debug)]
-struct Entry<const GROUPS: usize> {
+struct Entry {
+    words: [u64; 2],
     start: u32,
     text: u32,
     more: u32,
-    words: [u64; 2],
-    route: Route<GROUPS>,
+    fell_out: u32,
 }
 
 /// A bounded memory of raw tuples. When it is full it forgets everything and starts again: rows are not
 /// lost by that, they are only looked up once more.
 #[derive(Debug)]
-pub struct Memo<const GROUPS: usize> {
-    table: HashTable<Entry<GROUPS>>,
+pub struct Memo {
+    /// Open addressing with linear probing, at most half full. The upper half of a slot is that of the
+    /// hash, the lower half the entry's number plus one; 0 is empty.
+    slots: Vec<u64>,
+    entries: Vec<Entry>,
     texts: Vec<u8>,
+    /// For each entry its row's base in each group.
+    bases: Vec<Base>,
+    groups: usize,
+    /// How often everything was forgotten.
+    forgotten: u64,
+    seeds: [u64; 4],
     hasher: RandomState,
     max_entries: usize,
     max_bytes: usize,
 }
 
-impl<const GROUPS: usize> Memo<GROUPS> {
-    /// Remembers at most `max_entries` tuples of 128 bytes on average.
-    pub fn new(max_entries: usize) -> Self {
+impl Memo {
+    /// Remembers at most `max_entries` tuples of 128 bytes on average, each with rows in `groups` groups.
+    pub fn new(max_entries: usize, groups: usize) -> Self {
+        let hasher = RandomState::default();
         let max_entries = max_entries.clamp(1, 1 << 24);
         Self {
-            table: HashTable::new(),
+            slots: vec![0; 64],
+            entries: Vec::new(),
             texts: Vec::new(),
-            hasher: RandomState::default(),
+            bases: Vec::new(),
+            groups,
+            forgotten: 0,
+            seeds: [1u64, 2, 3, 4].map(|seed| hasher.hash_one(seed) | 1),
+            hasher,
             max_entries,
             max_bytes: 128 * max_entries,
         }
     }
 
     /// The hash of `key`, seeded at random.
-    #[inline]
+    #[inline(always)]
     pub fn hash(&self, key: &Key<'_>) -> u64 {
+        let [a, b, c, d] = self.seeds;
+        let words = fold(key.words[0] ^ a, key.words[1] ^ b);
+        if key.more.is_empty()
+            && let Some([first, middle, last]) = thirds(key.text)
+        {
+            // Three loads that overlap hold all of a usual text: no branch on its length.
+            let first = fold(first[0] ^ words, first[1] ^ b);
+            let middle = fold(middle[0] ^ c, middle[1] ^ d);
+            let last = fold(last[0] ^ b, last[1] ^ c);
+            return fold(first ^ middle.rotate_left(17) ^ last.rotate_left(31) ^ key.text.len() as u64, d);
+        }
+        self.hash_any(key, words)
+    }
+
+    #[cold]
+    fn hash_any(&self, key: &Key<'_>, words: u64) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(key.text);
-        if !key.more.is_empty() {
-            hasher.write(key.more);
-        }
-        hasher.write_u64(key.words[0]);
-        hasher.write_u64(key.words[1]);
+        hasher.write(key.more);
+        hasher.write_u64(words ^ (key.text.len() as u64) << 32);
         hasher.finish()
     }
 
-    /// The route of `key`, whose hash is `hash`.
-    #[inline]
-    pub fn find(&self, hash: u64, key: &Key<'_>) -> Option<&Route<GROUPS>> {
-        let equal = |entry: &Entry<GROUPS>| {
-            entry.words == key.words
-                && entry.text as usize == key.text.len()
-                && entry.more as usize == key.more.len()
-                && self.texts.get(entry.start as usize..).is_some_and(|text| {
-                    text.len() >= key.text.len() + key.more.len()
-                        && text[..key.text.len()] == *key.text
-                        && text[key.text.len()..key.text.len() + key.more.len()] == *key.more
-                })
-        };
-        self.table.find(hash, equal).map(|entry| &entry.route)
+    /// The first entry that can be the one with `hash`.
+    #[inline(always)]
+    pub fn candidate(&self, hash: u64) -> Option<EntryId> {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = *self.slots.get(at)?;
+            if slot >> 32 == hash >> 32 && slot != 0 {
+                return Some(slot as EntryId - 1);
+            }
+            if slot == 0 {
+                return None;
+            }
+            at = (at + 1) & mask;
+        }
     }
 
-    /// Remembers the route of a key that was not found.
-    pub fn insert(&mut self, hash: u64, key: &Key<'_>, route: Route<GROUPS>) {
+    /// The entry of `key`, whose hash is `hash` and whose first candidate is `candidate`.
+    #[inline(always)]
+    pub fn find(&self, hash: u64, candidate: EntryId, key: &Key<'_>) -> Option<EntryId> {
+        if self.is(candidate, key) { Some(candidate) } else { self.find_any(hash, key) }
+    }
+
+    /// As [`Memo::find`], when two keys share the upper half of a hash.
+    #[cold]
+    fn find_any(&self, hash: u64, key: &Key<'_>) -> Option<EntryId> {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while self.slots[at] != 0 {
+            let entry = self.slots[at] as EntryId - 1;
+            if self.slots[at] >> 32 == hash >> 32 && self.is(entry, key) {
+                return Some(entry);
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+
+    /// The entry of `key`, whose hash is `hash`.
+    pub fn get(&self, hash: u64, key: &Key<'_>) -> Option<EntryId> {
+        self.find(hash, self.candidate(hash)?, key)
+    }
+
+    #[inline(always)]
+    fn is(&self, entry: EntryId, key: &Key<'_>) -> bool {
+        let Some(entry) = self.entries.get(entry as usize) else { return false };
+        let (text, more) = (key.text.len(), key.more.len());
+        let start = entry.start as usize;
+        let Some(known) = self.texts.get(start..start + text + more) else { return false };
+        (entry.words == key.words)
+            & (entry.text as usize == text)
+            & (entry.more as usize == more)
+            & same(&known[..text], key.text)
+            && known[text..] == *key.more
+    }
+
+    /// The base of entry `entry`'s row in each group.
+    #[inline(always)]
+    pub fn bases(&self, entry: EntryId) -> &[Base] {
+        let first = entry as usize * self.groups;
+        self.bases.get(first..first + self.groups).unwrap_or_default()
+    }
+
+    /// Bit g: in group g the tuple fell out of its labels or limits.
+    #[inline(always)]
+    pub fn fell_out(&self, entry: EntryId) -> u32 {
+        self.entries.get(entry as usize).map_or(0, |entry| entry.fell_out)
+    }
+
+    /// How often everything was forgotten: entries found before the last time are gone.
+    #[inline(always)]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Remembers a key that was not found, with its row's base in each group.
+    pub fn insert(&mut self, hash: u64, key: &Key<'_>, bases: &[Base], fell_out: u32) -> EntryId {
         let length = key.text.len() + key.more.len();
-        if self.table.len() >= self.max_entries || self.texts.len() + length > self.max_bytes {
-            self.table.clear();
+        if self.entries.len() >= self.max_entries || self.texts.len() + length > self.max_bytes {
+            self.forgotten += 1;
+            self.slots.fill(0);
+            self.entries.clear();
             self.texts.clear();
+            self.bases.clear();
         }
-        if length > self.max_bytes {
-            return;
+        if 2 * self.entries.len() >= self.slots.len() {
+            self.grow();
         }
-        let entry = Entry {
+        let id = self.entries.len() as EntryId;
+        self.entries.push(Entry {
+            words: key.words,
             start: self.texts.len() as u32,
             text: key.text.len() as u32,
             more: key.more.len() as u32,
-            words: key.words,
-            route,
-        };
+            fell_out,
+        });
         self.texts.extend_from_slice(key.text);
         self.texts.extend_from_slice(key.more);
-        let (texts, hasher) = (&self.texts, &self.hasher);
-        let rehash = |entry: &Entry<GROUPS>| {
-            let (start, middle) = (entry.start as usize, (entry.start + entry.text) as usize);
-            let mut state = hasher.build_hasher();
-            state.write(&texts[start..middle]);
-            if entry.more > 0 {
-                state.write(&texts[middle..middle + entry.more as usize]);
-            }
-            state.write_u64(entry.words[0]);
-            state.write_u64(entry.words[1]);
-            state.finish()
-        };
-        self.table.insert_unique(hash, entry, rehash);
+        self.bases.extend_from_slice(bases);
+        self.place(hash, id);
+        id
+    }
+
+    fn place(&mut self, hash: u64, id: EntryId) {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while self.slots[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = hash >> 32 << 32 | u64::from(id + 1);
+    }
+
+    fn grow(&mut self) {
+        self.slots = vec![0; 4 * self.slots.len()];
+        for id in 0..self.entries.len() {
+            let Entry { words, start, text, more, .. } = self.entries[id];
+            let (start, middle) = (start as usize, (start + text) as usize);
+            let key = Key { text: &self.texts[start..middle], more: &self.texts[middle..middle + more as usize], words };
+            let hash = self.hash(&key);
+            self.place(hash, id as EntryId);
+        }
     }
 
     /// Number of tuples remembered.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.entries.len()
     }
 
     /// True when none is remembered.
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.entries.is_empty()
+    }
+}
+
+/// Multiplies and folds the two halves of the product together.
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// First, middle and last 16 bytes of a text of 16 to 48 bytes: together they hold all of it.
+#[inline(always)]
+fn thirds(text: &[u8]) -> Option<[[u64; 2]; 3]> {
+    if text.len() > 48 {
+        return None;
+    }
+    let words = |bytes: &[u8; 16]| {
+        let [low, high] = bytes.as_chunks::<8>().0 else { return [0; 2] };
+        [u64::from_le_bytes(*low), u64::from_le_bytes(*high)]
+    };
+    let first = words(text.first_chunk()?);
+    let middle = words(text.get((text.len() - 16) / 2..)?.first_chunk()?);
+    Some([first, middle, words(text.last_chunk()?)])
+}
+
+/// True when the texts are equal. Their lengths are.
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    match (thirds(a), thirds(b)) {
+        (Some(a), Some(b)) => {
+            let differs = |index: usize| (a[index][0] ^ b[index][0]) | (a[index][1] ^ b[index][1]);
+            differs(0) | differs(1) | differs(2) == 0
+        }
+        _ => a == b,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::cells::{Cells, Layout};
     use super::*;
 
-    fn route(row: RowId) -> Route<1> {
-        Route { rows: [row], fell_out: 0 }
+    /// Bases that can be told apart.
+    fn bases(count: u32) -> Vec<Base> {
+        let mut cells = Cells::new([Layout { sums: 1, buckets: 0 }]);
+        (0..count).map(|row| cells.base(0, row)).collect()
     }
 
     #[test]
     fn keys_are_told_apart_by_every_part() {
-        let mut memo = Memo::new(100);
+        let mut memo = Memo::new(100, 1);
+        let bases = bases(5);
         let keys = [
             Key { text: b"ab", more: b"c", words: [1, 2] },
             Key { text: b"a", more: b"bc", words: [1, 2] },
             Key { text: b"abc", more: b"", words: [1, 2] },
             Key { text: b"ab", more: b"c", words: [2, 1] },
+            Key { text: b"", more: b"", words: [2, 1] },
         ];
-        for (row, key) in keys.iter().enumerate() {
+        for (key, base) in keys.iter().zip(&bases) {
             let hash = memo.hash(key);
-            assert_eq!(memo.find(hash, key), None);
-            memo.insert(hash, key, route(row as RowId));
+            assert_eq!(memo.get(hash, key), None);
+            memo.insert(hash, key, &[*base], 0);
         }
-        for (row, key) in keys.iter().enumerate() {
-            assert_eq!(memo.find(memo.hash(key), key), Some(&route(row as RowId)));
+        for (key, base) in keys.iter().zip(&bases) {
+            let entry = memo.get(memo.hash(key), key).expect("remembered");
+            assert_eq!(memo.bases(entry), [*base]);
+        }
+    }
+
+    #[test]
+    fn texts_of_every_length_differ_in_every_byte() {
+        for length in 1..70 {
+            let mut memo = Memo::new(100, 1);
+            let text = (0..length).collect::<Vec<u8>>();
+            let key = Key { text: &text, more: b"", words: [0, 0] };
+            memo.insert(memo.hash(&key), &key, &bases(1), 0);
+            for at in 0..text.len() {
+                let mut other = text.clone();
+                other[at] ^= 0x80;
+                let key = Key { text: &other, more: b"", words: [0, 0] };
+                assert_ne!(memo.hash(&key), memo.hash(&Key { text: &text, ..key }), "byte {at} of {length}");
+                assert_eq!(memo.get(memo.hash(&Key { text: &text, ..key }), &key), None);
+            }
+        }
+    }
+
+    #[test]
+    fn equal_hashes_are_no_equal_keys() {
+        let mut memo = Memo::new(100, 1);
+        let bases = bases(3);
+        let keys = [b"a", b"b", b"c"].map(|text| Key { text, more: b"", words: [0, 0] });
+        for (key, base) in keys.iter().zip(&bases) {
+            assert_eq!(memo.get(7 << 32, key), None);
+            memo.insert(7 << 32, key, &[*base], 0);
+        }
+        for (key, base) in keys.iter().zip(&bases) {
+            assert_eq!(memo.get(7 << 32, key).map(|entry| memo.bases(entry).to_vec()), Some(vec![*base]));
         }
     }
 
     #[test]
     fn a_full_memory_forgets_and_goes_on() {
-        let mut memo = Memo::new(10);
-        for number in 0..1000u64 {
-            let key = Key { text: &number.to_le_bytes(), more: b"", words: [0, 0] };
+        let mut memo = Memo::new(1000, 1);
+        let bases = bases(10_000);
+        for (number, base) in bases.iter().enumerate() {
+            let text = number.to_le_bytes();
+            let key = Key { text: &text, more: b"", words: [0, 0] };
             let hash = memo.hash(&key);
-            memo.insert(hash, &key, route(number as RowId));
-            assert_eq!(memo.find(hash, &key), Some(&route(number as RowId)));
-            assert!(memo.len() <= 10);
+            let entry = memo.insert(hash, &key, &[*base], 0);
+            assert_eq!(memo.get(hash, &key), Some(entry));
+            assert_eq!(memo.bases(entry), [*base]);
+            assert!(memo.len() <= 1000);
         }
-        let endless = vec![b'x'; 100_000];
+        let endless = vec![b'x'; 1_000_000];
         let key = Key { text: &endless, more: b"", words: [0, 0] };
-        memo.insert(memo.hash(&key), &key, route(1));
-        assert_eq!(memo.find(memo.hash(&key), &key), None);
+        memo.insert(memo.hash(&key), &key, &bases[..1], 0);
+        assert!(memo.texts.len() <= endless.len());
     }
 }

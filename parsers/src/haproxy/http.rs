@@ -303,6 +303,12 @@ impl<'a> Http<'a> {
         version.strip_prefix(b"HTTP/").filter(|number| shape(number)).map(|_| version)
     }
 
+    /// True when the line has the TLS fields of `option httpslog`.
+    #[inline]
+    pub fn has_tls(&self) -> bool {
+        self.tls != (0, 0)
+    }
+
     /// The TLS fields of `option httpslog`.
     pub fn tls(&self) -> Option<Tls<'a>> {
         if self.tls == (0, 0) { None } else { split_tls(self.span(self.tls)) }

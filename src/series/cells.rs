@@ -1,0 +1,186 @@
+//! The cells of a shard: plain integers, all groups in two arrays.
+
+use std::collections::BTreeMap;
+
+use super::RowId;
+
+/// How many cells a row has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// 64-bit cells: one per counter, and one per histogram for the sum of its observations.
+    pub sums: usize,
+    /// Bucket cells: for each histogram one per upper bound, and one for what is above them all.
+    pub buckets: usize,
+}
+
+/// Where the cells of a row begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    sums: u32,
+    buckets: u32,
+}
+
+impl Base {
+    /// The row has no cells in this shard.
+    const NONE: Self = Self { sums: u32::MAX, buckets: u32::MAX };
+}
+
+/// Cells of every row that a shard has counted in. Bucket cells hold 32 bits, which keeps rows small; what
+/// does not fit is carried aside.
+#[derive(Clone, Debug, Default)]
+pub struct Cells {
+    layouts: Vec<Layout>,
+    /// By group and row.
+    bases: Vec<Vec<Base>>,
+    sums: Vec<u64>,
+    buckets: Vec<u32>,
+    /// Multiples of 2^32 by index in `buckets`.
+    carried: BTreeMap<usize, u64>,
+}
+
+impl Cells {
+    /// Cells for groups of rows with these layouts; no row yet.
+    pub fn new(layouts: impl IntoIterator<Item = Layout>) -> Self {
+        let layouts = layouts.into_iter().collect::<Vec<_>>();
+        Self { bases: vec![Vec::new(); layouts.len()], layouts, ..Self::default() }
+    }
+
+    /// Where the cells of `row` of `group` begin; they are made, as zeros, when there are none.
+    pub fn base(&mut self, group: usize, row: RowId) -> Base {
+        let (bases, row) = (&mut self.bases[group], row as usize);
+        if bases.len() <= row {
+            bases.resize(row + 1, Base::NONE);
+        }
+        if bases[row] == Base::NONE {
+            // 2^32 cells would be 16 GiB and more: the limits on series come first.
+            bases[row] = Base { sums: self.sums.len() as u32, buckets: self.buckets.len() as u32 };
+            self.sums.resize(self.sums.len() + self.layouts[group].sums, 0);
+            self.buckets.resize(self.buckets.len() + self.layouts[group].buckets, 0);
+        }
+        bases[row]
+    }
+
+    /// Adds `value` to cell `sum` of the row at `base`. Sums wrap at 2^64.
+    #[inline(always)]
+    pub fn add(&mut self, base: Base, sum: usize, value: u64) {
+        if let Some(cell) = self.sums.get_mut(base.sums as usize + sum) {
+            *cell = cell.wrapping_add(value);
+        }
+    }
+
+    /// Counts `times` observations in bucket cell `bucket` of the row at `base`.
+    #[inline(always)]
+    pub fn count(&mut self, base: Base, bucket: usize, times: u32) {
+        let index = base.buckets as usize + bucket;
+        let Some(cell) = self.buckets.get_mut(index) else { return };
+        let (value, carry) = cell.overflowing_add(times);
+        *cell = value;
+        if carry {
+            self.carry(index, 1 << 32);
+        }
+    }
+
+    #[cold]
+    fn carry(&mut self, index: usize, count: u64) {
+        *self.carried.entry(index).or_default() += count;
+    }
+
+    fn base_of(&self, group: usize, row: RowId) -> Option<Base> {
+        self.bases.get(group)?.get(row as usize).copied().filter(|base| *base != Base::NONE)
+    }
+
+    /// The value of cell `sum` of `row` of `group`; 0 for a row without cells.
+    pub fn sum(&self, group: usize, row: RowId, sum: usize) -> u64 {
+        self.base_of(group, row).map_or(0, |base| self.sums[base.sums as usize + sum])
+    }
+
+    /// The counts of `length` bucket cells of `row` of `group`, from `bucket` on; zeros for a row without cells.
+    pub fn buckets(&self, group: usize, row: RowId, bucket: usize, length: usize) -> impl Iterator<Item = u64> {
+        let first = self.base_of(group, row).map(|base| base.buckets as usize + bucket);
+        (0..length).map(move |offset| match first {
+            None => 0,
+            Some(first) if self.carried.is_empty() => u64::from(self.buckets[first + offset]),
+            Some(first) => {
+                let index = first + offset;
+                u64::from(self.buckets[index]) + self.carried.get(&index).copied().unwrap_or(0)
+            }
+        })
+    }
+
+    /// Adds all cells of `other`, a shard of the same groups. Cells without a row become a copy.
+    pub fn merge(&mut self, other: &Self) {
+        if self.sums.is_empty() && self.buckets.is_empty() {
+            return self.clone_from(other);
+        }
+        for (group, layout) in other.layouts.iter().enumerate() {
+            for row in 0..other.bases[group].len() as RowId {
+                let Some(from) = other.base_of(group, row) else { continue };
+                let base = self.base(group, row);
+                for sum in 0..layout.sums {
+                    self.add(base, sum, other.sums[from.sums as usize + sum]);
+                }
+                for bucket in 0..layout.buckets {
+                    let index = from.buckets as usize + bucket;
+                    self.count(base, bucket, other.buckets[index]);
+                    if let Some(carried) = other.carried.get(&index) {
+                        self.carry(base.buckets as usize + bucket, *carried);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Forgets every row and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bases.iter_mut().for_each(Vec::clear);
+        self.sums.clear();
+        self.buckets.clear();
+        self.carried.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells() -> Cells {
+        Cells::new([Layout { sums: 1, buckets: 2 }, Layout { sums: 2, buckets: 0 }])
+    }
+
+    #[test]
+    fn buckets_count_beyond_32_bits() {
+        let mut shard = cells();
+        let base = shard.base(0, 1);
+        for _ in 0..5 {
+            shard.count(base, 1, u32::MAX);
+        }
+        assert_eq!(shard.buckets(0, 1, 0, 2).collect::<Vec<_>>(), [0, 5 * u64::from(u32::MAX)]);
+        let mut total = cells();
+        total.merge(&shard);
+        total.merge(&shard);
+        assert_eq!(total.buckets(0, 1, 1, 1).collect::<Vec<_>>(), [10 * u64::from(u32::MAX)]);
+    }
+
+    #[test]
+    fn shards_with_different_rows_add_up() {
+        let (mut one, mut two, mut total) = (cells(), cells(), cells());
+        for (shard, rows) in [(&mut one, [(3, 5), (0, 7)]), (&mut two, [(3, 11), (9, 13)])] {
+            for (row, value) in rows {
+                let base = shard.base(1, row);
+                shard.add(base, 1, value);
+            }
+        }
+        total.merge(&one);
+        total.merge(&two);
+        assert_eq!([0, 3, 9].map(|row| total.sum(1, row, 1)), [7, 16, 13]);
+        total.clear();
+        assert_eq!(total.sum(1, 3, 1), 0);
+    }
+
+    #[test]
+    fn a_row_without_cells_is_zero() {
+        let cells = cells();
+        assert_eq!(cells.sum(0, 7, 0), 0);
+        assert_eq!(cells.buckets(0, 7, 0, 2).sum::<u64>(), 0);
+    }
+}
