@@ -345,22 +345,27 @@ fn termination_state(state: &[u8], length: usize) -> &[u8] {
     if is_known { state } else { crate::series::OTHER }
 }
 
-/// Where a metric is counted: its cells in a row, and which of an entry's rows that is.
+/// Where a metric is counted: its cells in a row, and whose row that is.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     sum: usize,
     bucket: usize,
+    /// True for a row of the names alone.
+    of_names: bool,
+    /// Which of the entry's rows.
     row: usize,
 }
 
-/// Where the lines of one kind count.
+/// Where the lines of one kind count. A line is looked up in two steps, because there are few names, which
+/// stay in the nearest cache, and with status and method many tuples.
 #[derive(Debug)]
 struct Places {
-    /// The groups of the plan that they count in, in the order of an entry's rows.
-    groups: Vec<usize>,
+    /// Raw names -> rows in the groups whose labels are all in the names.
+    names: Rows,
+    /// Names, status, method and the fields beyond -> rows in all other groups.
+    full: Rows,
     /// Fields that a raw tuple needs beyond names, status and method.
     beyond: Vec<Field>,
-    memo: Memo,
     lines: Option<Place>,
     bytes: Option<Place>,
     /// TR, Tw, Tc, Tr, and Ta or Tt.
@@ -370,28 +375,46 @@ struct Places {
     queues: [Option<Place>; 2],
 }
 
+/// Rows by raw tuple.
+#[derive(Debug)]
+struct Rows {
+    memo: Memo,
+    /// The groups of the plan that they are in, in the order of an entry's rows.
+    groups: Vec<usize>,
+}
+
+/// A line's entries.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    names: EntryId,
+    full: EntryId,
+}
+
 impl Places {
     fn new(plan: &Plan, fields: &[Vec<Field>], metrics: [Option<usize>; 11]) -> Self {
-        let mut groups = Vec::new();
+        let (mut of_names, mut of_full) = (Vec::new(), Vec::new());
         let places = metrics.map(|metric| {
             let slot: Slot = plan.slots[metric?]?;
+            let is_of_names = fields[slot.group].iter().all(|field| field.is_in_names());
+            let groups = if is_of_names { &mut of_names } else { &mut of_full };
             let row = groups.iter().position(|group| *group == slot.group).unwrap_or_else(|| {
                 groups.push(slot.group);
                 groups.len() - 1
             });
-            Some(Place { sum: slot.sum, bucket: slot.bucket, row })
+            Some(Place { sum: slot.sum, bucket: slot.bucket, of_names: is_of_names, row })
         });
         let mut beyond = Vec::new();
-        for field in groups.iter().flat_map(|group| &fields[*group]) {
+        for field in of_full.iter().flat_map(|group: &usize| &fields[*group]) {
             let is_in_key = field.is_in_names() || matches!(field, Field::Status | Field::Method);
             if !is_in_key && !beyond.contains(field) {
                 beyond.push(*field);
             }
         }
         let [lines, bytes, request, queue, connect, response, total, retries, redispatches, server, backend] = places;
+        let rows = |groups: Vec<usize>| Rows { memo: Memo::new(plan.memo_entries, groups.len()), groups };
         Self {
-            memo: Memo::new(plan.memo_entries, groups.len()),
-            groups,
+            names: rows(of_names),
+            full: rows(of_full),
             beyond,
             lines,
             bytes,
@@ -525,50 +548,66 @@ impl Counter for Haproxy {
     }
 }
 
-/// What is found of a batch of requests, step by step: all hashes, all candidates, all entries. So a batch
-/// waits for memory together, not one line after the other.
+/// What is found of a batch of requests, step by step for all of them: so they wait for memory together, not
+/// one after the other.
 struct Lookups {
     hashes: [u64; BATCH],
-    entries: [Option<EntryId>; BATCH],
+    names: [Option<EntryId>; BATCH],
+    full: [Option<EntryId>; BATCH],
 }
 
 impl Places {
     /// Looks up the requests of a batch. Only when names, status and method are the whole key.
     #[inline]
     fn look_up(&self, batch: &Batch<'_>) -> Lookups {
-        let mut found = Lookups { hashes: [0; BATCH], entries: [None; BATCH] };
+        let mut found = Lookups { hashes: [0; BATCH], names: [None; BATCH], full: [None; BATCH] };
         let requests = || (0..batch.len().min(BATCH)).filter_map(|index| Some((index, batch.http(index)?)));
+        let (names, full) = (&self.names.memo, &self.full.memo);
         for (index, http) in requests() {
-            found.hashes[index] = self.memo.hash(&http_key(http, &[]));
-        }
-        for (index, _) in requests() {
-            found.entries[index] = self.memo.candidate(found.hashes[index]);
+            let key = names_key(http.raw_names());
+            let hash = names.hash(&key);
+            found.names[index] = names.candidate(hash).and_then(|candidate| names.find(hash, candidate, &key));
         }
         for (index, http) in requests() {
-            if let Some(candidate) = found.entries[index] {
-                found.entries[index] = self.memo.find(found.hashes[index], candidate, &http_key(http, &[]));
-            }
+            let key = full_key(found.names[index].unwrap_or(0), http, &[]);
+            found.hashes[index] = full.hash(&key);
+            found.full[index] = full.candidate(found.hashes[index]);
+        }
+        for (index, http) in requests() {
+            let key = full_key(found.names[index].unwrap_or(0), http, &[]);
+            found.full[index] = found.full[index].and_then(|candidate| full.find(found.hashes[index], candidate, &key));
         }
         found
+    }
+
+    /// Changes when entries found before are gone.
+    fn forgotten(&self) -> u64 {
+        self.names.memo.forgotten() + self.full.memo.forgotten()
+    }
+}
+
+impl Lookups {
+    #[inline(always)]
+    fn get(&self, index: usize) -> Option<Found> {
+        Some(Found { names: self.names[index]?, full: self.full[index]? })
     }
 }
 
 impl Shard {
     fn count(&mut self, batch: &Batch<'_>, tally: &mut Tally) {
-        let simple = self.http.beyond.is_empty();
-        let found = simple.then(|| self.http.look_up(batch));
-        let forgotten = self.http.memo.forgotten();
+        let found = self.http.beyond.is_empty().then(|| self.http.look_up(batch));
+        let forgotten = self.http.forgotten();
         for index in 0..batch.len() {
             let times = batch.repeated(index);
             match batch.line(index) {
                 Line::Http(http) => {
                     tally.parsed += 1;
-                    let entry = match &found {
-                        Some(found) if self.http.memo.forgotten() == forgotten => found.entries[index],
-                        _ => None,
+                    let found = found.as_ref().filter(|_| self.http.forgotten() == forgotten);
+                    let found = match found.and_then(|found| found.get(index)) {
+                        Some(found) => found,
+                        None => self.find_http(http),
                     };
-                    let entry = entry.unwrap_or_else(|| self.http_entry(http));
-                    self.count_http(http, entry, times);
+                    self.count_http(http, found, times);
                 }
                 Line::Other(Ok(Event::Tcp(tcp))) => {
                     tally.parsed += 1;
@@ -580,32 +619,20 @@ impl Shard {
         }
     }
 
-    /// The entry of a request, made when it is new.
+    /// The entries of a request, made when they are new.
     #[cold]
-    fn http_entry(&mut self, http: &Http<'_>) -> EntryId {
-        let subject = Subject::Http(http);
-        self.more.clear();
-        write_fields(subject, &self.http.beyond, &mut self.more);
-        let key = http_key(http, &self.more);
-        let hash = self.http.memo.hash(&key);
-        match self.http.memo.get(hash, &key) {
-            Some(entry) => entry,
-            None => {
-                let (bases, fell_out) = resolve(&self.directory, &self.fields, &mut self.cells, &self.http, subject);
-                self.http.memo.insert(hash, &key, &bases, fell_out)
-            }
-        }
+    fn find_http(&mut self, http: &Http<'_>) -> Found {
+        let (names, words) = (http.raw_names(), http_words(http));
+        find(&self.directory, &self.fields, &mut self.cells, &mut self.http, Subject::Http(http), names, words)
     }
 
     #[inline(always)]
-    fn count_http(&mut self, http: &Http<'_>, entry: EntryId, times: u32) {
+    fn count_http(&mut self, http: &Http<'_>, found: Found, times: u32) {
         let numbers = Numbers::of_http(http);
-        let fell_out = self.http.memo.fell_out(entry);
-        if fell_out != 0 {
-            count_fallen(&self.plan, &self.http, fell_out, times, &mut self.fell_out);
-        }
-        self.http.update(entry, &numbers, times, &mut self.cells, [&self.timer_buckets, &self.queue_buckets]);
-        let aborted = numbers.timers_ms.iter().fold(0, |all, ms| all | ms) < 0;
+        self.http.count_fallen(&self.plan, found, times, &mut self.fell_out);
+        self.http.update(found, &numbers, times, &mut self.cells, [&self.timer_buckets, &self.queue_buckets]);
+        let [request, queue, connect, response, total] = numbers.timers_ms;
+        let aborted = request | queue | connect | response | total < 0;
         if !numbers.ended_normally | numbers.logasap | http.truncated | aborted {
             self.count_unusual(Subject::Http(http), &numbers, http.truncated, times);
         }
@@ -615,24 +642,11 @@ impl Shard {
     }
 
     fn count_tcp(&mut self, tcp: &Tcp<'_>, times: u32) {
-        let subject = Subject::Tcp(tcp);
-        self.more.clear();
-        write_fields(subject, &self.tcp.beyond, &mut self.more);
-        let key = Key { text: tcp.raw_names(), more: &self.more, words: [0; 2] };
-        let hash = self.tcp.memo.hash(&key);
-        let entry = match self.tcp.memo.get(hash, &key) {
-            Some(entry) => entry,
-            None => {
-                let (bases, fell_out) = resolve(&self.directory, &self.fields, &mut self.cells, &self.tcp, subject);
-                self.tcp.memo.insert(hash, &key, &bases, fell_out)
-            }
-        };
+        let (subject, names) = (Subject::Tcp(tcp), tcp.raw_names());
+        let found = find(&self.directory, &self.fields, &mut self.cells, &mut self.tcp, subject, names, [0; 2]);
         let numbers = Numbers::of_tcp(tcp);
-        let fell_out = self.tcp.memo.fell_out(entry);
-        if fell_out != 0 {
-            count_fallen(&self.plan, &self.tcp, fell_out, times, &mut self.fell_out);
-        }
-        self.tcp.update(entry, &numbers, times, &mut self.cells, [&self.timer_buckets, &self.queue_buckets]);
+        self.tcp.count_fallen(&self.plan, found, times, &mut self.fell_out);
+        self.tcp.update(found, &numbers, times, &mut self.cells, [&self.timer_buckets, &self.queue_buckets]);
         if !numbers.ended_normally || numbers.logasap || numbers.timers_ms.iter().any(|ms| *ms < 0) {
             self.count_unusual(subject, &numbers, false, times);
         }
@@ -685,14 +699,15 @@ impl Shard {
 }
 
 impl Places {
-    /// Adds what every line has to the rows of `entry`. `buckets` are those of timers and of queues.
+    /// Adds what every line has to its rows. `buckets` are those of timers and of queues.
     #[inline(always)]
-    fn update(&self, entry: EntryId, numbers: &Numbers<'_>, times: u32, cells: &mut Cells, buckets: [&Buckets; 2]) {
-        let bases = self.memo.bases(entry);
+    fn update(&self, found: Found, numbers: &Numbers<'_>, times: u32, cells: &mut Cells, buckets: [&Buckets; 2]) {
+        let (names, full) = (self.names.memo.bases(found.names), self.full.memo.bases(found.full));
+        let base = |place: &Place| if place.of_names { names.get(place.row) } else { full.get(place.row) };
         let weight = u64::from(times);
         let add = |cells: &mut Cells, place: &Option<Place>, value: u64| {
             if let Some(place) = place
-                && let Some(base) = bases.get(place.row)
+                && let Some(base) = base(place)
             {
                 cells.add(*base, place.sum, value * weight);
             }
@@ -709,42 +724,72 @@ impl Places {
         }
         let observe = |cells: &mut Cells, place: &Option<Place>, buckets: &Buckets, value: u64| {
             if let Some(place) = place
-                && let Some(base) = bases.get(place.row)
+                && let Some(base) = base(place)
             {
                 cells.add(*base, place.sum, value * weight);
                 cells.count(*base, place.bucket + buckets.of(value), times);
             }
         };
-        for (index, (place, ms)) in self.timers.iter().zip(numbers.timers_ms).enumerate() {
-            if ms >= 0 && !(numbers.logasap && index == 4) {
+        let [request, queue, connect, response, total] = numbers.timers_ms;
+        // A line written before the end does not say how long it all took.
+        let total = if numbers.logasap { -1 } else { total };
+        let timer = |cells: &mut Cells, place: &Option<Place>, ms: i32| {
+            if ms >= 0 {
                 observe(cells, place, buckets[0], ms as u64);
             }
-        }
-        for (place, length) in self.queues.iter().zip(numbers.queues) {
-            observe(cells, place, buckets[1], u64::from(length));
+        };
+        timer(cells, &self.timers[0], request);
+        timer(cells, &self.timers[1], queue);
+        timer(cells, &self.timers[2], connect);
+        timer(cells, &self.timers[3], response);
+        timer(cells, &self.timers[4], total);
+        observe(cells, &self.queues[0], buckets[1], u64::from(numbers.queues[0]));
+        observe(cells, &self.queues[1], buckets[1], u64::from(numbers.queues[1]));
+    }
+
+    /// Counts a line that fell out of the labels or limits of some groups, once per metric there.
+    #[inline(always)]
+    fn count_fallen(&self, plan: &Plan, found: Found, times: u32, fell_out: &mut [u64]) {
+        for (rows, entry) in [(&self.names, found.names), (&self.full, found.full)] {
+            let groups = rows.memo.fell_out(entry);
+            if groups != 0 {
+                rows.count_fallen(plan, groups, times, fell_out);
+            }
         }
     }
 }
 
-/// Counts a line that fell out of the labels or limits of some groups, once per metric there.
-#[cold]
-fn count_fallen(plan: &Plan, places: &Places, groups: u32, times: u32, fell_out: &mut [u64]) {
-    for (position, group) in places.groups.iter().enumerate() {
-        if groups >> position & 1 == 1 {
-            for (slot, fell_out) in plan.slots.iter().zip(&mut *fell_out) {
-                if slot.is_some_and(|slot| slot.group == *group) {
-                    *fell_out += u64::from(times);
+impl Rows {
+    #[cold]
+    fn count_fallen(&self, plan: &Plan, groups: u32, times: u32, fell_out: &mut [u64]) {
+        for (position, group) in self.groups.iter().enumerate() {
+            if groups >> position & 1 == 1 {
+                for (slot, fell_out) in plan.slots.iter().zip(&mut *fell_out) {
+                    if slot.is_some_and(|slot| slot.group == *group) {
+                        *fell_out += u64::from(times);
+                    }
                 }
             }
         }
     }
 }
 
-/// The key of a request: names, status and method as they are logged, and `more`.
 #[inline(always)]
-fn http_key<'k>(http: &Http<'k>, more: &'k [u8]) -> Key<'k> {
+fn names_key(names: &[u8]) -> Key<'_> {
+    Key { text: names, more: &[], words: [0; 2] }
+}
+
+/// The key of a request whose names have an entry: status and method as they are logged, and `more`.
+#[inline(always)]
+fn full_key<'k>(names: EntryId, http: &Http<'_>, more: &'k [u8]) -> Key<'k> {
+    let [status, method] = http_words(http);
+    Key { text: more, more: &[], words: [u64::from(names) << 32 | status, method] }
+}
+
+#[inline(always)]
+fn http_words(http: &Http<'_>) -> [u64; 2] {
     let (length, method) = http.method_word();
-    Key { text: http.raw_names(), more, words: [u64::from(http.status_code as u16) << 8 | length, method] }
+    [u64::from(http.status_code as u16) << 8 | length, method]
 }
 
 /// Appends the values of `fields`, so that no two lists of values give the same bytes.
@@ -759,18 +804,57 @@ fn write_field(subject: Subject<'_, '_>, field: Field, out: &mut Vec<u8>) {
     out.extend_from_slice(&length.to_le_bytes());
 }
 
-/// Looks up, or makes, the rows of a raw tuple seen for the first time. Bit i of the second value: in group
-/// number i of `places` it fell out.
+/// Finds the entries of a line, or makes them. `words` are its small values.
+fn find(
+    directory: &Directory,
+    fields: &[Vec<Field>],
+    cells: &mut Cells,
+    places: &mut Places,
+    subject: Subject<'_, '_>,
+    names: &[u8],
+    words: [u64; 2],
+) -> Found {
+    let key = names_key(names);
+    let hash = places.names.memo.hash(&key);
+    let names = match places.names.memo.get(hash, &key) {
+        Some(entry) => entry,
+        None => {
+            let forgotten = places.names.memo.forgotten();
+            let (bases, fell_out) = resolve(directory, fields, cells, &places.names.groups, subject);
+            let entry = places.names.memo.insert(hash, &key, &bases, fell_out);
+            if places.names.memo.forgotten() != forgotten {
+                // The numbers of names are given anew.
+                places.full.memo.forget();
+            }
+            entry
+        }
+    };
+    let mut more = Vec::new();
+    write_fields(subject, &places.beyond, &mut more);
+    let key = Key { text: &more, more: &[], words: [u64::from(names) << 32 | words[0], words[1]] };
+    let hash = places.full.memo.hash(&key);
+    let full = match places.full.memo.get(hash, &key) {
+        Some(entry) => entry,
+        None => {
+            let (bases, fell_out) = resolve(directory, fields, cells, &places.full.groups, subject);
+            places.full.memo.insert(hash, &key, &bases, fell_out)
+        }
+    };
+    Found { names, full }
+}
+
+/// Looks up, or makes, the rows of a raw tuple seen for the first time. Bit i of the second value: in
+/// `groups[i]` it fell out.
 #[cold]
 fn resolve(
     directory: &Directory,
     fields: &[Vec<Field>],
     cells: &mut Cells,
-    places: &Places,
+    groups: &[usize],
     subject: Subject<'_, '_>,
 ) -> (Vec<Base>, u32) {
     let mut fell_out = 0;
-    let bases = places.groups.iter().enumerate().map(|(position, group)| {
+    let bases = groups.iter().enumerate().map(|(position, group)| {
         let found = directory.row(*group, |index, out| subject.write(fields[*group][index], "", out));
         fell_out |= u32::from(found.fell_out) << position;
         cells.base(*group, found.row)

@@ -115,8 +115,13 @@ impl Buckets {
     pub fn of(&self, value: u64) -> usize {
         match self.table.get(value as usize) {
             Some(bucket) => usize::from(*bucket),
-            None => self.bounds.iter().map(|bound| usize::from(*bound < value)).sum(),
+            None => self.of_large(value),
         }
+    }
+
+    #[cold]
+    fn of_large(&self, value: u64) -> usize {
+        self.bounds.partition_point(|bound| *bound < value)
     }
 }
 

@@ -36,7 +36,7 @@ struct Entry {
 /// lost by that, they are only looked up once more.
 #[derive(Debug)]
 pub struct Memo {
-    /// Open addressing with linear probing, at most half full. The upper half of a slot is that of the
+    /// Open addressing with linear probing, at most three fifths full. The upper half of a slot is that of the
     /// hash, the lower half the entry's number plus one; 0 is empty.
     slots: Vec<u64>,
     entries: Vec<Entry>,
@@ -84,6 +84,9 @@ impl Memo {
             let middle = fold(middle[0] ^ c, middle[1] ^ d);
             let last = fold(last[0] ^ b, last[1] ^ c);
             return fold(first ^ middle.rotate_left(17) ^ last.rotate_left(31) ^ key.text.len() as u64, d);
+        }
+        if key.text.is_empty() && key.more.is_empty() {
+            return fold(words ^ c, d);
         }
         self.hash_any(key, words)
     }
@@ -146,11 +149,12 @@ impl Memo {
         let (text, more) = (key.text.len(), key.more.len());
         let start = entry.start as usize;
         let Some(known) = self.texts.get(start..start + text + more) else { return false };
-        (entry.words == key.words)
+        // One by one: as arrays they would be loaded together just after they were stored one by one.
+        (entry.words[0] == key.words[0])
+            & (entry.words[1] == key.words[1])
             & (entry.text as usize == text)
             & (entry.more as usize == more)
-            & same(&known[..text], key.text)
-            && known[text..] == *key.more
+            && (known.is_empty() || same(&known[..text], key.text) && known[text..] == *key.more)
     }
 
     /// The base of entry `entry`'s row in each group.
@@ -176,13 +180,9 @@ impl Memo {
     pub fn insert(&mut self, hash: u64, key: &Key<'_>, bases: &[Base], fell_out: u32) -> EntryId {
         let length = key.text.len() + key.more.len();
         if self.entries.len() >= self.max_entries || self.texts.len() + length > self.max_bytes {
-            self.forgotten += 1;
-            self.slots.fill(0);
-            self.entries.clear();
-            self.texts.clear();
-            self.bases.clear();
+            self.forget();
         }
-        if 2 * self.entries.len() >= self.slots.len() {
+        if 5 * self.entries.len() >= 3 * self.slots.len() {
             self.grow();
         }
         let id = self.entries.len() as EntryId;
@@ -200,6 +200,15 @@ impl Memo {
         id
     }
 
+    /// Forgets everything.
+    pub fn forget(&mut self) {
+        self.forgotten += 1;
+        self.slots.fill(0);
+        self.entries.clear();
+        self.texts.clear();
+        self.bases.clear();
+    }
+
     fn place(&mut self, hash: u64, id: EntryId) {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
@@ -210,7 +219,7 @@ impl Memo {
     }
 
     fn grow(&mut self) {
-        self.slots = vec![0; 4 * self.slots.len()];
+        self.slots = vec![0; 2 * self.slots.len()];
         for id in 0..self.entries.len() {
             let Entry { words, start, text, more, .. } = self.entries[id];
             let (start, middle) = (start as usize, (start + text) as usize);
