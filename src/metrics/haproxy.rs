@@ -345,15 +345,23 @@ fn termination_state(state: &[u8], length: usize) -> &[u8] {
     if is_known { state } else { crate::series::OTHER }
 }
 
-/// Where a metric is counted: its cells in a row, and whose row that is.
+/// Where a metric is counted: its cells in a row, and which of the line's rows that is.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     sum: usize,
     bucket: usize,
-    /// True for a row of the names alone.
-    of_names: bool,
-    /// Which of the entry's rows.
     row: usize,
+}
+
+/// Most groups that the lines of one kind count in: as many as metrics that every line updates.
+const GROUPS: usize = 12;
+
+/// The rows of one line: those of its names, those of its full tuple, and last the one where disabled metrics
+/// are counted. The length is a power of two, so that an index can be wrapped instead of checked.
+type LineRows = [Base; 32];
+
+impl Place {
+    const DISABLED: Self = Self { sum: 0, bucket: 0, row: 31 };
 }
 
 /// Where the lines of one kind count. A line is looked up in two steps, because there are few names, which
@@ -366,13 +374,13 @@ struct Places {
     full: Rows,
     /// Fields that a raw tuple needs beyond names, status and method.
     beyond: Vec<Field>,
-    lines: Option<Place>,
-    bytes: Option<Place>,
+    lines: Place,
+    bytes: Place,
     /// TR, Tw, Tc, Tr, and Ta or Tt.
-    timers: [Option<Place>; 5],
-    retries: Option<Place>,
-    redispatches: Option<Place>,
-    queues: [Option<Place>; 2],
+    timers: [Place; 5],
+    retries: Place,
+    redispatches: Place,
+    queues: [Place; 2],
 }
 
 /// Rows by raw tuple.
@@ -394,14 +402,15 @@ impl Places {
     fn new(plan: &Plan, fields: &[Vec<Field>], metrics: [Option<usize>; 11]) -> Self {
         let (mut of_names, mut of_full) = (Vec::new(), Vec::new());
         let places = metrics.map(|metric| {
-            let slot: Slot = plan.slots[metric?]?;
-            let is_of_names = fields[slot.group].iter().all(|field| field.is_in_names());
-            let groups = if is_of_names { &mut of_names } else { &mut of_full };
-            let row = groups.iter().position(|group| *group == slot.group).unwrap_or_else(|| {
-                groups.push(slot.group);
+            let Some(slot) = metric.and_then(|metric: usize| plan.slots[metric]) else { return Place::DISABLED };
+            let Slot { group, sum, bucket } = slot;
+            let is_of_names = fields[group].iter().all(|field| field.is_in_names());
+            let (groups, first) = if is_of_names { (&mut of_names, 0) } else { (&mut of_full, GROUPS) };
+            let row = groups.iter().position(|other| *other == group).unwrap_or_else(|| {
+                groups.push(group);
                 groups.len() - 1
             });
-            Some(Place { sum: slot.sum, bucket: slot.bucket, of_names: is_of_names, row })
+            Place { sum, bucket, row: first + row }
         });
         let mut beyond = Vec::new();
         for field in of_full.iter().flat_map(|group: &usize| &fields[*group]) {
@@ -411,10 +420,11 @@ impl Places {
             }
         }
         let [lines, bytes, request, queue, connect, response, total, retries, redispatches, server, backend] = places;
-        let rows = |groups: Vec<usize>| Rows { memo: Memo::new(plan.memo_entries, groups.len()), groups };
+        let names = Memo::new(plan.memo_entries, GROUPS);
+        let full = Memo::new(plan.memo_entries, of_full.len());
         Self {
-            names: rows(of_names),
-            full: rows(of_full),
+            names: Rows { memo: names, groups: of_names },
+            full: Rows { memo: full, groups: of_full },
             beyond,
             lines,
             bytes,
@@ -551,6 +561,8 @@ impl Counter for Haproxy {
 /// What is found of a batch of requests, step by step for all of them: so they wait for memory together, not
 /// one after the other.
 struct Lookups {
+    /// Of the cells that will be needed; means nothing.
+    touched: u64,
     hashes: [u64; BATCH],
     names: [Option<EntryId>; BATCH],
     full: [Option<EntryId>; BATCH],
@@ -559,8 +571,8 @@ struct Lookups {
 impl Places {
     /// Looks up the requests of a batch. Only when names, status and method are the whole key.
     #[inline]
-    fn look_up(&self, batch: &Batch<'_>) -> Lookups {
-        let mut found = Lookups { hashes: [0; BATCH], names: [None; BATCH], full: [None; BATCH] };
+    fn look_up(&self, batch: &Batch<'_>, cells: &Cells) -> Lookups {
+        let mut found = Lookups { touched: 0, hashes: [0; BATCH], names: [None; BATCH], full: [None; BATCH] };
         let requests = || (0..batch.len().min(BATCH)).filter_map(|index| Some((index, batch.http(index)?)));
         let (names, full) = (&self.names.memo, &self.full.memo);
         for (index, http) in requests() {
@@ -576,6 +588,9 @@ impl Places {
         for (index, http) in requests() {
             let key = full_key(found.names[index].unwrap_or(0), http, &[]);
             found.full[index] = found.full[index].and_then(|candidate| full.find(found.hashes[index], candidate, &key));
+            if let Some([base, ..]) = found.full[index].map(|entry| full.bases(entry)) {
+                found.touched ^= cells.touch(*base);
+            }
         }
         found
     }
@@ -595,7 +610,8 @@ impl Lookups {
 
 impl Shard {
     fn count(&mut self, batch: &Batch<'_>, tally: &mut Tally) {
-        let found = self.http.beyond.is_empty().then(|| self.http.look_up(batch));
+        let found = self.http.beyond.is_empty().then(|| self.http.look_up(batch, &self.cells));
+        std::hint::black_box(found.as_ref().map(|found| found.touched));
         let forgotten = self.http.forgotten();
         for index in 0..batch.len() {
             let times = batch.repeated(index);
@@ -630,7 +646,12 @@ impl Shard {
     fn count_http(&mut self, http: &Http<'_>, found: Found, times: u32) {
         let numbers = Numbers::of_http(http);
         self.http.count_fallen(&self.plan, found, times, &mut self.fell_out);
-        self.http.update(found, &numbers, times, &mut self.cells, [&self.timer_buckets, &self.queue_buckets]);
+        let (rows, buckets) = (self.http.rows(found), [&self.timer_buckets, &self.queue_buckets]);
+        match times {
+            // Nearly always: with a known weight there is nothing to multiply.
+            1 => self.http.update(&rows, &numbers, 1, &mut self.cells, buckets),
+            _ => self.http.update(&rows, &numbers, times, &mut self.cells, buckets),
+        }
         let [request, queue, connect, response, total] = numbers.timers_ms;
         let aborted = request | queue | connect | response | total < 0;
         if !numbers.ended_normally | numbers.logasap | http.truncated | aborted {
@@ -646,7 +667,8 @@ impl Shard {
         let found = find(&self.directory, &self.fields, &mut self.cells, &mut self.tcp, subject, names, [0; 2]);
         let numbers = Numbers::of_tcp(tcp);
         self.tcp.count_fallen(&self.plan, found, times, &mut self.fell_out);
-        self.tcp.update(found, &numbers, times, &mut self.cells, [&self.timer_buckets, &self.queue_buckets]);
+        let (rows, buckets) = (self.tcp.rows(found), [&self.timer_buckets, &self.queue_buckets]);
+        self.tcp.update(&rows, &numbers, times, &mut self.cells, buckets);
         if !numbers.ended_normally || numbers.logasap || numbers.timers_ms.iter().any(|ms| *ms < 0) {
             self.count_unusual(subject, &numbers, false, times);
         }
@@ -699,52 +721,55 @@ impl Shard {
 }
 
 impl Places {
+    /// The rows of a line.
+    #[inline(always)]
+    fn rows(&self, found: Found) -> LineRows {
+        let mut rows = [Base::UNUSED; 32];
+        if let Some(names) = self.names.memo.bases(found.names).first_chunk::<GROUPS>() {
+            rows[..GROUPS].copy_from_slice(names);
+        }
+        for (row, base) in rows[GROUPS..2 * GROUPS].iter_mut().zip(self.full.memo.bases(found.full)) {
+            *row = *base;
+        }
+        rows
+    }
+
     /// Adds what every line has to its rows. `buckets` are those of timers and of queues.
     #[inline(always)]
-    fn update(&self, found: Found, numbers: &Numbers<'_>, times: u32, cells: &mut Cells, buckets: [&Buckets; 2]) {
-        let (names, full) = (self.names.memo.bases(found.names), self.full.memo.bases(found.full));
-        let base = |place: &Place| if place.of_names { names.get(place.row) } else { full.get(place.row) };
+    fn update(&self, rows: &LineRows, numbers: &Numbers<'_>, times: u32, cells: &mut Cells, buckets: [&Buckets; 2]) {
         let weight = u64::from(times);
-        let add = |cells: &mut Cells, place: &Option<Place>, value: u64| {
-            if let Some(place) = place
-                && let Some(base) = base(place)
-            {
-                cells.add(*base, place.sum, value * weight);
-            }
+        let add = |cells: &mut Cells, place: Place, value: u64| {
+            cells.add(rows[place.row % rows.len()], place.sum, value * weight);
         };
-        add(cells, &self.lines, 1);
+        let observe = |cells: &mut Cells, place: Place, buckets: &Buckets, value: u64| {
+            let base = rows[place.row % rows.len()];
+            cells.add(base, place.sum, value * weight);
+            cells.count(base, place.bucket + buckets.of(value), times);
+        };
+        add(cells, self.lines, 1);
         if !numbers.logasap {
-            add(cells, &self.bytes, numbers.bytes);
+            add(cells, self.bytes, numbers.bytes);
         }
         if numbers.retries > 0 {
-            add(cells, &self.retries, u64::from(numbers.retries));
+            add(cells, self.retries, u64::from(numbers.retries));
         }
         if numbers.redispatched {
-            add(cells, &self.redispatches, 1);
+            add(cells, self.redispatches, 1);
         }
-        let observe = |cells: &mut Cells, place: &Option<Place>, buckets: &Buckets, value: u64| {
-            if let Some(place) = place
-                && let Some(base) = base(place)
-            {
-                cells.add(*base, place.sum, value * weight);
-                cells.count(*base, place.bucket + buckets.of(value), times);
-            }
-        };
-        let [request, queue, connect, response, total] = numbers.timers_ms;
-        // A line written before the end does not say how long it all took.
-        let total = if numbers.logasap { -1 } else { total };
-        let timer = |cells: &mut Cells, place: &Option<Place>, ms: i32| {
+        let timer = |cells: &mut Cells, place: Place, ms: i32| {
             if ms >= 0 {
                 observe(cells, place, buckets[0], ms as u64);
             }
         };
-        timer(cells, &self.timers[0], request);
-        timer(cells, &self.timers[1], queue);
-        timer(cells, &self.timers[2], connect);
-        timer(cells, &self.timers[3], response);
-        timer(cells, &self.timers[4], total);
-        observe(cells, &self.queues[0], buckets[1], u64::from(numbers.queues[0]));
-        observe(cells, &self.queues[1], buckets[1], u64::from(numbers.queues[1]));
+        let [request, queue, connect, response, total] = numbers.timers_ms;
+        timer(cells, self.timers[0], request);
+        timer(cells, self.timers[1], queue);
+        timer(cells, self.timers[2], connect);
+        timer(cells, self.timers[3], response);
+        // A line written before the end does not say how long it all took.
+        timer(cells, self.timers[4], if numbers.logasap { -1 } else { total });
+        observe(cells, self.queues[0], buckets[1], u64::from(numbers.queues[0]));
+        observe(cells, self.queues[1], buckets[1], u64::from(numbers.queues[1]));
     }
 
     /// Counts a line that fell out of the labels or limits of some groups, once per metric there.
@@ -820,7 +845,8 @@ fn find(
         Some(entry) => entry,
         None => {
             let forgotten = places.names.memo.forgotten();
-            let (bases, fell_out) = resolve(directory, fields, cells, &places.names.groups, subject);
+            let (mut bases, fell_out) = resolve(directory, fields, cells, &places.names.groups, subject);
+            bases.resize(GROUPS, Base::UNUSED);
             let entry = places.names.memo.insert(hash, &key, &bases, fell_out);
             if places.names.memo.forgotten() != forgotten {
                 // The numbers of names are given anew.

@@ -23,7 +23,12 @@ pub struct Base {
 impl Base {
     /// The row has no cells in this shard.
     const NONE: Self = Self { sums: u32::MAX, buckets: u32::MAX };
+    /// Cells that are never shown, where what is not counted goes.
+    pub const UNUSED: Self = Self { sums: 0, buckets: 0 };
 }
+
+/// Cells at [`Base::UNUSED`]: more than the buckets of any histogram.
+const UNUSED: usize = 256;
 
 /// Cells of every row that a shard has counted in. Bucket cells hold 32 bits, which keeps rows small; what
 /// does not fit is carried aside.
@@ -42,7 +47,9 @@ impl Cells {
     /// Cells for groups of rows with these layouts; no row yet.
     pub fn new(layouts: impl IntoIterator<Item = Layout>) -> Self {
         let layouts = layouts.into_iter().collect::<Vec<_>>();
-        Self { bases: vec![Vec::new(); layouts.len()], layouts, ..Self::default() }
+        let mut cells = Self { bases: vec![Vec::new(); layouts.len()], layouts, ..Self::default() };
+        cells.clear();
+        cells
     }
 
     /// Where the cells of `row` of `group` begin; they are made, as zeros, when there are none.
@@ -80,6 +87,12 @@ impl Cells {
         }
     }
 
+    /// Reads the first cell at `base`, for nothing but having it near.
+    #[inline(always)]
+    pub fn touch(&self, base: Base) -> u64 {
+        self.sums.get(base.sums as usize).copied().unwrap_or(0)
+    }
+
     #[cold]
     fn carry(&mut self, index: usize, count: u64) {
         *self.carried.entry(index).or_default() += count;
@@ -109,8 +122,13 @@ impl Cells {
 
     /// Adds all cells of `other`, a shard of the same groups. Cells without a row become a copy.
     pub fn merge(&mut self, other: &Self) {
-        if self.sums.is_empty() && self.buckets.is_empty() {
-            return self.clone_from(other);
+        if self.bases.iter().all(Vec::is_empty) {
+            self.layouts.clone_from(&other.layouts);
+            self.bases.clone_from(&other.bases);
+            self.sums.clone_from(&other.sums);
+            self.buckets.clone_from(&other.buckets);
+            self.carried.clone_from(&other.carried);
+            return;
         }
         for (group, layout) in other.layouts.iter().enumerate() {
             for row in 0..other.bases[group].len() as RowId {
@@ -134,7 +152,9 @@ impl Cells {
     pub fn clear(&mut self) {
         self.bases.iter_mut().for_each(Vec::clear);
         self.sums.clear();
+        self.sums.resize(UNUSED, 0);
         self.buckets.clear();
+        self.buckets.resize(UNUSED, 0);
         self.carried.clear();
     }
 }

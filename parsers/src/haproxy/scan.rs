@@ -80,22 +80,11 @@ impl<'a> Batch<'a> {
         self.repeated[index]
     }
 
-    /// The slot of the next line, for a fast reader to fill; [`Batch::push_http`] keeps it.
+    /// The slots of the next lines, for a fast reader to fill; [`Reader::keep`] keeps them.
     #[cfg(target_arch = "x86_64")]
     #[inline]
-    pub(super) fn slot(&mut self) -> &mut Http<'a> {
-        &mut self.http[self.len % BATCH]
-    }
-
-    /// Keeps what has been written to [`Batch::slot`].
-    #[cfg(target_arch = "x86_64")]
-    #[inline]
-    pub(super) fn push_http(&mut self, line: &'a [u8]) {
-        let index = self.len % BATCH;
-        self.lines[index] = line;
-        self.repeated[index] = 1;
-        self.is_http |= 1 << index;
-        self.len = index + 1;
+    pub(super) fn slots(&mut self) -> &mut [Http<'a>; BATCH] {
+        &mut self.http
     }
 
     /// Parses a line the plain way and keeps the outcome.
@@ -116,11 +105,11 @@ impl<'a> Batch<'a> {
     }
 
     #[inline]
-    pub(super) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.len == BATCH
     }
 
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.len = 0;
         self.is_http = 0;
     }
@@ -209,17 +198,32 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// Reads one line the plain way.
-    pub(super) fn push(&mut self, line: &'a [u8]) {
+    fn push(&mut self, line: &'a [u8]) {
         self.batch.push(line, self.templates);
-        self.flush_if_full();
-    }
-
-    #[inline]
-    pub(super) fn flush_if_full(&mut self) {
         if self.batch.is_full() {
             self.flush();
         }
     }
+
+    /// Keeps `lines` as a batch of their own: line i is in slot i, but for those with bit i in `left`, which
+    /// are read the plain way.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    pub(super) fn keep(&mut self, lines: &[&'a [u8]], left: u32) {
+        let batch = &mut self.batch;
+        batch.lines[..lines.len()].copy_from_slice(lines);
+        batch.repeated = [1; BATCH];
+        batch.is_http = !left & (u32::MAX >> (BATCH - lines.len()));
+        let mut left = left;
+        while left != 0 {
+            batch.len = left.trailing_zeros() as usize;
+            batch.push(lines[batch.len], self.templates);
+            left &= left - 1;
+        }
+        batch.len = lines.len();
+        self.flush();
+    }
+
 
     fn flush(&mut self) {
         if !self.batch.is_empty() {

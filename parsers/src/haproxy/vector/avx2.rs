@@ -3,8 +3,8 @@
 use core::arch::x86_64::*;
 
 use super::super::Http;
-use super::super::scan::{Reader, TEMPLATE, Template, Templates};
-use super::{COUNTS, NAMES, NUMBERS, Newlines, Place, is_termination, read_request};
+use super::super::scan::{BATCH, Reader, TEMPLATE, Template, Templates};
+use super::{AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_termination, read_aborted, read_request};
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -16,8 +16,8 @@ fn load(bytes: &[u8; 32]) -> __m256i {
 /// The 32 bytes at `at`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_at(text: &[u8], at: usize) -> Option<__m256i> {
-    Some(load(text.get(at..)?.first_chunk()?))
+fn load_at(ahead: &[u8; AHEAD], at: usize) -> Option<__m256i> {
+    Some(load(ahead.get(at..)?.first_chunk()?))
 }
 
 /// Bit i: byte i is `byte`.
@@ -47,46 +47,20 @@ fn halves(bytes: &[u8; 64]) -> (__m256i, __m256i) {
     (load(&halves[0]), load(&halves[1]))
 }
 
-/// Reads the lines of `block`.
-#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-pub(super) fn scan<'a>(block: &'a [u8], reader: &mut Reader<'_, 'a>) {
-    let (mut newlines, mut start) = (Newlines::new(), 0);
-    let (chunks, _) = block.as_chunks::<64>();
-    for (index, chunk) in chunks.iter().enumerate() {
-        let (low, high) = halves(chunk);
-        newlines.add(64 * index, join(equal(low, b'\n'), equal(high, b'\n')));
-        if newlines.is_full() || index + 1 == chunks.len() {
-            for end in newlines.take() {
-                read_line(block, start, *end, reader);
-                start = end + 1;
-            }
-        }
-    }
-    reader.read(&block[start..]);
-}
+scan_in_steps!("avx2,bmi1,bmi2,popcnt,lzcnt");
 
-/// Reads the line from `start` to `end` of the block.
 #[inline]
-#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn read_line<'a>(block: &'a [u8], start: usize, end: usize, reader: &mut Reader<'_, 'a>) {
-    let line = &block[start..end];
-    let read = envelope_length(block, start, reader.templates).and_then(|envelope| {
-        read_http(block, Place { start, envelope, end }, &reader.templates.date, reader.batch.slot())
-    });
-    match read {
-        Some(()) => {
-            reader.batch.push_http(line);
-            reader.flush_if_full();
-        }
-        None => reader.push(line),
-    }
+#[target_feature(enable = "avx2")]
+fn newlines(chunk: &[u8; 64]) -> u64 {
+    let (low, high) = halves(chunk);
+    join(equal(low, b'\n'), equal(high, b'\n'))
 }
 
 /// Length of the line's envelope, when it is one of those seen before.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn envelope_length(block: &[u8], start: usize, templates: &mut Templates) -> Option<usize> {
-    let (low, high) = halves(block.get(start..)?.first_chunk::<TEMPLATE>()?);
+fn envelope_length(ahead: &[u8; AHEAD], templates: &mut Templates) -> Option<usize> {
+    let (low, high) = halves(ahead.first_chunk::<TEMPLATE>()?);
     let any_digit = join(in_range(low, b'0', 10), in_range(high, b'0', 10));
     let fits = |template: &Template| {
         let (expected_low, expected_high) = halves(&template.bytes);
@@ -116,8 +90,8 @@ struct Window {
 impl Window {
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn at(block: &[u8], from: usize) -> Option<Self> {
-        let (low, high) = halves(block.get(from..)?.first_chunk()?);
+    fn at(ahead: &[u8; AHEAD], from: usize) -> Option<Self> {
+        let (low, high) = halves(ahead.get(from..)?.first_chunk()?);
         let space = join(equal(low, b' '), equal(high, b' '));
         let delimiter = space | join(equal(low, b'/'), equal(high, b'/'));
         // The slash is the byte before the digits.
@@ -155,39 +129,54 @@ impl Window {
     }
 }
 
-/// Reads the line into `http`; `None` leaves it to the plain parser. Loads may reach beyond the line, fields
-/// may not.
+/// Envelope, client and accept date.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn read_http<'a>(block: &'a [u8], place: Place, date: &[u8; 64], http: &mut Http<'a>) -> Option<()> {
-    let client_end = client_end(block, place.start + place.envelope)?;
-    if !is_date(block, client_end, date) {
+fn client<'a>(
+    line: &'a [u8],
+    ahead: &[u8; AHEAD],
+    templates: &mut Templates,
+    http: &mut Http<'a>,
+) -> Option<usize> {
+    let client = envelope_length(ahead, templates)?;
+    let client_end = client_end(ahead, client)?;
+    if !is_date(ahead, client_end, &templates.date) {
         return None;
     }
-    let names = client_end + 28;
-    let window = Window::at(block, names)?;
+    http.line = line;
+    http.start = client as u32;
+    http.client_end = client_end as u32;
+    Some(client_end + 28)
+}
+
+/// `FT BE/SRV `
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn names(ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
+    let window = Window::at(ahead, at)?;
     let [frontend, slash, server] = window.ends();
     if !window.has(NAMES) || frontend == 0 || slash - frontend == 1 || server - slash == 1 {
         return None;
     }
-    let timers = names + server as usize + 1;
-    let window = Window::at(block, timers)?;
+    http.names_end = at as u32 + server;
+    Some(at + server as usize + 1)
+}
+
+/// A number's length less one; empty ones wrap. Several are all in 0..8 when all their bits are.
+#[inline(always)]
+fn length(before: u32, end: u32) -> u32 {
+    end.wrapping_sub(before).wrapping_sub(2)
+}
+
+/// `TR/Tw/Tc/Tr/Ta ST B `
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn numbers(ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
+    let window = Window::at(ahead, at)?;
+    if !window.has(NUMBERS) {
+        return None;
+    }
     let [request, queue, connect, response, active, status, bytes] = window.ends();
-    if !window.has(NUMBERS) || !window.are_numbers(0, bytes) {
-        return None;
-    }
-    let cookies = timers + bytes as usize + 1;
-    let window = Window::at(block, cookies)?;
-    let [_, answer, ending, c0, c1, c2, c3, retries, waiting, backlog] = window.ends();
-    if !window.has(COUNTS) || !window.are_numbers(ending + 1, backlog) {
-        return None;
-    }
-    let queues_end = cookies + backlog as usize;
-    if queues_end + 2 >= place.end || !is_termination(block, cookies + ending as usize) {
-        return None;
-    }
-    // The lengths of the numbers, less one; empty ones wrap. All are in 0..8 when all their bits are.
-    let length = |before: u32, end: u32| end.wrapping_sub(before).wrapping_sub(2);
     let lengths = [
         request.wrapping_sub(1),
         length(request, queue),
@@ -195,64 +184,80 @@ fn read_http<'a>(block: &'a [u8], place: Place, date: &[u8; 64], http: &mut Http
         length(connect, response),
         length(response, active),
         length(status, bytes),
-        length(c3, retries),
-        length(retries, waiting),
-        length(waiting, backlog),
     ];
-    let connections = length(ending, c0) | length(c0, c1) | length(c1, c2) | length(c2, c3);
-    let all = lengths.iter().fold(connections, |all, length| all | length);
-    if all >= 8 || status - active != 4 || ending - answer != 5 {
+    let all = lengths.iter().fold(0, |all, length| all | length);
+    if all >= 8 || status - active != 4 || !window.are_numbers(0, bytes) {
+        let end = read_aborted(ahead, at, http)?;
+        http.numbers_end = end as u32 - 1;
+        return Some(end);
+    }
+    let text = |end: u32, length: u32| word(ahead, at + end as usize, length);
+    let low = to_numbers([
+        text(request, lengths[0])?,
+        text(queue, lengths[1])?,
+        text(connect, lengths[2])?,
+        text(response, lengths[3])?,
+    ]);
+    let high = to_numbers([text(active, lengths[4])?, text(bytes, lengths[5])?, text(status, 2)?, 0]);
+    http.timers_ms = [low[0] as i32, low[1] as i32, low[2] as i32, low[3] as i32, high[0] as i32];
+    http.bytes_read = u64::from(high[1]);
+    http.status_code = high[2] as i16;
+    http.numbers_end = at as u32 + bytes;
+    Some(at + bytes as usize + 1)
+}
+
+/// `CC CS TSC ac/fc/bc/sc/rc sq/bq `
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn counts(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
+    let window = Window::at(ahead, at)?;
+    let [_, answer, ending, c0, c1, c2, c3, retries, waiting, backlog] = window.ends();
+    if !window.has(COUNTS) || !window.are_numbers(ending + 1, backlog) {
         return None;
     }
-    let (start, end) = read_request(block, queues_end + 1, place, http)?;
-    let first_space = equal(load_at(block, start)?, b' ').trailing_zeros() as usize;
+    let lengths = [length(c3, retries), length(retries, waiting), length(waiting, backlog)];
+    let connections = length(ending, c0) | length(c0, c1) | length(c1, c2) | length(c2, c3);
+    let all = lengths.iter().fold(connections, |all, length| all | length);
+    if all >= 8 || ending - answer != 5 || at + backlog as usize + 2 >= line.len() {
+        return None;
+    }
+    if !is_termination(ahead, at + ending as usize) {
+        return None;
+    }
+    let text = |end: u32, length: u32| word(ahead, at + end as usize, length);
+    let counts = [text(retries, lengths[0])?, text(waiting, lengths[1])?, text(backlog, lengths[2])?, 0];
+    [http.retries, http.queues[0], http.queues[1], _] = to_numbers(counts);
+    http.ending_end = at as u32 + ending;
+    http.queues_end = at as u32 + backlog;
+    Some(at + backlog as usize + 1)
+}
+
+/// `[{…} [{…} ]]"METHOD …"`
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn request(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
+    read_request(line, at, http)?;
+    let (start, end) = http.request;
+    let first_space = equal(load_at(ahead, start as usize)?, b' ').trailing_zeros();
     if first_space == 32 && end - start > 32 {
         return None;
     }
-    http.method_length = first_space.min(end - start) as u32;
-
-    let timer = |end: u32, length: u32| word(block, timers + end as usize, length);
-    let count = |end: u32, length: u32| word(block, cookies + end as usize, length);
-    let low = to_numbers([
-        timer(request, lengths[0])?,
-        timer(queue, lengths[1])?,
-        timer(connect, lengths[2])?,
-        timer(response, lengths[3])?,
-    ]);
-    let high = to_numbers([
-        timer(active, lengths[4])?,
-        timer(bytes, lengths[5])?,
-        count(retries, lengths[6])?,
-        count(waiting, lengths[7])?,
-    ]);
-    let last = to_numbers([count(backlog, lengths[8])?, timer(status, 2)?, 0, 0]);
-    http.line = &block[place.start..place.end];
-    http.start = place.envelope as u32;
-    http.client_end = place.offset(client_end);
-    http.names_end = place.offset(timers - 1);
-    http.numbers_end = place.offset(cookies - 1);
-    http.ending_end = place.offset(cookies + ending as usize);
-    http.queues_end = place.offset(queues_end);
-    http.timers_ms = [low[0] as i32, low[1] as i32, low[2] as i32, low[3] as i32, high[0] as i32];
-    http.bytes_read = u64::from(high[1]);
-    http.retries = high[2];
-    http.queues = [high[3], last[0]];
-    http.status_code = last[1] as i16;
+    http.method_length = first_space.min(end - start);
     (http.logasap, http.truncated, http.redispatched) = (false, false, false);
     http.tls = (0, 0);
-    Some(())
+    Some(end as usize)
 }
 
 /// Where `ADDRESS:PORT`, at most 64 bytes from `start` on, ends.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn client_end(block: &[u8], start: usize) -> Option<usize> {
-    let mut end = start + equal(load_at(block, start)?, b' ').trailing_zeros() as usize;
+fn client_end(ahead: &[u8; AHEAD], start: usize) -> Option<usize> {
+    let mut end = start + equal(load_at(ahead, start)?, b' ').trailing_zeros() as usize;
     if end == start + 32 {
-        end += equal(load_at(block, end)?, b' ').trailing_zeros() as usize;
+        end += equal(load_at(ahead, end)?, b' ').trailing_zeros() as usize;
     }
     // The last 32 bytes before the end: a port of up to five digits, and before it a colon.
-    let before = load_at(block, end.checked_sub(32)?)?;
+    let before = load_at(ahead, end.checked_sub(32)?)?;
     let digits = (!in_range(before, b'0', 10)).leading_zeros();
     let colon = equal(before, b':') << (digits & 31) >> 31;
     (colon == 1 && digits.wrapping_sub(1) < 5 && end - digits as usize - 1 > start).then_some(end)
@@ -265,8 +270,8 @@ const DATE: u32 = (1 << 28) - 1;
 /// True when ` [dd/Mon/yyyy:hh:mm:ss.mmm] ` stands at `at`, with a month already seen.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn is_date(block: &[u8], at: usize, date: &[u8; 64]) -> bool {
-    let (Some(text), Some(shape)) = (load_at(block, at), load_at(date, 8)) else { return false };
+fn is_date(ahead: &[u8; AHEAD], at: usize, date: &[u8; 64]) -> bool {
+    let (Some(text), Some(shape)) = (load_at(ahead, at), date.get(8..).and_then(|date| date.first_chunk()).map(|date| load(date))) else { return false };
     let equal = _mm256_movemask_epi8(_mm256_cmpeq_epi8(text, shape)) as u32;
     let digit = in_range(text, b'0', 10);
     (equal & !DATE_DIGITS | digit & DATE_DIGITS) & DATE == DATE
@@ -275,8 +280,8 @@ fn is_date(block: &[u8], at: usize, date: &[u8; 64]) -> bool {
 /// The bytes of a number before `end`, in the upper bytes of the word; the lower ones are zero. The number
 /// has `length` (0..8) bytes more than one.
 #[inline(always)]
-fn word(block: &[u8], end: usize, length: u32) -> Option<u64> {
-    let bytes = block.get(end.checked_sub(8)?..)?.first_chunk()?;
+fn word(ahead: &[u8; AHEAD], end: usize, length: u32) -> Option<u64> {
+    let bytes = ahead.get(end.checked_sub(8)?..)?.first_chunk()?;
     Some(u64::from_le_bytes(*bytes) & u64::MAX << (56 - 8 * (length & 7)))
 }
 

@@ -4,8 +4,8 @@
 use core::arch::x86_64::*;
 
 use super::super::Http;
-use super::super::scan::{Reader, TEMPLATE, Template, Templates};
-use super::{COUNTS, NAMES, NUMBERS, Newlines, Place, is_termination, read_request};
+use super::super::scan::{BATCH, Reader, TEMPLATE, Template, Templates};
+use super::{AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_termination, read_aborted, read_request};
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -17,8 +17,8 @@ fn load(bytes: &[u8; 64]) -> __m512i {
 /// The 64 bytes at `at`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_at(block: &[u8], at: usize) -> Option<__m512i> {
-    Some(load(block.get(at..)?.first_chunk()?))
+fn load_at(ahead: &[u8; AHEAD], at: usize) -> Option<__m512i> {
+    Some(load(ahead.get(at..)?.first_chunk()?))
 }
 
 /// Bit i: byte i is `byte`.
@@ -36,45 +36,19 @@ fn in_range(bytes: __m512i, first: u8, count: u8) -> u64 {
     _mm512_cmplt_epu8_mask(value, _mm512_set1_epi8(count as i8))
 }
 
-/// Reads the lines of `block`.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
-pub(super) fn scan<'a>(block: &'a [u8], reader: &mut Reader<'_, 'a>) {
-    let (mut newlines, mut start) = (Newlines::new(), 0);
-    let (chunks, _) = block.as_chunks::<64>();
-    for (index, chunk) in chunks.iter().enumerate() {
-        newlines.add(64 * index, equal(load(chunk), b'\n'));
-        if newlines.is_full() || index + 1 == chunks.len() {
-            for end in newlines.take() {
-                read_line(block, start, *end, reader);
-                start = end + 1;
-            }
-        }
-    }
-    reader.read(&block[start..]);
-}
+scan_in_steps!("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt");
 
-/// Reads the line from `start` to `end` of the block.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
-fn read_line<'a>(block: &'a [u8], start: usize, end: usize, reader: &mut Reader<'_, 'a>) {
-    let line = &block[start..end];
-    let read = envelope_length(block, start, reader.templates).and_then(|envelope| {
-        read_http(block, Place { start, envelope, end }, &reader.templates.date, reader.batch.slot())
-    });
-    match read {
-        Some(()) => {
-            reader.batch.push_http(line);
-            reader.flush_if_full();
-        }
-        None => reader.push(line),
-    }
+#[target_feature(enable = "avx512f,avx512bw")]
+fn newlines(chunk: &[u8; 64]) -> u64 {
+    equal(load(chunk), b'\n')
 }
 
 /// Length of the line's envelope, when it is one of those seen before.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,bmi2")]
-fn envelope_length(block: &[u8], start: usize, templates: &mut Templates) -> Option<usize> {
-    let text = load(block.get(start..)?.first_chunk::<TEMPLATE>()?);
+fn envelope_length(ahead: &[u8; AHEAD], templates: &mut Templates) -> Option<usize> {
+    let text = load(ahead.first_chunk::<TEMPLATE>()?);
     let any_digit = in_range(text, b'0', 10);
     let fits = |template: &Template| {
         let differs = _mm512_cmpneq_epi8_mask(text, load(&template.bytes));
@@ -101,8 +75,8 @@ struct Window {
 impl Window {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn at(block: &[u8], from: usize) -> Option<Self> {
-        let text = load_at(block, from)?;
+    fn at(ahead: &[u8; AHEAD], from: usize) -> Option<Self> {
+        let text = load_at(ahead, from)?;
         let space = equal(text, b' ');
         // The slash is the byte before the digits.
         Some(Self { text, space, delimiter: space | equal(text, b'/'), number: space | in_range(text, b'/', 11) })
@@ -234,70 +208,100 @@ const NUMBERS_LONGEST: [u8; 16] = [8, 8, 8, 8, 8, 3, 8, 255, 255, 255, 255, 255,
 const COUNTS_SHORTEST: [u8; 16] = [0, 0, 4, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0];
 const COUNTS_LONGEST: [u8; 16] = [255, 255, 4, 8, 8, 8, 8, 8, 8, 8, 255, 255, 255, 255, 255, 255];
 
-/// Reads the line into `http`; `None` leaves it to the plain parser. Loads may reach beyond the line, fields
-/// may not.
+/// Envelope, client and accept date.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
-fn read_http<'a>(block: &'a [u8], place: Place, date: &[u8; 64], http: &mut Http<'a>) -> Option<()> {
-    let client = place.start + place.envelope;
-    let client_end = client + equal(load_at(block, client)?, b' ').trailing_zeros() as usize;
-    if !is_client_and_date(block, client, client_end, date) {
+fn client<'a>(
+    line: &'a [u8],
+    ahead: &[u8; AHEAD],
+    templates: &mut Templates,
+    http: &mut Http<'a>,
+) -> Option<usize> {
+    let client = envelope_length(ahead, templates)?;
+    let client_end = client + equal(load_at(ahead, client)?, b' ').trailing_zeros() as usize;
+    if !is_client_and_date(ahead, client, client_end, &templates.date) {
         return None;
     }
-    let names = client_end + 28;
-    let window = Window::at(block, names)?;
+    http.line = line;
+    http.start = client as u32;
+    http.client_end = client_end as u32;
+    Some(client_end + 28)
+}
+
+/// `FT BE/SRV `
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn names(ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
+    let window = Window::at(ahead, at)?;
     let frontend = window.delimiter.trailing_zeros();
     let rest = _blsr_u64(window.delimiter);
     let (slash, server) = (rest.trailing_zeros(), _blsr_u64(rest).trailing_zeros());
     if !window.has(NAMES) || frontend == 0 || slash - frontend == 1 || server - slash == 1 {
         return None;
     }
-    let timers = names + server as usize + 1;
-    let window = Window::at(block, timers)?;
+    http.names_end = at as u32 + server;
+    Some(at + server as usize + 1)
+}
+
+/// `TR/Tw/Tc/Tr/Ta ST B `
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn numbers(ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
+    let window = Window::at(ahead, at)?;
     let fields = window.fields();
-    let bytes_end = fields.end::<6>();
-    let numbers_fit = window.has(NUMBERS)
-        & fields.fit(&NUMBERS_SHORTEST, &NUMBERS_LONGEST)
-        & window.are_numbers(0, bytes_end);
-    if !numbers_fit {
+    let end = fields.end::<6>();
+    let fit = fields.fit(&NUMBERS_SHORTEST, &NUMBERS_LONGEST) & window.are_numbers(0, end);
+    if !window.has(NUMBERS) {
         return None;
+    }
+    if !fit {
+        let end = read_aborted(ahead, at, http)?;
+        http.numbers_end = end as u32 - 1;
+        return Some(end);
     }
     let numbers = window.numbers::<0>(&fields);
-
-    let cookies = timers + bytes_end as usize + 1;
-    let window = Window::at(block, cookies)?;
-    let fields = window.fields();
-    let (ending, backlog) = (fields.end::<2>(), fields.end::<9>());
-    let counts_fit = window.has(COUNTS)
-        & fields.fit(&COUNTS_SHORTEST, &COUNTS_LONGEST)
-        & window.are_numbers(ending + 1, backlog);
-    let queues_end = cookies + backlog as usize;
-    if !counts_fit || queues_end + 2 >= place.end || !is_termination(block, cookies + ending as usize) {
-        return None;
-    }
-    let counts = window.numbers::<7>(&fields);
-
-    let (start, end) = read_request(block, queues_end + 1, place, http)?;
-    let first_space = equal(load_at(block, start)?, b' ').trailing_zeros() as usize;
-    if first_space == 64 && end - start > 64 {
-        return None;
-    }
-    http.method_length = first_space.min(end - start) as u32;
-    http.line = &block[place.start..place.end];
-    http.start = place.envelope as u32;
-    http.client_end = place.offset(client_end);
-    http.names_end = place.offset(timers - 1);
-    http.numbers_end = place.offset(cookies - 1);
-    http.ending_end = place.offset(cookies + ending as usize);
-    http.queues_end = place.offset(queues_end);
     http.timers_ms = [numbers[0] as i32, numbers[1] as i32, numbers[2] as i32, numbers[3] as i32, numbers[4] as i32];
     http.status_code = numbers[5] as i16;
     http.bytes_read = u64::from(numbers[6]);
+    http.numbers_end = at as u32 + end;
+    Some(at + end as usize + 1)
+}
+
+/// `CC CS TSC ac/fc/bc/sc/rc sq/bq `
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn counts(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
+    let window = Window::at(ahead, at)?;
+    let fields = window.fields();
+    let (ending, end) = (fields.end::<2>(), fields.end::<9>());
+    let fit = window.has(COUNTS)
+        & fields.fit(&COUNTS_SHORTEST, &COUNTS_LONGEST)
+        & window.are_numbers(ending + 1, end);
+    if !fit || at + end as usize + 2 >= line.len() || !is_termination(ahead, at + ending as usize) {
+        return None;
+    }
+    let counts = window.numbers::<7>(&fields);
     http.retries = counts[0];
     http.queues = [counts[1], counts[2]];
+    http.ending_end = at as u32 + ending;
+    http.queues_end = at as u32 + end;
+    Some(at + end as usize + 1)
+}
+
+/// `[{…} [{…} ]]"METHOD …"`
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn request(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
+    read_request(line, at, http)?;
+    let (start, end) = http.request;
+    let first_space = equal(load_at(ahead, start as usize)?, b' ').trailing_zeros();
+    if first_space == 64 && end - start > 64 {
+        return None;
+    }
+    http.method_length = first_space.min(end - start);
     (http.logasap, http.truncated, http.redispatched) = (false, false, false);
     http.tls = (0, 0);
-    Some(())
+    Some(end as usize)
 }
 
 /// Bytes from eight before the client's end: up to five digits of a port, and ` [dd/Mon/yyyy:hh:mm:ss.mmm] `.
@@ -308,8 +312,8 @@ const DATE_DIGITS: u64 = (0b11 << 2 | 0b1111 << 9 | 0b11 << 14 | 0b11 << 17 | 0b
 /// True when `ADDRESS:PORT` is there, and the accept date behind it has the shape of `date`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2,popcnt,lzcnt")]
-fn is_client_and_date(block: &[u8], client: usize, client_end: usize, date: &[u8; 64]) -> bool {
-    let Some(text) = client_end.checked_sub(8).and_then(|at| load_at(block, at)) else { return false };
+fn is_client_and_date(ahead: &[u8; AHEAD], client: usize, client_end: usize, date: &[u8; 64]) -> bool {
+    let Some(text) = client_end.checked_sub(8).and_then(|at| load_at(ahead, at)) else { return false };
     let digit = in_range(text, b'0', 10);
     let equal_to_date = _mm512_cmpeq_epi8_mask(text, load(date));
     let is_date = (equal_to_date & !DATE_DIGITS | digit & DATE_DIGITS) & DATE == DATE;

@@ -3,8 +3,10 @@
 //! What a byte loop costs is not its instructions but its mispredicted branches. So nothing here looks for
 //! the end of a field: bit masks of all newlines, spaces, slashes and digits are made for windows of 64
 //! bytes, the delimiters of a line are taken from them, their kinds are checked by one comparison a window,
-//! and numbers are converted many at a time. Whatever does not fit exactly (a `-1` timer, a `+`, a cookie
-//! with a slash, a cut line) returns `None` and is read by `super::parse`.
+//! and numbers are converted many at a time. And what a line costs is not the work but the wait, since each
+//! window begins where the one before ends: so a batch of lines goes through each step together, and the
+//! steps of different lines overlap. Whatever does not fit exactly (a `+`, a cookie with a slash, a cut
+//! line) returns `None` and is read by `super::parse`.
 //!
 //! There is one reader for what every x86-64 server has had since 2013 to 2017 ([`avx2`]), and one for what
 //! most have had since 2019 to 2022 ([`avx512`]), which needs half as many instructions. This folder is the
@@ -13,11 +15,53 @@
 
 #![allow(unsafe_code)]
 
+/// The steps that a batch of lines goes through, compiled for `$features`. The module has a function for each
+/// step: it reads from the offset that the step before returned, fills in what it finds, and returns the
+/// offset for the next; or `None` for a line that it leaves to the plain parser.
+macro_rules! scan_in_steps {
+    ($features:literal) => {
+        /// Reads the lines of `block`.
+        #[target_feature(enable = $features)]
+        pub(super) fn scan<'a>(block: &'a [u8], reader: &mut Reader<'_, 'a>) {
+            let (mut found, mut start) = (Newlines::new(), 0);
+            let (chunks, _) = block.as_chunks::<64>();
+            for (index, chunk) in chunks.iter().enumerate() {
+                found.add(64 * index, newlines(chunk));
+                if found.is_full() || index + 1 == chunks.len() {
+                    for ends in found.take().chunks(BATCH) {
+                        start = read_batch(block, start, ends, reader);
+                    }
+                }
+            }
+            reader.read(&block[start..]);
+        }
+
+        /// Reads the lines that end at `ends`, the first from `start` on. Returns where the next line starts.
+        #[target_feature(enable = $features)]
+        fn read_batch<'a>(block: &'a [u8], mut start: usize, ends: &[usize], reader: &mut Reader<'_, 'a>) -> usize {
+            let mut lines = Lines::new();
+            for end in ends {
+                lines.push(block, start, *end);
+                start = end + 1;
+            }
+            let (http, templates) = (reader.batch.slots(), &mut *reader.templates);
+            lines.step(block, http, |line, ahead, _, http| client(line, ahead, templates, http));
+            lines.step(block, http, |_, ahead, at, http| names(ahead, at, http));
+            lines.step(block, http, |_, ahead, at, http| numbers(ahead, at, http));
+            lines.step(block, http, |line, ahead, at, http| counts(line, ahead, at, http));
+            lines.step(block, http, |line, ahead, at, http| request(line, ahead, at, http));
+            reader.keep(&lines.texts[..lines.count], lines.left);
+            start
+        }
+    };
+}
+
 mod avx2;
 mod avx512;
 
-use super::Http;
-use super::scan::Reader;
+use super::scan::{BATCH, Reader};
+use super::{Http, timer};
+use crate::cursor::Cursor;
 
 /// The vector instructions that a scanner uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,19 +101,54 @@ impl Level {
     }
 }
 
-/// Where a line stands in its block, and how long its envelope is.
-#[derive(Clone, Copy)]
-struct Place {
-    start: usize,
-    envelope: usize,
-    end: usize,
+/// What can be loaded from a line's start on: all fields of a usual line up to its request, and 64 bytes more.
+/// A line nearer to the end of its block is left to the plain parser.
+const AHEAD: usize = 512;
+
+/// The lines of a batch on their way through the steps.
+struct Lines<'a> {
+    texts: [&'a [u8]; BATCH],
+    /// Where each starts in the block.
+    starts: [usize; BATCH],
+    /// Where each has been read to, from its start.
+    at: [usize; BATCH],
+    count: usize,
+    /// Bit i: line i is left to the plain parser.
+    left: u32,
 }
 
-impl Place {
-    /// Offset in the block -> offset in the line.
+impl<'a> Lines<'a> {
     #[inline(always)]
-    fn offset(self, at: usize) -> u32 {
-        at.wrapping_sub(self.start) as u32
+    fn new() -> Self {
+        Self { texts: [&[]; BATCH], starts: [0; BATCH], at: [0; BATCH], count: 0, left: 0 }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, block: &'a [u8], start: usize, end: usize) {
+        let index = self.count % BATCH;
+        self.texts[index] = &block[start..end];
+        self.starts[index] = start;
+        self.count = index + 1;
+    }
+
+    /// Takes every line one step further.
+    #[inline(always)]
+    fn step(
+        &mut self,
+        block: &'a [u8],
+        http: &mut [Http<'a>; BATCH],
+        mut step: impl FnMut(&'a [u8], &[u8; AHEAD], usize, &mut Http<'a>) -> Option<usize>,
+    ) {
+        for (index, http) in http.iter_mut().enumerate().take(self.count) {
+            if self.left >> index & 1 == 1 {
+                continue;
+            }
+            let ahead = block.get(self.starts[index]..).and_then(|ahead| ahead.first_chunk());
+            match ahead.and_then(|ahead| step(self.texts[index], ahead, self.at[index], http)) {
+                Some(at) => self.at[index] = at,
+                None => self.left |= 1 << index,
+            }
+        }
     }
 }
 
@@ -123,38 +202,57 @@ const NAMES: (u64, u32) = (0b101, 3);
 const NUMBERS: (u64, u32) = (0b111_0000, 7);
 const COUNTS: (u64, u32) = (0b10_1000_0111, 10);
 
+/// Reads `TR/Tw/Tc/Tr/Ta ST B ` the plain way, for the few lines with a `-1` among them. Returns what follows.
+#[cold]
+fn read_aborted(ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
+    let mut cursor = Cursor::new(ahead, at);
+    for (index, ms) in http.timers_ms.iter_mut().enumerate() {
+        *ms = timer(&mut cursor, "").ok()?;
+        cursor.expect(if index == 4 { b' ' } else { b'/' }, "").ok()?;
+    }
+    http.status_code = if cursor.take(b'-') {
+        if cursor.number(1, "").ok()? != 1 {
+            return None;
+        }
+        -1
+    } else {
+        cursor.number(999, "").ok()? as i16
+    };
+    cursor.expect(b' ', "").ok()?;
+    http.bytes_read = cursor.number(u64::MAX, "").ok()?;
+    cursor.expect(b' ', "").ok()?;
+    Some(cursor.at())
+}
+
 /// True when the four bytes before `end` are letters or dashes.
 #[inline(always)]
-fn is_termination(block: &[u8], end: usize) -> bool {
-    let Some(state) = block.get(end.wrapping_sub(4)..end) else { return false };
+fn is_termination(ahead: &[u8; AHEAD], end: usize) -> bool {
+    let Some(state) = ahead.get(end.wrapping_sub(4)..end) else { return false };
     state == b"----" || state.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-')
 }
 
-/// Fills captures and request from `at` to the end of the line. Returns where the request starts and ends in
-/// the block.
+/// Fills captures and request from `at` to the end of the line.
 #[inline(always)]
-fn read_request(block: &[u8], mut at: usize, place: Place, http: &mut Http<'_>) -> Option<(usize, usize)> {
-    let line = &block[..place.end];
+fn read_request(line: &[u8], mut at: usize, http: &mut Http<'_>) -> Option<()> {
     http.captures = [(0, 0); 2];
     if *line.get(at)? == b'{' {
-        at = read_captures(line, at, place, http)?;
+        at = read_captures(line, at, http)?;
     }
     if *line.get(at)? != b'"' || *line.last()? != b'"' || at + 1 >= line.len() {
         return None;
     }
-    let (start, end) = (at + 1, line.len() - 1);
-    http.request = (place.offset(start), place.offset(end));
-    Some((start, end))
+    http.request = (at as u32 + 1, line.len() as u32 - 1);
+    Some(())
 }
 
 /// Reads up to two `{…} ` blocks. Returns where the request's quote must be.
-fn read_captures(line: &[u8], mut at: usize, place: Place, http: &mut Http<'_>) -> Option<usize> {
+fn read_captures(line: &[u8], mut at: usize, http: &mut Http<'_>) -> Option<usize> {
     for capture in &mut http.captures {
         if *line.get(at)? != b'{' {
             break;
         }
         let length = memchr::memchr(b'}', &line[at..])?;
-        *capture = (place.offset(at + 1), place.offset(at + length));
+        *capture = (at as u32 + 1, (at + length) as u32);
         at += length + 2;
         if *line.get(at - 1)? != b' ' {
             return None;
