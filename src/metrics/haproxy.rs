@@ -10,7 +10,7 @@ use tailmeter_parsers::haproxy::{BATCH, Batch, Event, Http, Line, Method, Scanne
 
 use super::{Buckets, Counter, Family, Kind, Label, Metric, Plan, Slot, Tally, Unit};
 use crate::config::Config;
-use crate::series::{Base, Cells, Directory, EntryId, Key, Memo};
+use crate::series::{Base, Cells, Directory, EntryId, Key, Memo, Open};
 
 /// Upper bounds of all timers, in seconds.
 const TIMER: Kind =
@@ -345,7 +345,8 @@ fn termination_state(state: &[u8], length: usize) -> &[u8] {
     if is_known { state } else { crate::series::OTHER }
 }
 
-/// Where a metric is counted: its cells in a row, and which of the line's rows that is.
+/// Where a metric is counted: its cells in a row, and which of the line's rows that is: one of its names, or,
+/// from [`GROUPS`] on, one of its full tuple. The last row of the names is where disabled metrics go.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     sum: usize,
@@ -353,15 +354,12 @@ struct Place {
     row: usize,
 }
 
-/// Most groups that the lines of one kind count in: as many as metrics that every line updates.
-const GROUPS: usize = 12;
-
-/// The rows of one line: those of its names, those of its full tuple, and last the one where disabled metrics
-/// are counted. The length is a power of two, so that an index can be wrapped instead of checked.
-type LineRows = [Base; 32];
+/// Rows of one raw tuple of names, at most; more than there are metrics. A power of two, so that an index can
+/// be wrapped instead of checked.
+const GROUPS: usize = 16;
 
 impl Place {
-    const DISABLED: Self = Self { sum: 0, bucket: 0, row: 31 };
+    const DISABLED: Self = Self { sum: 0, bucket: 0, row: GROUPS - 1 };
 }
 
 /// Where the lines of one kind count. A line is looked up in two steps, because there are few names, which
@@ -573,22 +571,22 @@ impl Places {
     #[inline]
     fn look_up(&self, batch: &Batch<'_>, cells: &Cells) -> Lookups {
         let mut found = Lookups { touched: 0, hashes: [0; BATCH], names: [None; BATCH], full: [None; BATCH] };
-        let requests = || (0..batch.len().min(BATCH)).filter_map(|index| Some((index, batch.http(index)?)));
-        let (names, full) = (&self.names.memo, &self.full.memo);
-        for (index, http) in requests() {
-            let key = names_key(http.raw_names());
-            let hash = names.hash(&key);
-            found.names[index] = names.candidate(hash).and_then(|candidate| names.find(hash, candidate, &key));
+        let (names, full, requests) = (&self.names.memo, &self.full.memo, batch.requests());
+        let words = |name: Option<EntryId>, http: &Http<'_>| full_words(name.unwrap_or(0), http_words(http));
+        for (http, name) in requests.iter().zip(&mut found.names) {
+            let text = http.raw_names();
+            let hash = names.hash_text(text);
+            *name = names.candidate(hash).and_then(|candidate| names.find_text(hash, candidate, text));
         }
-        for (index, http) in requests() {
-            let key = full_key(found.names[index].unwrap_or(0), http, &[]);
-            found.hashes[index] = full.hash(&key);
-            found.full[index] = full.candidate(found.hashes[index]);
+        let steps = requests.iter().zip(&found.names).zip(&mut found.hashes).zip(&mut found.full);
+        for (((http, name), hash), entry) in steps {
+            *hash = full.hash_words(words(*name, http));
+            *entry = full.candidate(*hash);
         }
-        for (index, http) in requests() {
-            let key = full_key(found.names[index].unwrap_or(0), http, &[]);
-            found.full[index] = found.full[index].and_then(|candidate| full.find(found.hashes[index], candidate, &key));
-            if let Some([base, ..]) = found.full[index].map(|entry| full.bases(entry)) {
+        let steps = requests.iter().zip(&found.names).zip(&found.hashes).zip(&mut found.full);
+        for (((http, name), hash), entry) in steps {
+            *entry = entry.and_then(|candidate| full.find_words(*hash, candidate, words(*name, http)));
+            if let Some([base, ..]) = entry.map(|entry| full.bases(entry)) {
                 found.touched ^= cells.touch(*base);
             }
         }
@@ -646,11 +644,11 @@ impl Shard {
     fn count_http(&mut self, http: &Http<'_>, found: Found, times: u32) {
         let numbers = Numbers::of_http(http);
         self.http.count_fallen(&self.plan, found, times, &mut self.fell_out);
-        let (rows, buckets) = (self.http.rows(found), [&self.timer_buckets, &self.queue_buckets]);
+        let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
         match times {
             // Nearly always: with a known weight there is nothing to multiply.
-            1 => self.http.update(&rows, &numbers, 1, &mut self.cells, buckets),
-            _ => self.http.update(&rows, &numbers, times, &mut self.cells, buckets),
+            1 => self.http.update(found, &numbers, 1, cells, buckets),
+            _ => self.http.update(found, &numbers, times, cells, buckets),
         }
         let [request, queue, connect, response, total] = numbers.timers_ms;
         let aborted = request | queue | connect | response | total < 0;
@@ -667,8 +665,8 @@ impl Shard {
         let found = find(&self.directory, &self.fields, &mut self.cells, &mut self.tcp, subject, names, [0; 2]);
         let numbers = Numbers::of_tcp(tcp);
         self.tcp.count_fallen(&self.plan, found, times, &mut self.fell_out);
-        let (rows, buckets) = (self.tcp.rows(found), [&self.timer_buckets, &self.queue_buckets]);
-        self.tcp.update(&rows, &numbers, times, &mut self.cells, buckets);
+        let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
+        self.tcp.update(found, &numbers, times, cells, buckets);
         if !numbers.ended_normally || numbers.logasap || numbers.timers_ms.iter().any(|ms| *ms < 0) {
             self.count_unusual(subject, &numbers, false, times);
         }
@@ -721,55 +719,45 @@ impl Shard {
 }
 
 impl Places {
-    /// The rows of a line.
-    #[inline(always)]
-    fn rows(&self, found: Found) -> LineRows {
-        let mut rows = [Base::UNUSED; 32];
-        if let Some(names) = self.names.memo.bases(found.names).first_chunk::<GROUPS>() {
-            rows[..GROUPS].copy_from_slice(names);
-        }
-        for (row, base) in rows[GROUPS..2 * GROUPS].iter_mut().zip(self.full.memo.bases(found.full)) {
-            *row = *base;
-        }
-        rows
-    }
-
     /// Adds what every line has to its rows. `buckets` are those of timers and of queues.
     #[inline(always)]
-    fn update(&self, rows: &LineRows, numbers: &Numbers<'_>, times: u32, cells: &mut Cells, buckets: [&Buckets; 2]) {
-        let weight = u64::from(times);
-        let add = |cells: &mut Cells, place: Place, value: u64| {
-            cells.add(rows[place.row % rows.len()], place.sum, value * weight);
+    fn update(&self, found: Found, numbers: &Numbers<'_>, times: u32, mut cells: Open<'_>, buckets: [&Buckets; 2]) {
+        let full = self.full.memo.bases(found.full);
+        let Some(names) = self.names.memo.bases(found.names).first_chunk::<GROUPS>() else { return };
+        let base = |place: &Place| {
+            if place.row < GROUPS { names[place.row] } else { full.get(place.row - GROUPS).copied().unwrap_or(Base::UNUSED) }
         };
-        let observe = |cells: &mut Cells, place: Place, buckets: &Buckets, value: u64| {
-            let base = rows[place.row % rows.len()];
+        let weight = u64::from(times);
+        cells.add(base(&self.lines), self.lines.sum, weight);
+        if !numbers.logasap {
+            cells.add(base(&self.bytes), self.bytes.sum, numbers.bytes * weight);
+        }
+        if numbers.retries > 0 {
+            cells.add(base(&self.retries), self.retries.sum, u64::from(numbers.retries) * weight);
+        }
+        if numbers.redispatched {
+            cells.add(base(&self.redispatches), self.redispatches.sum, weight);
+        }
+        let mut observe = |place: &Place, buckets: &Buckets, value: u64| {
+            let base = base(place);
             cells.add(base, place.sum, value * weight);
             cells.count(base, place.bucket + buckets.of(value), times);
         };
-        add(cells, self.lines, 1);
-        if !numbers.logasap {
-            add(cells, self.bytes, numbers.bytes);
-        }
-        if numbers.retries > 0 {
-            add(cells, self.retries, u64::from(numbers.retries));
-        }
-        if numbers.redispatched {
-            add(cells, self.redispatches, 1);
-        }
-        let timer = |cells: &mut Cells, place: Place, ms: i32| {
+        let [request, queue, connect, response, total] = numbers.timers_ms;
+        // A line written before the end does not say how long it all took.
+        let total = if numbers.logasap { -1 } else { total };
+        let mut timer = |place: &Place, ms: i32| {
             if ms >= 0 {
-                observe(cells, place, buckets[0], ms as u64);
+                observe(place, buckets[0], ms as u64);
             }
         };
-        let [request, queue, connect, response, total] = numbers.timers_ms;
-        timer(cells, self.timers[0], request);
-        timer(cells, self.timers[1], queue);
-        timer(cells, self.timers[2], connect);
-        timer(cells, self.timers[3], response);
-        // A line written before the end does not say how long it all took.
-        timer(cells, self.timers[4], if numbers.logasap { -1 } else { total });
-        observe(cells, self.queues[0], buckets[1], u64::from(numbers.queues[0]));
-        observe(cells, self.queues[1], buckets[1], u64::from(numbers.queues[1]));
+        timer(&self.timers[0], request);
+        timer(&self.timers[1], queue);
+        timer(&self.timers[2], connect);
+        timer(&self.timers[3], response);
+        timer(&self.timers[4], total);
+        observe(&self.queues[0], buckets[1], u64::from(numbers.queues[0]));
+        observe(&self.queues[1], buckets[1], u64::from(numbers.queues[1]));
     }
 
     /// Counts a line that fell out of the labels or limits of some groups, once per metric there.
@@ -799,16 +787,14 @@ impl Rows {
     }
 }
 
-#[inline(always)]
 fn names_key(names: &[u8]) -> Key<'_> {
     Key { text: names, more: &[], words: [0; 2] }
 }
 
-/// The key of a request whose names have an entry: status and method as they are logged, and `more`.
+/// The small values of a key whose names have an entry.
 #[inline(always)]
-fn full_key<'k>(names: EntryId, http: &Http<'_>, more: &'k [u8]) -> Key<'k> {
-    let [status, method] = http_words(http);
-    Key { text: more, more: &[], words: [u64::from(names) << 32 | status, method] }
+fn full_words(names: EntryId, words: [u64; 2]) -> [u64; 2] {
+    [u64::from(names) << 32 | words[0], words[1]]
 }
 
 #[inline(always)]
@@ -857,7 +843,7 @@ fn find(
     };
     let mut more = Vec::new();
     write_fields(subject, &places.beyond, &mut more);
-    let key = Key { text: &more, more: &[], words: [u64::from(names) << 32 | words[0], words[1]] };
+    let key = Key { text: &more, more: &[], words: full_words(names, words) };
     let hash = places.full.memo.hash(&key);
     let full = match places.full.memo.get(hash, &key) {
         Some(entry) => entry,

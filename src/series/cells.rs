@@ -70,21 +70,19 @@ impl Cells {
     /// Adds `value` to cell `sum` of the row at `base`. Sums wrap at 2^64.
     #[inline(always)]
     pub fn add(&mut self, base: Base, sum: usize, value: u64) {
-        if let Some(cell) = self.sums.get_mut(base.sums as usize + sum) {
-            *cell = cell.wrapping_add(value);
-        }
+        self.open().add(base, sum, value);
     }
 
     /// Counts `times` observations in bucket cell `bucket` of the row at `base`.
     #[inline(always)]
     pub fn count(&mut self, base: Base, bucket: usize, times: u32) {
-        let index = base.buckets as usize + bucket;
-        let Some(cell) = self.buckets.get_mut(index) else { return };
-        let (value, carry) = cell.overflowing_add(times);
-        *cell = value;
-        if carry {
-            self.carry(index, 1 << 32);
-        }
+        self.open().count(base, bucket, times);
+    }
+
+    /// The cells as slices, for many additions in a row.
+    #[inline(always)]
+    pub fn open(&mut self) -> Open<'_> {
+        Open { sums: &mut self.sums, buckets: &mut self.buckets, carried: &mut self.carried }
     }
 
     /// Reads the first cell at `base`, for nothing but having it near.
@@ -156,6 +154,40 @@ impl Cells {
         self.buckets.clear();
         self.buckets.resize(UNUSED, 0);
         self.carried.clear();
+    }
+}
+
+/// The cells of a shard while a line is counted.
+pub struct Open<'c> {
+    sums: &'c mut [u64],
+    buckets: &'c mut [u32],
+    carried: &'c mut BTreeMap<usize, u64>,
+}
+
+impl Open<'_> {
+    /// Adds `value` to cell `sum` of the row at `base`. Sums wrap at 2^64.
+    #[inline(always)]
+    pub fn add(&mut self, base: Base, sum: usize, value: u64) {
+        if let Some(cell) = self.sums.get_mut(base.sums as usize + sum) {
+            *cell = cell.wrapping_add(value);
+        }
+    }
+
+    /// Counts `times` observations in bucket cell `bucket` of the row at `base`.
+    #[inline(always)]
+    pub fn count(&mut self, base: Base, bucket: usize, times: u32) {
+        let index = base.buckets as usize + bucket;
+        let Some(cell) = self.buckets.get_mut(index) else { return };
+        let (value, carry) = cell.overflowing_add(times);
+        *cell = value;
+        if carry {
+            self.carry(index);
+        }
+    }
+
+    #[cold]
+    fn carry(&mut self, index: usize) {
+        *self.carried.entry(index).or_default() += 1 << 32;
     }
 }
 

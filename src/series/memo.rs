@@ -30,6 +30,8 @@ struct Entry {
     text: u32,
     more: u32,
     fell_out: u32,
+    /// True when the key has nothing but a text.
+    is_text: bool,
 }
 
 /// A bounded memory of raw tuples. When it is full it forgets everything and starts again: rows are not
@@ -72,31 +74,41 @@ impl Memo {
     }
 
     /// The hash of `key`, seeded at random.
-    #[inline(always)]
     pub fn hash(&self, key: &Key<'_>) -> u64 {
+        match (key.text, key.more, key.words) {
+            (text, [], [0, 0]) => self.hash_text(text),
+            ([], [], words) => self.hash_words(words),
+            _ => self.hash_any(key),
+        }
+    }
+
+    /// The hash of a key that is nothing but `text`.
+    #[inline(always)]
+    pub fn hash_text(&self, text: &[u8]) -> u64 {
         let [a, b, c, d] = self.seeds;
-        let words = fold(key.words[0] ^ a, key.words[1] ^ b);
-        if key.more.is_empty()
-            && let Some([first, middle, last]) = thirds(key.text)
-        {
-            // Three loads that overlap hold all of a usual text: no branch on its length.
-            let first = fold(first[0] ^ words, first[1] ^ b);
-            let middle = fold(middle[0] ^ c, middle[1] ^ d);
-            let last = fold(last[0] ^ b, last[1] ^ c);
-            return fold(first ^ middle.rotate_left(17) ^ last.rotate_left(31) ^ key.text.len() as u64, d);
-        }
-        if key.text.is_empty() && key.more.is_empty() {
-            return fold(words ^ c, d);
-        }
-        self.hash_any(key, words)
+        // Three loads that overlap hold all of a usual text: no branch on its length.
+        let Some([first, middle, last]) = thirds(text) else {
+            return self.hash_any(&Key { text, more: &[], words: [0; 2] });
+        };
+        let outer = fold(first[0] ^ a, first[1] ^ b) ^ fold(last[0] ^ c, last[1] ^ d).rotate_left(31);
+        fold(outer ^ middle[0].rotate_left(17) ^ text.len() as u64, middle[1] ^ c) ^ outer
+    }
+
+    /// The hash of a key that is nothing but `words`.
+    #[inline(always)]
+    pub fn hash_words(&self, words: [u64; 2]) -> u64 {
+        let [a, b, c, d] = self.seeds;
+        fold(fold(words[0] ^ a, words[1] ^ b) ^ c, d)
     }
 
     #[cold]
-    fn hash_any(&self, key: &Key<'_>, words: u64) -> u64 {
+    fn hash_any(&self, key: &Key<'_>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(key.text);
         hasher.write(key.more);
-        hasher.write_u64(words ^ (key.text.len() as u64) << 32);
+        hasher.write_u64(key.words[0]);
+        hasher.write_u64(key.words[1]);
+        hasher.write_usize(key.text.len());
         hasher.finish()
     }
 
@@ -117,15 +129,31 @@ impl Memo {
         }
     }
 
-    /// The entry of `key`, whose hash is `hash` and whose first candidate is `candidate`.
+    /// The entry of a key that is nothing but `text`, whose first candidate is `candidate`.
     #[inline(always)]
-    pub fn find(&self, hash: u64, candidate: EntryId, key: &Key<'_>) -> Option<EntryId> {
-        if self.is(candidate, key) { Some(candidate) } else { self.find_any(hash, key) }
+    pub fn find_text(&self, hash: u64, candidate: EntryId, text: &[u8]) -> Option<EntryId> {
+        let known = self.entries.get(candidate as usize)?;
+        let start = known.start as usize;
+        let is_text = known.text as usize == text.len() && known.is_text;
+        match self.texts.get(start..start + text.len()) {
+            Some(known) if is_text && same(known, text) => Some(candidate),
+            _ => self.get(hash, &Key { text, more: &[], words: [0; 2] }),
+        }
     }
 
-    /// As [`Memo::find`], when two keys share the upper half of a hash.
-    #[cold]
-    fn find_any(&self, hash: u64, key: &Key<'_>) -> Option<EntryId> {
+    /// The entry of a key that is nothing but `words`, whose first candidate is `candidate`.
+    #[inline(always)]
+    pub fn find_words(&self, hash: u64, candidate: EntryId, words: [u64; 2]) -> Option<EntryId> {
+        let known = self.entries.get(candidate as usize)?;
+        // One by one: as arrays they would be loaded together just after they were stored one by one.
+        if known.words[0] == words[0] && known.words[1] == words[1] && known.text + known.more == 0 {
+            return Some(candidate);
+        }
+        self.get(hash, &Key { text: &[], more: &[], words })
+    }
+
+    /// The entry of `key`, whose hash is `hash`.
+    pub fn get(&self, hash: u64, key: &Key<'_>) -> Option<EntryId> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         while self.slots[at] != 0 {
@@ -138,23 +166,15 @@ impl Memo {
         None
     }
 
-    /// The entry of `key`, whose hash is `hash`.
-    pub fn get(&self, hash: u64, key: &Key<'_>) -> Option<EntryId> {
-        self.find(hash, self.candidate(hash)?, key)
-    }
-
-    #[inline(always)]
     fn is(&self, entry: EntryId, key: &Key<'_>) -> bool {
         let Some(entry) = self.entries.get(entry as usize) else { return false };
         let (text, more) = (key.text.len(), key.more.len());
         let start = entry.start as usize;
-        let Some(known) = self.texts.get(start..start + text + more) else { return false };
-        // One by one: as arrays they would be loaded together just after they were stored one by one.
-        (entry.words[0] == key.words[0])
-            & (entry.words[1] == key.words[1])
-            & (entry.text as usize == text)
-            & (entry.more as usize == more)
-            && (known.is_empty() || same(&known[..text], key.text) && known[text..] == *key.more)
+        let known = self.texts.get(start..start + text + more).unwrap_or_default();
+        entry.words == key.words
+            && (entry.text as usize, entry.more as usize) == (text, more)
+            && known[..text] == *key.text
+            && known[text..] == *key.more
     }
 
     /// The base of entry `entry`'s row in each group.
@@ -192,6 +212,7 @@ impl Memo {
             text: key.text.len() as u32,
             more: key.more.len() as u32,
             fell_out,
+            is_text: key.more.is_empty() && key.words == [0; 2],
         });
         self.texts.extend_from_slice(key.text);
         self.texts.extend_from_slice(key.more);

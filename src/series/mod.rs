@@ -14,7 +14,7 @@ mod directory;
 mod memo;
 mod policy;
 
-pub use cells::{Base, Cells, Layout};
+pub use cells::{Base, Cells, Layout, Open};
 pub use directory::{Directory, Found, Group, Labels};
 pub use memo::{EntryId, Key, Memo};
 pub use policy::{OTHER, Policy, escape_into};

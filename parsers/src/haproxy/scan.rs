@@ -66,6 +66,12 @@ impl<'a> Batch<'a> {
         (self.is_http >> index & 1 == 1).then(|| &self.http[index])
     }
 
+    /// The slots of all lines; those of lines that are no requests hold what was there before.
+    #[inline]
+    pub fn requests(&self) -> &[Http<'a>] {
+        &self.http[..self.len.min(BATCH)]
+    }
+
     /// What line `index` says.
     pub fn line(&self, index: usize) -> Line<'_, 'a> {
         match self.http(index) {
