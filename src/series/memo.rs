@@ -25,7 +25,6 @@ pub type EntryId = u32;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    words: [u64; 2],
     start: u32,
     text: u32,
     more: u32,
@@ -41,7 +40,13 @@ pub struct Memo {
     /// Open addressing with linear probing, at most three fifths full. The upper half of a slot is that of the
     /// hash, the lower half the entry's number plus one; 0 is empty.
     slots: Vec<u64>,
+    /// The small values of each entry's key: apart, because they are all that most lookups compare.
+    words: Vec<[u64; 2]>,
     entries: Vec<Entry>,
+    /// True when an entry's key has more than small values.
+    any_text: bool,
+    /// True when an entry fell out.
+    any_fell_out: bool,
     texts: Vec<u8>,
     /// For each entry its row's base in each group.
     bases: Vec<Base>,
@@ -61,7 +66,10 @@ impl Memo {
         let max_entries = max_entries.clamp(1, 1 << 24);
         Self {
             slots: vec![0; 64],
+            words: Vec::new(),
             entries: Vec::new(),
+            any_text: false,
+            any_fell_out: false,
             texts: Vec::new(),
             bases: Vec::new(),
             groups,
@@ -144,9 +152,9 @@ impl Memo {
     /// The entry of a key that is nothing but `words`, whose first candidate is `candidate`.
     #[inline(always)]
     pub fn find_words(&self, hash: u64, candidate: EntryId, words: [u64; 2]) -> Option<EntryId> {
-        let known = self.entries.get(candidate as usize)?;
+        let known = self.words.get(candidate as usize)?;
         // One by one: as arrays they would be loaded together just after they were stored one by one.
-        if known.words[0] == words[0] && known.words[1] == words[1] && known.text + known.more == 0 {
+        if known[0] == words[0] && known[1] == words[1] && !self.any_text {
             return Some(candidate);
         }
         self.get(hash, &Key { text: &[], more: &[], words })
@@ -167,11 +175,13 @@ impl Memo {
     }
 
     fn is(&self, entry: EntryId, key: &Key<'_>) -> bool {
-        let Some(entry) = self.entries.get(entry as usize) else { return false };
+        let (Some(entry), Some(words)) = (self.entries.get(entry as usize), self.words.get(entry as usize)) else {
+            return false;
+        };
         let (text, more) = (key.text.len(), key.more.len());
         let start = entry.start as usize;
         let known = self.texts.get(start..start + text + more).unwrap_or_default();
-        entry.words == key.words
+        *words == key.words
             && (entry.text as usize, entry.more as usize) == (text, more)
             && known[..text] == *key.text
             && known[text..] == *key.more
@@ -187,7 +197,7 @@ impl Memo {
     /// Bit g: in group g the tuple fell out of its labels or limits.
     #[inline(always)]
     pub fn fell_out(&self, entry: EntryId) -> u32 {
-        self.entries.get(entry as usize).map_or(0, |entry| entry.fell_out)
+        if self.any_fell_out { self.entries.get(entry as usize).map_or(0, |entry| entry.fell_out) } else { 0 }
     }
 
     /// How often everything was forgotten: entries found before the last time are gone.
@@ -206,8 +216,10 @@ impl Memo {
             self.grow();
         }
         let id = self.entries.len() as EntryId;
+        self.any_text |= length > 0;
+        self.any_fell_out |= fell_out != 0;
+        self.words.push(key.words);
         self.entries.push(Entry {
-            words: key.words,
             start: self.texts.len() as u32,
             text: key.text.len() as u32,
             more: key.more.len() as u32,
@@ -225,6 +237,7 @@ impl Memo {
     pub fn forget(&mut self) {
         self.forgotten += 1;
         self.slots.fill(0);
+        self.words.clear();
         self.entries.clear();
         self.texts.clear();
         self.bases.clear();
@@ -242,7 +255,7 @@ impl Memo {
     fn grow(&mut self) {
         self.slots = vec![0; 2 * self.slots.len()];
         for id in 0..self.entries.len() {
-            let Entry { words, start, text, more, .. } = self.entries[id];
+            let (words, Entry { start, text, more, .. }) = (self.words[id], self.entries[id]);
             let (start, middle) = (start as usize, (start + text) as usize);
             let key = Key { text: &self.texts[start..middle], more: &self.texts[middle..middle + more as usize], words };
             let hash = self.hash(&key);

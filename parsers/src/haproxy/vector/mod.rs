@@ -46,10 +46,14 @@ macro_rules! scan_in_steps {
             }
             let (http, templates) = (reader.batch.slots(), &mut *reader.templates);
             lines.step(block, http, |line, ahead, _, http| client(line, ahead, templates, http));
-            lines.step(block, http, |_, ahead, at, http| names(ahead, at, http));
-            lines.step(block, http, |_, ahead, at, http| numbers(ahead, at, http));
-            lines.step(block, http, |line, ahead, at, http| counts(line, ahead, at, http));
-            lines.step(block, http, |line, ahead, at, http| request(line, ahead, at, http));
+            lines.step(block, http, |_, ahead, at, http| {
+                let at = names(ahead, at, http)?;
+                numbers(ahead, at, http)
+            });
+            lines.step(block, http, |line, ahead, at, http| {
+                let at = counts(line, ahead, at, http)?;
+                request(line, ahead, at, http)
+            });
             reader.keep(&lines.texts[..lines.count], lines.left);
             start
         }
