@@ -434,9 +434,16 @@ impl Places {
     }
 }
 
+/// A line that counts in metrics with rows of their own.
+#[derive(Clone, Copy)]
+struct Unusual<'s, 'a> {
+    subject: Subject<'s, 'a>,
+    /// Its names, as [`Places::names_id`] gives them.
+    names: u64,
+}
+
 /// What the lines of both kinds have in common.
-struct Numbers<'a> {
-    names: &'a [u8],
+struct Numbers {
     bytes: u64,
     /// TR, Tw, Tc, Tr, and Ta or Tt, in milliseconds. What a kind has no place for is not looked at.
     timers_ms: [i32; 5],
@@ -447,25 +454,23 @@ struct Numbers<'a> {
     ended_normally: bool,
 }
 
-impl<'a> Numbers<'a> {
+impl Numbers {
     #[inline]
-    fn of_http(http: &Http<'a>) -> Self {
+    fn of_http(http: &Http<'_>) -> Self {
         Self {
-            names: http.raw_names(),
             bytes: http.bytes_read,
             timers_ms: http.timers_ms,
             retries: http.retries,
             redispatched: http.redispatched,
             queues: http.queues,
             logasap: http.logasap,
-            ended_normally: http.termination_state().first() == Some(&b'-'),
+            ended_normally: http.ended_normally,
         }
     }
 
-    fn of_tcp(tcp: &Tcp<'a>) -> Self {
+    fn of_tcp(tcp: &Tcp<'_>) -> Self {
         let [queue, connect, total] = tcp.timers_ms;
         Self {
-            names: tcp.raw_names(),
             bytes: tcp.bytes_read,
             timers_ms: [0, queue, connect, 0, total],
             retries: tcp.retries,
@@ -593,6 +598,11 @@ impl Places {
         found
     }
 
+    /// A number of the names of a line: no other names of its kind have it, before or after they are forgotten.
+    fn names_id(&self, found: Found) -> u64 {
+        (self.names.memo.forgotten() & 0x3f_ffff) << 32 | u64::from(found.names)
+    }
+
     /// Changes when entries found before are gone.
     fn forgotten(&self) -> u64 {
         self.names.memo.forgotten() + self.full.memo.forgotten()
@@ -600,6 +610,12 @@ impl Places {
 }
 
 impl Lookups {
+    /// True when the first `count` have both entries.
+    #[inline(always)]
+    fn all(&self, count: usize) -> bool {
+        self.names.iter().zip(&self.full).take(count).all(|(names, full)| names.is_some() & full.is_some())
+    }
+
     #[inline(always)]
     fn get(&self, index: usize) -> Option<Found> {
         Some(Found { names: self.names[index]?, full: self.full[index]? })
@@ -610,6 +626,18 @@ impl Shard {
     fn count(&mut self, batch: &Batch<'_>, tally: &mut Tally) {
         let found = self.http.beyond.is_empty().then(|| self.http.look_up(batch, &self.cells));
         std::hint::black_box(found.as_ref().map(|found| found.touched));
+        if let (Some(requests), Some(found)) = (batch.all_requests(), &found)
+            && found.all(requests.len())
+        {
+            // The usual batch: requests that have all been seen before.
+            tally.parsed += requests.len() as u64;
+            for (http, (names, full)) in requests.iter().zip(found.names.iter().zip(&found.full)) {
+                if let (Some(names), Some(full)) = (*names, *full) {
+                    self.count_http(http, Found { names, full }, 1);
+                }
+            }
+            return;
+        }
         let forgotten = self.http.forgotten();
         for index in 0..batch.len() {
             let times = batch.repeated(index);
@@ -645,18 +673,14 @@ impl Shard {
         let numbers = Numbers::of_http(http);
         self.http.count_fallen(&self.plan, found, times, &mut self.fell_out);
         let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
-        match times {
-            // Nearly always: with a known weight there is nothing to multiply.
-            1 => self.http.update(found, &numbers, 1, cells, buckets),
-            _ => self.http.update(found, &numbers, times, cells, buckets),
-        }
+        self.http.update(found, &numbers, times, cells, buckets);
         let [request, queue, connect, response, total] = numbers.timers_ms;
         let aborted = request | queue | connect | response | total < 0;
         if !numbers.ended_normally | numbers.logasap | http.truncated | aborted {
-            self.count_unusual(Subject::Http(http), &numbers, http.truncated, times);
+            self.count_unusual(Unusual { subject: Subject::Http(http), names: self.http.names_id(found) }, &numbers, http.truncated, times);
         }
         if http.has_tls() {
-            self.count_some(TLS_CONNECTIONS, Subject::Http(http), numbers.names, "", times);
+            self.count_some(TLS_CONNECTIONS, Unusual { subject: Subject::Http(http), names: self.http.names_id(found) }, "", times);
         }
     }
 
@@ -668,41 +692,52 @@ impl Shard {
         let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
         self.tcp.update(found, &numbers, times, cells, buckets);
         if !numbers.ended_normally || numbers.logasap || numbers.timers_ms.iter().any(|ms| *ms < 0) {
-            self.count_unusual(subject, &numbers, false, times);
+            self.count_unusual(Unusual { subject, names: self.tcp.names_id(found) | 1 << 55 }, &numbers, false, times);
         }
     }
 
     /// Counts aborted phases, an abnormal end, and an incomplete line.
     #[cold]
-    fn count_unusual(&mut self, subject: Subject<'_, '_>, numbers: &Numbers<'_>, truncated: bool, times: u32) {
+    fn count_unusual(&mut self, line: Unusual<'_, '_>, numbers: &Numbers, truncated: bool, times: u32) {
         for (phase, ms) in PHASES.iter().zip(numbers.timers_ms) {
             if ms < 0 {
-                self.count_some(ABORTED, subject, numbers.names, phase, times);
+                self.count_some(ABORTED, line, phase, times);
             }
         }
         if !numbers.ended_normally {
-            self.count_some(TERMINATIONS, subject, numbers.names, "", times);
+            self.count_some(TERMINATIONS, line, "", times);
         }
         if numbers.logasap {
-            self.count_some(INCOMPLETE, subject, numbers.names, "logasap", times);
+            self.count_some(INCOMPLETE, line, "logasap", times);
         }
         if truncated {
-            self.count_some(INCOMPLETE, subject, numbers.names, "truncated", times);
+            self.count_some(INCOMPLETE, line, "truncated", times);
         }
     }
 
     /// Counts a line in a metric that has rows of its own.
-    fn count_some(&mut self, metric: usize, subject: Subject<'_, '_>, names: &[u8], word: &str, times: u32) {
+    fn count_some(&mut self, metric: usize, line: Unusual<'_, '_>, word: &str, times: u32) {
         let Some(slot) = self.plan.slots[metric] else { return };
+        let Unusual { subject, names } = line;
         let fields = &self.fields[slot.group];
         self.more.clear();
-        self.more.extend_from_slice(word.as_bytes());
         for field in fields.iter().filter(|field| !field.is_in_names()) {
             write_field(subject, *field, &mut self.more);
         }
-        let key = Key { text: names, more: &self.more, words: [metric as u64, word.len() as u64] };
+        // The first four letters of a word tell it from all others; so few small values are the whole key, but
+        // for long labels.
+        let word_id = word.bytes().take(4).fold(0, |id, byte| id << 8 | u64::from(byte));
+        let id = (metric as u64) << 56 | names;
+        let key = match pack(&self.more) {
+            Some(values) => Key { text: &[], more: &[], words: [id, word_id << 32 ^ values] },
+            None => Key { text: &self.more, more: &[], words: [id, word_id] },
+        };
         let hash = self.some.hash(&key);
-        let entry = match self.some.get(hash, &key) {
+        let known = match key.text {
+            [] => self.some.candidate(hash).and_then(|candidate| self.some.find_words(hash, candidate, key.words)),
+            _ => self.some.get(hash, &key),
+        };
+        let entry = match known {
             Some(entry) => entry,
             None => {
                 let write = |index: usize, out: &mut Vec<u8>| subject.write(fields[index], word, out);
@@ -721,7 +756,7 @@ impl Shard {
 impl Places {
     /// Adds what every line has to its rows. `buckets` are those of timers and of queues.
     #[inline(always)]
-    fn update(&self, found: Found, numbers: &Numbers<'_>, times: u32, mut cells: Open<'_>, buckets: [&Buckets; 2]) {
+    fn update(&self, found: Found, numbers: &Numbers, times: u32, mut cells: Open<'_>, buckets: [&Buckets; 2]) {
         let full = self.full.memo.bases(found.full);
         let Some(names) = self.names.memo.bases(found.names).first_chunk::<GROUPS>() else { return };
         let base = |place: &Place| {
@@ -799,8 +834,15 @@ fn full_words(names: EntryId, words: [u64; 2]) -> [u64; 2] {
 
 #[inline(always)]
 fn http_words(http: &Http<'_>) -> [u64; 2] {
-    let (length, method) = http.method_word();
-    [u64::from(http.status_code as u16) << 8 | length, method]
+    let (length, method) = http.method_key();
+    [u64::from(http.status_code as u16) << 16 | u64::from(length.min(9)), method]
+}
+
+/// The values of few short fields as one number; none is 0.
+fn pack(values: &[u8]) -> Option<u64> {
+    let mut bytes = [0; 8];
+    bytes.get_mut(..values.len())?.copy_from_slice(values);
+    Some(u64::from_le_bytes(bytes))
 }
 
 /// Appends the values of `fields`, so that no two lists of values give the same bytes.

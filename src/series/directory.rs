@@ -69,7 +69,7 @@ impl Directory {
     /// The row of the tuple in `group` whose raw value for label number i is what `value(i, out)` appends.
     pub fn row(&self, group: usize, mut value: impl FnMut(usize, &mut Vec<u8>)) -> Found {
         let Group { labels, max_series, .. } = &self.groups[group];
-        let (mut block, mut raw, mut fell_out) = (Vec::with_capacity(96), Vec::new(), false);
+        let (mut block, mut raw, mut fell_out) = (Vec::with_capacity(256), Vec::with_capacity(64), false);
         for (index, label) in labels.iter().enumerate() {
             raw.clear();
             value(index, &mut raw);
@@ -105,7 +105,8 @@ impl Directory {
         let hash = self.hasher.hash_one(block.as_slice());
         let row = tuples.blocks.len() as RowId;
         // Escaping leaves nothing but valid UTF-8.
-        tuples.blocks.push(String::from_utf8_lossy(&block).into());
+        let block = String::from_utf8(block).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        tuples.blocks.push(block.into());
         let blocks = &tuples.blocks;
         tuples.table.insert_unique(hash, row, |row| self.hasher.hash_one(blocks[*row as usize].as_bytes()));
         row

@@ -32,7 +32,9 @@ impl Policy {
 /// escaped as the exposition format asks. Bytes that are not UTF-8 and control characters become `\xNN`
 /// (written `\\xNN` in the exposition); a backslash that would read like one becomes `\x5c` itself.
 pub fn escape_into(value: &[u8], out: &mut Vec<u8>) {
-    if value.iter().all(|byte| (0x20..0x7f).contains(byte) && *byte != b'"' && *byte != b'\\') {
+    let is_plain = |byte: &u8| (0x20..0x7f).contains(byte) && *byte != b'"' && *byte != b'\\';
+    // Without a way out of the loop it is done many bytes at a time.
+    if value.iter().fold(true, |plain, byte| plain & is_plain(byte)) {
         return out.extend_from_slice(value);
     }
     let mut offset = 0;

@@ -40,6 +40,8 @@ pub struct Http<'a> {
     pub truncated: bool,
     /// True when the session was sent to another server after a failure.
     pub redispatched: bool,
+    /// True when the termination state begins with `-`.
+    pub ended_normally: bool,
     /// Connection attempts beyond the first.
     pub retries: u32,
     /// Requests that were queued before this one at the server, and at the backend.
@@ -52,6 +54,8 @@ pub struct Http<'a> {
     pub(super) request: (u32, u32),
     /// Length of the request up to its first space.
     pub(super) method_length: u32,
+    /// What [`method_word`] makes of it.
+    pub(super) method_word: u64,
     /// The TLS fields of `option httpslog`; 0..0 when there are none.
     pub(super) tls: (u32, u32),
 }
@@ -113,12 +117,14 @@ impl<'a> Http<'a> {
             logasap: false,
             truncated: false,
             redispatched: false,
+            ended_normally: true,
             retries: 0,
             queues: [0; 2],
             bytes_read: 0,
             captures: [(0, 0); 2],
             request: (0, 0),
             method_length: 0,
+            method_word: 0,
             tls: (0, 0),
         }
     }
@@ -226,33 +232,10 @@ impl<'a> Http<'a> {
         self.span((self.request.0, self.request.0 + self.method_length))
     }
 
-    /// A short form of what [`Http::method`] says: two requests with equal words have the same method.
-    /// The length of the raw method (9 when it is longer than eight bytes), and its bytes, packed.
-    #[inline]
-    pub fn method_word(&self) -> (u64, u64) {
-        let (start, length) = (self.request.0 as usize, self.method_length as usize);
-        if length == 0 {
-            return (0, 0);
-        }
-        match self.line.get(start..start + 8) {
-            Some(bytes) if length <= 8 => {
-                let bytes = bytes.first_chunk().copied().unwrap_or_default();
-                (length as u64, u64::from_le_bytes(bytes) & u64::MAX >> (64 - 8 * length))
-            }
-            _ => self.long_method_word(),
-        }
-    }
-
-    #[cold]
-    fn long_method_word(&self) -> (u64, u64) {
-        let raw = self.raw_method();
-        if raw.len() > 8 {
-            let known = Method::REGISTRY.iter().position(|method| *method == raw);
-            return (9, known.map_or(u64::MAX, |index| index as u64));
-        }
-        let mut bytes = [0; 8];
-        bytes[..raw.len()].copy_from_slice(raw);
-        (raw.len() as u64, u64::from_le_bytes(bytes))
+    /// A short form of what [`Http::method`] says: two requests with equal pairs have the same method.
+    #[inline(always)]
+    pub fn method_key(&self) -> (u32, u64) {
+        (self.method_length, self.method_word)
     }
 
     /// The request line as it is written.
@@ -347,6 +330,19 @@ impl<'a> Method<'a> {
     }
 }
 
+/// The bytes of a method, packed; of one longer than eight bytes its place in the registry, or all ones.
+pub(super) fn method_word(raw: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    match bytes.get_mut(..raw.len()) {
+        Some(room) => room.copy_from_slice(raw),
+        None => {
+            let known = Method::REGISTRY.iter().position(|method| *method == raw);
+            return known.map_or(u64::MAX, |index| index as u64);
+        }
+    }
+    u64::from_le_bytes(bytes)
+}
+
 /// Reads on from the timers.
 pub(super) fn parse<'a>(mut cursor: Cursor<'a>, head: Head) -> Result<Http<'a>, Reject> {
     let Head { start, client_end, names_end } = head;
@@ -367,6 +363,7 @@ pub(super) fn parse<'a>(mut cursor: Cursor<'a>, head: Head) -> Result<Http<'a>, 
     cursor.until(b' ', "response_cookie")?;
     termination_state(&mut cursor, 4)?;
     http.ending_end = cursor.field_end();
+    http.ended_normally = http.termination_state().first() == Some(&b'-');
     (http.retries, http.redispatched) = connections(&mut cursor)?;
     http.queues = queues(&mut cursor)?;
     cursor.expect(b' ', "backend_queue")?;
@@ -439,6 +436,7 @@ fn request(cursor: &mut Cursor<'_>, http: &mut Http<'_>) -> Result<(), Reject> {
     };
     http.request = (start as u32, (start + length) as u32);
     http.method_length = memchr::memchr(b' ', &rest[..length]).unwrap_or(length) as u32;
+    http.method_word = method_word(&rest[..http.method_length as usize]);
     Ok(())
 }
 

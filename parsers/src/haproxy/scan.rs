@@ -18,6 +18,7 @@ pub struct Batch<'a> {
     http: [Http<'a>; BATCH],
     others: [Result<Event<'a>, Reject>; BATCH],
     repeated: [u32; BATCH],
+    any_repeated: bool,
     /// Bit i: line i is in `http`; otherwise it is in `others`.
     is_http: u32,
     len: usize,
@@ -38,6 +39,7 @@ impl<'a> Batch<'a> {
             http: [Http::empty(); BATCH],
             others: [Ok(Event::Notice(super::Notice::Empty)); BATCH],
             repeated: [1; BATCH],
+            any_repeated: false,
             is_http: 0,
             len: 0,
         }
@@ -80,6 +82,13 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// The lines, when every one of them is a request and stands for itself alone: the usual batch.
+    #[inline]
+    pub fn all_requests(&self) -> Option<&[Http<'a>]> {
+        let is_http = self.is_http.count_ones() as usize == self.len;
+        (is_http && !self.any_repeated).then(|| self.requests())
+    }
+
     /// How many lines line `index` stands for (`message repeated N times`).
     #[inline]
     pub fn repeated(&self, index: usize) -> u32 {
@@ -99,6 +108,7 @@ impl<'a> Batch<'a> {
         let envelope = envelope::detect(line);
         self.lines[index] = line;
         self.repeated[index] = envelope.repeated;
+        self.any_repeated |= envelope.repeated != 1;
         match parse_message(line, &envelope) {
             Ok(Event::Http(http)) => {
                 templates.learn(line, &envelope, &http);
@@ -118,6 +128,10 @@ impl<'a> Batch<'a> {
     fn clear(&mut self) {
         self.len = 0;
         self.is_http = 0;
+        if self.any_repeated {
+            self.any_repeated = false;
+            self.repeated = [1; BATCH];
+        }
     }
 }
 
@@ -218,7 +232,6 @@ impl<'a> Reader<'_, 'a> {
     pub(super) fn keep(&mut self, lines: &[&'a [u8]], left: u32) {
         let batch = &mut self.batch;
         batch.lines[..lines.len()].copy_from_slice(lines);
-        batch.repeated = [1; BATCH];
         batch.is_http = !left & (u32::MAX >> (BATCH - lines.len()));
         let mut left = left;
         while left != 0 {

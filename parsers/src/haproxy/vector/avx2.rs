@@ -2,9 +2,9 @@
 
 use core::arch::x86_64::*;
 
-use super::super::Http;
+use super::super::http::{Http, method_word};
 use super::super::scan::{BATCH, Reader, TEMPLATE, Template, Templates};
-use super::{AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_termination, read_aborted, read_request};
+use super::{AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_termination, low_word, read_aborted, read_request};
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -228,6 +228,7 @@ fn counts(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> O
     let counts = [text(retries, lengths[0])?, text(waiting, lengths[1])?, text(backlog, lengths[2])?, 0];
     [http.retries, http.queues[0], http.queues[1], _] = to_numbers(counts);
     http.ending_end = at as u32 + ending;
+    http.ended_normally = ahead.get(at + ending as usize - 4) == Some(&b'-');
     http.queues_end = at as u32 + backlog;
     Some(at + backlog as usize + 1)
 }
@@ -243,6 +244,10 @@ fn request(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> 
         return None;
     }
     http.method_length = first_space.min(end - start);
+    http.method_word = match http.method_length {
+        length @ 1..=8 => low_word(ahead, start as usize, length)?,
+        _ => method_word(http.raw_method()),
+    };
     (http.logasap, http.truncated, http.redispatched) = (false, false, false);
     http.tls = (0, 0);
     Some(end as usize)

@@ -159,38 +159,43 @@ impl<'a> Lines<'a> {
 /// Offsets of newlines in a block, a few hundred at a time. Found first and used later, so that neither loop
 /// has a branch that depends on how long lines are.
 struct Newlines {
-    ends: [usize; Self::LIMIT],
+    ends: [usize; Self::ROOM],
     count: usize,
 }
 
 impl Newlines {
-    /// Room for a chunk of 64 newlines behind the last that must fit.
-    const LIMIT: usize = 320;
+    /// A power of two, so that an index can be wrapped instead of checked.
+    const ROOM: usize = 512;
 
     const fn new() -> Self {
-        Self { ends: [0; Self::LIMIT], count: 0 }
+        Self { ends: [0; Self::ROOM], count: 0 }
     }
 
-    /// Adds the newlines of the 64 bytes at `at`, given as bits.
+    /// Adds the newlines of the 64 bytes at `at`, given as bits. Not when [`is_full`](Self::is_full).
     #[inline(always)]
-    fn add(&mut self, at: usize, mut newlines: u64) {
-        let found = newlines.count_ones() as usize;
-        let Some(room) = self.ends.get_mut(self.count..).and_then(|room| room.first_chunk_mut::<64>()) else { return };
-        // Two are written whether or not they are there: more are rare.
-        room[0] = at + newlines.trailing_zeros() as usize;
-        newlines &= newlines.wrapping_sub(1);
-        room[1] = at + newlines.trailing_zeros() as usize;
-        for end in room.iter_mut().take(found).skip(2) {
-            newlines &= newlines.wrapping_sub(1);
-            *end = at + newlines.trailing_zeros() as usize;
+    fn add(&mut self, at: usize, newlines: u64) {
+        // One is written whether or not it is there: more are rare.
+        self.ends[self.count % Self::ROOM] = at + newlines.trailing_zeros() as usize;
+        if newlines & newlines.wrapping_sub(1) == 0 {
+            self.count += usize::from(newlines != 0);
+        } else {
+            self.add_all(at, newlines);
         }
-        self.count += found;
     }
 
-    /// True when another chunk may not fit.
+    #[cold]
+    fn add_all(&mut self, at: usize, mut newlines: u64) {
+        while newlines != 0 {
+            self.ends[self.count % Self::ROOM] = at + newlines.trailing_zeros() as usize;
+            self.count += 1;
+            newlines &= newlines - 1;
+        }
+    }
+
+    /// True when the newlines of another 64 bytes may not fit.
     #[inline(always)]
     fn is_full(&self) -> bool {
-        self.count > Self::LIMIT - 64
+        self.count > Self::ROOM - 64
     }
 
     fn take(&mut self) -> &[usize] {
@@ -226,6 +231,12 @@ fn read_aborted(ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<u
     http.bytes_read = cursor.number(u64::MAX, "").ok()?;
     cursor.expect(b' ', "").ok()?;
     Some(cursor.at())
+}
+
+/// The `length` (1..=8) bytes at `at`, in the lower bytes of the word; the upper ones are zero.
+#[inline(always)]
+fn low_word(ahead: &[u8; AHEAD], at: usize, length: u32) -> Option<u64> {
+    Some(u64::from_le_bytes(*ahead.get(at..)?.first_chunk()?) & u64::MAX >> (64 - 8 * (length & 15)))
 }
 
 /// True when the four bytes before `end` are letters or dashes.
