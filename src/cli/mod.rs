@@ -1,0 +1,140 @@
+//! The command line: one file per subcommand, and what they share. Thin: the work is done by the stages that
+//! [`pipeline`](crate::pipeline) names.
+//!
+//! # Exit codes
+//! 0: done. 1: failed at work, for example because a file could not be read. 2: never started: wrong usage,
+//! a mistake in the configuration, an address in use.
+
+mod files;
+mod replay;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::metrics::FAMILIES;
+
+/// What `--version` says behind the name.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("TAILMETER_REVISION"),
+    ")"
+);
+
+/// Turns HAProxy and mail-server logs into Prometheus metrics.
+///
+/// tailmeter follows log files, parses their lines, and shows what it counted at /metrics. Every line is
+/// parsed, ignored (known, nothing to count) or rejected, and counted as such: nothing disappears silently.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tailmeter",
+    version = VERSION,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = EXAMPLES,
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tailmeter run --haproxy /var/log/haproxy.log
+  tailmeter replay --format haproxy /var/log/haproxy.log.1
+  journalctl -u haproxy -o cat | tailmeter parse --format haproxy -
+
+Exit codes: 0 done, 1 failed at work, 2 wrong usage or configuration, or the address is in use.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(replay::Arguments),
+}
+
+/// Why the program ends with something else than 0.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Exit code 2: it never started.
+    #[error("{0}")]
+    Usage(String),
+    /// Exit code 1: it failed at work.
+    #[error("{0}")]
+    Work(String),
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Work(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Runs the program with the arguments and the environment of the process; returns its exit code.
+pub fn main() -> ExitCode {
+    main_with(std::env::args_os())
+}
+
+fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help goes to stdout, which may be closed: nothing is left to be done then.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Replay(arguments) => replay::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(format_args!("error: {failure}"));
+            failure.exit_code()
+        }
+    }
+}
+
+/// Writes a line for people to stderr, whole, so that lines of several threads do not mix. The only place
+/// that does. Without time and level: journald and container runtimes add theirs.
+fn say(line: fmt::Arguments<'_>) {
+    let text = format!("{line}\n");
+    // Nobody can be told that stderr is closed.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// The value of `--format`: the name of a log family.
+fn format_name() -> PossibleValuesParser {
+    PossibleValuesParser::new(FAMILIES.iter().map(|family| family.name))
+}
+
+/// The configuration at `path`, or the defaults without one.
+fn configuration(path: Option<&Path>) -> Result<Config, Failure> {
+    match path {
+        Some(path) => Config::load(path).map_err(|errors| Failure::Usage(errors.to_string())),
+        None => Ok(Config::default()),
+    }
+}
+
+/// The option `--config`, which every subcommand has that counts or cuts lines.
+#[derive(Debug, clap::Args)]
+struct ConfigOption {
+    /// Configuration file (YAML): sources, labels, limits
+    #[arg(long, value_name = "FILE", env = "TAILMETER_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigOption {
+    fn load(&self) -> Result<Config, Failure> {
+        configuration(self.config.as_deref())
+    }
+}

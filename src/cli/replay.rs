@@ -1,0 +1,117 @@
+//! `tailmeter replay`: reads logs once, to their end, and prints what a scrape would have shown.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::files::Files;
+use super::{ConfigOption, Failure, format_name, say};
+use crate::metrics::own;
+use crate::pipeline::{Lines, Pipeline};
+
+/// Read logs once and print their metrics
+///
+/// Reads every FILE to its end and prints the metrics on standard output, in the Prometheus text format: all that
+/// come from the log, and those about lines and series of tailmeter itself. The same input always gives the same
+/// output. A summary goes to standard error.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Log family of the files
+    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name())]
+    format: String,
+    #[command(flatten)]
+    config: ConfigOption,
+    /// Files to read, in this order; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tailmeter replay --format haproxy /var/log/haproxy.log.1 /var/log/haproxy.log
+  zcat /var/log/haproxy.log.*.gz | tailmeter replay --format haproxy -";
+
+/// What of tailmeter itself is a matter of the input alone.
+const OWN: [&str; 6] = [
+    "tailmeter_lines_total",
+    "tailmeter_rejected_lines_total",
+    "tailmeter_truncated_lines_total",
+    "tailmeter_series",
+    "tailmeter_series_limit",
+    "tailmeter_label_overflow_total",
+];
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = arguments.config.load()?;
+    let telemetry = own::install();
+    let pipeline = Pipeline::new(&config, say);
+    let shard = pipeline
+        .shard(&arguments.format)
+        .ok_or_else(|| Failure::Usage(format!("unknown format {}", arguments.format)))?;
+    let started = Instant::now();
+    let mut lines = Vec::new();
+    let feed = |name: &str| {
+        let feed = shard.feed(name);
+        lines.push(feed.lines());
+        feed
+    };
+    let bytes = Files::new(&arguments.files, &config).read(feed, &|| false)?;
+    let seconds = started.elapsed();
+
+    let mut text = Vec::new();
+    pipeline.render(&mut text);
+    let mut own_text = Vec::new();
+    telemetry.render(&mut own_text);
+    for line in own_text.split_inclusive(|byte| *byte == b'\n') {
+        if OWN.iter().any(|metric| is_about(line, metric.as_bytes())) {
+            text.extend_from_slice(line);
+        }
+    }
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(&text).and_then(|()| stdout.flush()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => return Err(Failure::Work(format!("cannot write the metrics: {error}"))),
+        Ok(()) => {}
+    }
+    summarise(&lines, bytes, seconds);
+    Ok(())
+}
+
+/// True when `line` of the text format is a sample or a comment of `metric`.
+fn is_about(line: &[u8], metric: &[u8]) -> bool {
+    let line = [&b"# HELP "[..], b"# TYPE "]
+        .iter()
+        .find_map(|comment| line.strip_prefix(*comment))
+        .unwrap_or(line);
+    line.strip_prefix(metric)
+        .is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'{')))
+}
+
+/// Says what became of how much.
+fn summarise(sources: &[Arc<Lines>], bytes: u64, took: Duration) {
+    let mut outcomes = [0; 3];
+    let mut truncated = 0;
+    for lines in sources {
+        for (total, lines) in outcomes.iter_mut().zip(lines.outcomes()) {
+            *total += lines;
+        }
+        truncated += lines.truncated();
+    }
+    let [parsed, ignored, rejected] = outcomes;
+    let lines = parsed + ignored + rejected;
+    let megabytes = bytes as f64 / 1e6;
+    let seconds = took.as_secs_f64();
+    // Nothing at all takes no time; the clock may be coarse.
+    let rate = megabytes / seconds.max(1e-9);
+    let cut = match truncated {
+        0 => String::new(),
+        cut => format!(" ({cut} longer than the limit, cut)"),
+    };
+    say(format_args!(
+        "{lines} lines: {parsed} parsed, {ignored} ignored, {rejected} rejected{cut}; \
+         {megabytes:.1} MB in {seconds:.2} s, {rate:.0} MB/s"
+    ));
+}
