@@ -6,7 +6,9 @@
 //! a mistake in the configuration, an address in use.
 
 mod files;
+mod parse;
 mod replay;
+mod run;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -55,7 +57,9 @@ Exit codes: 0 done, 1 failed at work, 2 wrong usage or configuration, or the add
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Arguments),
     Replay(replay::Arguments),
+    Parse(parse::Arguments),
 }
 
 /// Why the program ends with something else than 0.
@@ -93,7 +97,9 @@ fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Parse(arguments) => parse::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
