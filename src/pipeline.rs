@@ -304,7 +304,9 @@ impl Pages for Exporter {
     }
 
     fn is_ready(&self) -> bool {
-        self.sources.iter().all(|source| source.status.looked_once())
+        self.sources
+            .iter()
+            .all(|source| source.status.looked_once())
     }
 }
 

@@ -95,7 +95,9 @@ fn is_stdin(path: &Path) -> bool {
 fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     if is_stdin(path) {
         // Not the handle of the standard library: its buffer would copy every byte once more.
-        return Ok(Box::new(File::from(io::stdin().as_fd().try_clone_to_owned()?)));
+        return Ok(Box::new(File::from(
+            io::stdin().as_fd().try_clone_to_owned()?,
+        )));
     }
     Ok(Box::new(File::open(path)?))
 }

@@ -7,6 +7,7 @@
 
 mod files;
 mod parse;
+pub mod reference;
 mod replay;
 mod run;
 

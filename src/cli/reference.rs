@@ -1,0 +1,146 @@
+//! METRICS.md, written from the catalogue: what stands there cannot differ from what the program does. A test
+//! compares it with the file in the repository.
+
+use std::fmt::{self, Write};
+
+use crate::metrics::{FAMILIES, Family, Kind, Metric, Unit, own};
+
+const INTRODUCTION: &str = "\
+# Metrics
+
+Generated from the catalogue of the program; do not edit. After a change: `UPDATE=1 cargo test --test generated`.
+
+A metric has its default labels unless the configuration gives it a list of its own, which may hold every label named
+for it here. Labels marked *private* identify people or grow with traffic: using one needs a policy for it, or the
+explicit word `unbounded: true`. Values that a policy does not allow, and series beyond `max_series`, are counted under
+the value `other`: sums stay right, and `tailmeter_label_overflow_total` counts the samples.
+";
+
+/// The text of METRICS.md.
+pub fn metrics() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    let logs = FAMILIES.iter().map(|family| {
+        let title = format!("Logs of the format `{}`", family.name);
+        (title, *family)
+    });
+    let itself = ("tailmeter itself".to_owned(), &own::FAMILY);
+    for (title, family) in logs.chain([itself]) {
+        // Writing to a String cannot fail.
+        let _ = write_family(&mut text, &title, family);
+    }
+    text
+}
+
+fn write_family(text: &mut String, title: &str, family: &Family) -> fmt::Result {
+    write!(text, "\n## {title}\n\n")?;
+    text.push_str("| Metric | Type | Unit | Default labels | Meaning |\n|---|---|---|---|---|\n");
+    for metric in family.metrics {
+        let kind = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        };
+        let unit = match metric.unit {
+            Unit::None => "",
+            Unit::Seconds => "seconds",
+            Unit::Bytes => "bytes",
+        };
+        let labels = codes(metric.labels.iter().copied());
+        let (name, help) = (metric.name, cell(metric.help));
+        writeln!(text, "| `{name}` | {kind} | {unit} | {labels} | {help} |")?;
+    }
+    write_opt_in(text, family)?;
+    write_buckets(text, family)?;
+    text.push_str("\n| Label | Meaning |\n|---|---|\n");
+    for label in family.labels {
+        let private = if label.private { "*private*: " } else { "" };
+        let (name, help) = (label.name, cell(label.help));
+        writeln!(text, "| `{name}` | {private}{help} |")?;
+    }
+    Ok(())
+}
+
+/// The labels that can be added, by metrics that have the same ones.
+fn write_opt_in(text: &mut String, family: &Family) -> fmt::Result {
+    let added = |metric: &Metric| -> Vec<&'static str> {
+        let opt_in = metric.opt_in.iter().copied();
+        opt_in
+            .filter(|label| !metric.labels.contains(label))
+            .collect()
+    };
+    let groups = grouped(family, |metric| {
+        Some(added(metric)).filter(|labels| !labels.is_empty())
+    });
+    if groups.is_empty() {
+        return Ok(());
+    }
+    text.push_str("\n| Labels that can be added | to |\n|---|---|\n");
+    for (labels, metrics) in groups {
+        let (open, private): (Vec<_>, Vec<_>) = labels
+            .iter()
+            .copied()
+            .partition(|name| !is_private(family, name));
+        let mut shown = codes(open.iter().copied());
+        if !private.is_empty() {
+            let comma = if open.is_empty() { "" } else { "; " };
+            write!(
+                shown,
+                "{comma}*private*: {}",
+                codes(private.iter().copied())
+            )?;
+        }
+        writeln!(text, "| {shown} | {} |", codes(metrics.into_iter()))?;
+    }
+    Ok(())
+}
+
+fn is_private(family: &Family, name: &str) -> bool {
+    family
+        .labels
+        .iter()
+        .any(|label| label.name == name && label.private)
+}
+
+/// The upper bounds of histograms, by histograms that have the same ones.
+fn write_buckets(text: &mut String, family: &Family) -> fmt::Result {
+    let groups = grouped(family, |metric| match metric.kind {
+        Kind::Histogram(bounds) => Some((bounds, metric.unit)),
+        Kind::Counter | Kind::Gauge => None,
+    });
+    if groups.is_empty() {
+        return Ok(());
+    }
+    text.push_str("\n| Upper bounds of the buckets (`+Inf` follows) | of |\n|---|---|\n");
+    for ((bounds, _), metrics) in groups {
+        let bounds: Vec<String> = bounds.iter().map(f64::to_string).collect();
+        let metrics = codes(metrics.into_iter());
+        writeln!(text, "| {} | {metrics} |", bounds.join(" "))?;
+    }
+    Ok(())
+}
+
+/// The metrics that have the same `key`, in the order of the catalogue.
+fn grouped<K: PartialEq>(
+    family: &Family,
+    key: impl Fn(&Metric) -> Option<K>,
+) -> Vec<(K, Vec<&'static str>)> {
+    let mut groups: Vec<(K, Vec<&'static str>)> = Vec::new();
+    for metric in family.metrics {
+        let Some(key) = key(metric) else { continue };
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, metrics)) => metrics.push(metric.name),
+            None => groups.push((key, vec![metric.name])),
+        }
+    }
+    groups
+}
+
+fn codes<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// `text` inside a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}

@@ -1,0 +1,232 @@
+//! `tailmeter run`.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::harness::{DEADLINE, Exporter, LOG, append, request, run, samples, sum, until, wait};
+
+#[test]
+fn every_line_is_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    fs::write(&log, format!("{LOG}\n")).unwrap();
+    let exporter = Exporter::start(["--haproxy", log.to_str().unwrap()]);
+    assert_eq!(
+        exporter.said,
+        [format!(
+            "tailmeter {}: reading {} as haproxy, from its beginning",
+            env!("CARGO_PKG_VERSION"),
+            log.display()
+        )]
+    );
+    exporter.until_sum("tailmeter_lines_total", 5.0);
+    let sample = exporter.says();
+    assert!(sample.contains("aaaaaa 0000 aa aaaaaa"), "{sample}");
+    assert!(!sample.contains("secret"), "{sample}");
+
+    for _ in 0..100 {
+        append(&log, &request());
+    }
+    let text = exporter.until_sum("tailmeter_lines_total", 105.0);
+    assert_eq!(sum(&text, "haproxy_log_requests_total"), 102.0);
+    let lines = fs::read_to_string(&log).unwrap().lines().count();
+    assert_eq!(lines, 105);
+    let of = |outcome: &str| {
+        let found = samples(&text, "tailmeter_lines_total");
+        let mut found = found.filter(|(labels, _)| labels.contains(outcome));
+        found.next().unwrap().1
+    };
+    assert_eq!(
+        (of("parsed"), of("ignored"), of("rejected")),
+        (103.0, 1.0, 1.0)
+    );
+}
+
+#[test]
+fn the_endpoint_shows_the_sources() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a & b.log");
+    fs::write(&log, format!("{LOG}\n")).unwrap();
+    let exporter = Exporter::start(["--haproxy", log.to_str().unwrap()]);
+    until("readiness", || {
+        exporter.get("/-/ready").0.starts_with("HTTP/1.1 200")
+    });
+    let (head, text) = exporter.get("/metrics");
+    let content_type = "content-type: text/plain; version=0.0.4; charset=utf-8";
+    assert!(head.to_lowercase().contains(content_type), "{head}");
+    let own = text.find("# HELP tailmeter_build_info").unwrap();
+    let log_derived = text.find("# HELP haproxy_log_requests_total").unwrap();
+    assert!(log_derived < own && own < text.find("# HELP process_").unwrap());
+    assert_eq!(sum(&text, "tailmeter_source_up"), 1.0);
+    let (_, page) = exporter.get("/");
+    assert!(page.contains("a &amp; b.log</th>"), "{page}");
+    assert!(
+        page.contains(">3</td><td class=\"n\">1</td><td class=\"n some\">1</td>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_missing_log_is_picked_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("later.log");
+    let exporter = Exporter::start(["--no-state", "--haproxy", log.to_str().unwrap()]);
+    assert!(
+        exporter.said[0].ends_with("which does not exist yet"),
+        "{:?}",
+        exporter.said
+    );
+    until("readiness", || {
+        exporter.get("/-/ready").0.starts_with("HTTP/1.1 200")
+    });
+    let text = exporter.metrics();
+    let up: Vec<_> = samples(&text, "tailmeter_source_up").collect();
+    assert_eq!(
+        up,
+        [(format!("{{source=\"{}\"}}", log.display()).as_str(), 0.0)]
+    );
+    append(&log, &format!("{LOG}\n"));
+    let text = exporter.until_sum("tailmeter_lines_total", 5.0);
+    assert_eq!(sum(&text, "tailmeter_source_up"), 1.0);
+}
+
+#[test]
+fn without_state_only_new_lines_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    fs::write(&log, format!("{LOG}\n")).unwrap();
+    let exporter = Exporter::start(["--no-state", "--haproxy", log.to_str().unwrap()]);
+    assert!(
+        exporter.said[0].ends_with("from its end"),
+        "{:?}",
+        exporter.said
+    );
+    until("readiness", || {
+        exporter.get("/-/ready").0.starts_with("HTTP/1.1 200")
+    });
+    append(&log, &request());
+    let text = exporter.until_sum("tailmeter_lines_total", 1.0);
+    assert_eq!(sum(&text, "haproxy_log_requests_total"), 1.0);
+}
+
+#[test]
+fn patterns_name_several_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["b.log", "a.log", "[x].log"] {
+        fs::write(folder.path().join(name), request()).unwrap();
+    }
+    fs::create_dir(folder.path().join("c.log")).unwrap();
+    let named = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (all, one, literal) = (named("*.log"), named("a.log"), named("[x].log"));
+    let none = named("*.none");
+    let mut arguments = Vec::new();
+    for value in [&all, &one, &literal, &none] {
+        arguments.extend(["--haproxy", value]);
+    }
+    let exporter = Exporter::start(arguments);
+    assert!(exporter.said[0].starts_with(&format!("no file matches {none},")));
+    assert_eq!(exporter.said.len(), 5, "{:?}", exporter.said);
+    let text = exporter.until_sum("tailmeter_lines_total", 3.0);
+    assert_eq!(samples(&text, "tailmeter_source_up").count(), 4, "{text}");
+    assert_eq!(sum(&text, "tailmeter_source_up"), 3.0);
+}
+
+#[test]
+fn a_state_directory_is_of_one_exporter() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("deep/state");
+    let arguments = [
+        "--haproxy",
+        "/nowhere",
+        "--state-dir",
+        state.to_str().unwrap(),
+    ];
+    let exporter = Exporter::start(arguments);
+    let listen = ["run", "--listen", "127.0.0.1:0"];
+    let second = run(listen.into_iter().chain(arguments));
+    assert_eq!(second.code, Some(2), "{second:?}");
+    assert!(
+        second
+            .stderr
+            .contains("another tailmeter uses the state directory"),
+        "{second:?}"
+    );
+    drop(exporter);
+    Exporter::start(arguments);
+}
+
+#[test]
+fn signals_end_it_within_a_second() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("a.log");
+        fs::write(&log, request()).unwrap();
+        let mut exporter = Exporter::start(["--haproxy", log.to_str().unwrap()]);
+        exporter.until_sum("tailmeter_lines_total", 1.0);
+        let started = Instant::now();
+        exporter.signal(signal);
+        let status = wait(&mut exporter.child);
+        assert_eq!(status.code(), Some(0), "{signal}");
+        assert!(
+            started.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            started.elapsed()
+        );
+    }
+}
+
+#[test]
+fn a_scrape_under_way_is_answered_at_the_end() {
+    let mut exporter = Exporter::start(["--haproxy", "/nowhere"]);
+    let mut stream = TcpStream::connect(&exporter.address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+        .unwrap();
+    // An answer to a later connection shows that the first one has been accepted.
+    exporter.metrics();
+    exporter.signal("TERM");
+    until("the closed door", || {
+        TcpStream::connect(&exporter.address).is_err()
+    });
+    stream.write_all(b"\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") || answer.is_empty(),
+        "{answer}"
+    );
+    assert_eq!(wait(&mut exporter.child).code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut exporter = Exporter::start(["--haproxy", "/nowhere"]);
+    // Signals of the same kind can merge while they are on their way: it is repeated until it has ended.
+    let stalled: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&exporter.address).unwrap();
+            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
+            stream
+        })
+        .collect();
+    exporter.metrics();
+    exporter.signal("TERM");
+    until("the closed door", || {
+        TcpStream::connect(&exporter.address).is_err()
+    });
+    if exporter.child.try_wait().unwrap().is_none() {
+        exporter.signal("INT");
+    }
+    let started = Instant::now();
+    let status = wait(&mut exporter.child);
+    assert!(matches!(status.code(), Some(0 | 1)), "{status}");
+    assert!(
+        started.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        started.elapsed()
+    );
+    drop(stalled);
+}
