@@ -129,7 +129,7 @@ impl FamilyStore {
         let counters = lock(&self.counters).clone();
         for counter in counters {
             let counter = lock(&counter);
-            snapshot.add(counter.rows(), counter.fell_out());
+            snapshot.add(counter.cells(), counter.fell_out());
         }
     }
 
