@@ -1,5 +1,6 @@
 //! The files that `replay` and `parse` read once, `-` among them, and their progress on a terminal.
 
+use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
@@ -7,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::Failure;
 use crate::config::Config;
@@ -143,7 +144,7 @@ impl Progress {
     fn show(&mut self, bytes: u64) {
         if self.is_wanted && self.started.elapsed() >= PATIENCE {
             self.bar
-                .get_or_insert_with(|| bar(self.total))
+                .get_or_insert_with(|| bar(self.total, self.started.elapsed()))
                 .set_position(bytes);
         }
     }
@@ -155,12 +156,29 @@ impl Progress {
     }
 }
 
-fn bar(total: Option<u64>) -> ProgressBar {
+/// A bar for something that began `ago`.
+fn bar(total: Option<u64>, ago: Duration) -> ProgressBar {
     let template = match total {
-        Some(_) => "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-        None => "{spinner} {bytes} {bytes_per_sec}",
+        Some(_) => "{wide_bar} {decimal_bytes}/{decimal_total_bytes}, {rate}, {left} left",
+        None => "{spinner} {decimal_bytes}, {rate}",
     };
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_style(style)
+    let style = ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        // Averages: the library's own estimates do not know of the time before the bar.
+        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            let _ = write!(out, "{}/s", DecimalBytes(rate(state) as u64));
+        })
+        .with_key("left", |state: &ProgressState, out: &mut dyn Write| {
+            let bytes = state.len().unwrap_or(0).saturating_sub(state.pos());
+            let seconds = bytes as f64 / rate(state).max(1.0);
+            let _ = write!(out, "{} s", seconds.ceil());
+        });
+    ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr())
+        .with_style(style)
+        .with_elapsed(ago)
+}
+
+/// Bytes a second since the beginning.
+fn rate(state: &ProgressState) -> f64 {
+    state.pos() as f64 / state.elapsed().as_secs_f64().max(f64::EPSILON)
 }
