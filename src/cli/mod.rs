@@ -145,3 +145,30 @@ impl ConfigOption {
         configuration(self.config.as_deref())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_its_environment_variable() {
+        let program = Arguments::command();
+        for command in program.get_subcommands() {
+            let options = command.get_arguments().filter_map(|argument| {
+                let long = argument.get_long().filter(|long| *long != "help")?;
+                Some((long, argument.get_env()))
+            });
+            for (long, variable) in options {
+                let expected = format!("TAILMETER_{}", long.replace('-', "_").to_uppercase());
+                assert_eq!(variable, Some(expected.as_ref()), "--{long}");
+            }
+        }
+    }
+}
