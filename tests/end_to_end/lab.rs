@@ -48,7 +48,7 @@ impl Lab {
         path
     }
 
-    /// Starts a program. What it prints goes to a file.
+    /// Starts a program. What it prints goes to `<name>.output`.
     pub(crate) fn start(&mut self, name: &'static str, program: &Path, arguments: &[&str]) {
         let output = self.path(&format!("{name}.output"));
         let file = File::create(&output).expect("a file for the output");
@@ -69,12 +69,6 @@ impl Lab {
             child,
             output,
         });
-    }
-
-    /// What the program called `name` has printed.
-    pub(crate) fn output(&self, name: &str) -> String {
-        let program = self.programs.iter().find(|program| program.name == name);
-        text(&program.expect("a program that was started").output)
     }
 
     /// Waits until `condition` has a value. Fails when that takes too long or a program has ended meanwhile.

@@ -65,7 +65,10 @@ impl Origin {
     pub(crate) fn wait_for_hung(&self, path: &str, deadline: Duration) -> bool {
         let hung = self.shared.hung.lock().expect("the set");
         let arrives = |hung: &mut BTreeSet<String>| !hung.remove(path);
-        let waited = self.shared.hung_changed.wait_timeout_while(hung, deadline, arrives);
+        let waited = self
+            .shared
+            .hung_changed
+            .wait_timeout_while(hung, deadline, arrives);
         !waited.expect("the set").1.timed_out()
     }
 }
@@ -95,9 +98,15 @@ impl Shared {
             *requests
         };
         thread::sleep(Duration::from_millis(delay(count)));
-        let status = path.rsplit_once("/status/").map_or("200", |(_, status)| status);
+        let status = path
+            .rsplit_once("/status/")
+            .map_or("200", |(_, status)| status);
         // 204 and HEAD have no body.
-        let body = if status == "204" || method == "HEAD" { "" } else { "Served.\n" };
+        let body = if status == "204" || method == "HEAD" {
+            ""
+        } else {
+            "Served.\n"
+        };
         self.answers.lock().expect("the book").push(Answer {
             at: now(),
             took: began.elapsed().as_secs_f64(),

@@ -127,7 +127,8 @@ impl Worker {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let step = self.client.requests[count % self.client.requests.len()];
+            // Clients of the same requests begin with different ones: no bursts.
+            let step = self.client.requests[(self.number + count) % self.client.requests.len()];
             let request = self.request(step, count).expect("HAProxy answers");
             book.lock().expect("the book").push(request);
             // A pace, not a wait: a late client does not hurry to catch up.
@@ -158,7 +159,10 @@ impl Worker {
                 let path = format!("/hang/{}/{count}", self.number);
                 let mut stream = self.connect()?;
                 stream.write_all(ask("GET", &path).as_bytes())?;
-                assert!(self.hanging.wait_for_hung(&path, DEADLINE), "{path} never arrived");
+                assert!(
+                    self.hanging.wait_for_hung(&path, DEADLINE),
+                    "{path} never arrived"
+                );
                 drop(stream);
                 Ok(Request {
                     at: now(),
