@@ -4,11 +4,7 @@
 //! A missing expectation fails. `UPDATE=1 cargo test --test golden` writes them all: read the difference before
 //! committing it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -21,36 +17,15 @@ use tailmeter::metrics::FAMILIES;
 
 /// Cases that hold lines to be rejected, and why they do. In any other case a rejected line is a mistake.
 const REJECTING: &[(&str, &str)] = &[
-    (
-        "haproxy/captures",
-        "captured cookies are not escaped: one with a space cannot be told from two fields",
-    ),
-    (
-        "haproxy/clf",
-        "`option httplog clf` is another format than the default one",
-    ),
-    (
-        "haproxy/envelopes",
-        "a second hostname in the message, and JSON of a container runtime",
-    ),
-    (
-        "haproxy/hostile",
-        "lines that imitate fields, and lines that no HAProxy writes",
-    ),
-    (
-        "haproxy/httpslog",
-        "an `error-log-format` of the user's own",
-    ),
+    ("haproxy/captures", "captured cookies are not escaped: one with a space cannot be told from two fields"),
+    ("haproxy/clf", "`option httplog clf` is another format than the default one"),
+    ("haproxy/envelopes", "a second hostname in the message, and JSON of a container runtime"),
+    ("haproxy/hostile", "lines that imitate fields, and lines that no HAProxy writes"),
+    ("haproxy/httpslog", "an `error-log-format` of the user's own"),
     ("haproxy/ipv6", "one line of `option httplog clf`"),
     ("haproxy/logasap", "one line of `option httplog clf`"),
-    (
-        "haproxy/truncated",
-        "lines cut before the end of what every metric needs",
-    ),
-    (
-        "haproxy/unix-client",
-        "`Connect to unix:1`, without a log option",
-    ),
+    ("haproxy/truncated", "lines cut before the end of what every metric needs"),
+    ("haproxy/unix-client", "`Connect to unix:1`, without a log option"),
 ];
 
 /// Lines around a difference that are shown with it.
@@ -81,11 +56,7 @@ impl Case {
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&run.stderr);
-        assert!(
-            run.status.success(),
-            "{subcommand} of {}: {said}",
-            self.name
-        );
+        assert!(run.status.success(), "{subcommand} of {}: {said}", self.name);
         run.stdout
     }
 
@@ -104,15 +75,11 @@ impl Case {
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for family in FAMILIES {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("fixtures")
-            .join(family.name);
-        let entries =
-            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(family.name);
+        let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let paths = entries.map(|entry| entry.unwrap().path());
-        let mut logs = paths
-            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-            .collect::<Vec<_>>();
+        let mut logs =
+            paths.filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect::<Vec<_>>();
         logs.sort();
         assert!(!logs.is_empty(), "no fixtures in {}", folder.display());
         cases.extend(logs.into_iter().map(|log| Case {
@@ -143,10 +110,7 @@ fn compare(subcommand: &str, extension: &str) {
             Err(error) => writeln!(complaints, "{}.{extension}: {error}", case.name).unwrap(),
         }
     }
-    assert!(
-        complaints.is_empty(),
-        "{complaints}\nIf the new output is right: UPDATE=1 cargo test --test golden"
-    );
+    assert!(complaints.is_empty(), "{complaints}\nIf the new output is right: UPDATE=1 cargo test --test golden");
 }
 
 /// What differs, in the manner of `diff -u`, from the first to the last line that does.
@@ -156,9 +120,8 @@ fn difference(name: &str, expected: &[u8], found: &[u8]) -> String {
         text.split_inclusive('\n').map(str::to_owned).collect()
     };
     let (expected, found) = (lines(expected), lines(found));
-    let same = |pairs: &mut dyn Iterator<Item = (&String, &String)>| {
-        pairs.take_while(|(one, other)| one == other).count()
-    };
+    let same =
+        |pairs: &mut dyn Iterator<Item = (&String, &String)>| pairs.take_while(|(one, other)| one == other).count();
     let shorter = expected.len().min(found.len());
     let before = same(&mut expected.iter().zip(&found));
     let after = same(&mut expected.iter().rev().zip(found.iter().rev())).min(shorter - before);
@@ -181,10 +144,7 @@ fn difference(name: &str, expected: &[u8], found: &[u8]) -> String {
     show(' ', &expected[start..before]);
     show('-', &expected[gone.clone()]);
     show('+', &found[new]);
-    show(
-        ' ',
-        &expected[gone.end..(gone.end + CONTEXT).min(expected.len())],
-    );
+    show(' ', &expected[gone.end..(gone.end + CONTEXT).min(expected.len())]);
     text
 }
 
@@ -225,9 +185,7 @@ fn every_line_has_a_row_and_only_listed_cases_reject() {
 fn scrapes_count_every_line() {
     for case in cases() {
         let scrape = String::from_utf8(case.run("replay")).expect("an exposition is UTF-8");
-        let samples = scrape
-            .lines()
-            .filter(|line| line.starts_with("tailmeter_lines_total{"));
+        let samples = scrape.lines().filter(|line| line.starts_with("tailmeter_lines_total{"));
         let values = samples.map(|sample| sample.rsplit_once(' ').unwrap().1);
         let sum = values.map(|value| value.parse::<usize>().unwrap());
         assert_eq!(sum.sum::<usize>(), case.lines(), "{}", case.name);
@@ -238,8 +196,7 @@ fn scrapes_count_every_line() {
 fn promtool_has_no_complaint() {
     for case in cases() {
         let scrape = case.neighbour("prom");
-        let scrape =
-            File::open(&scrape).unwrap_or_else(|error| panic!("{}: {error}", scrape.display()));
+        let scrape = File::open(&scrape).unwrap_or_else(|error| panic!("{}: {error}", scrape.display()));
         let promtool = Command::new("promtool")
             .args(["check", "metrics"])
             .stdin(scrape)
@@ -250,11 +207,7 @@ fn promtool_has_no_complaint() {
         let run = promtool.wait_with_output().unwrap();
         let said = [run.stdout, run.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        assert!(
-            run.status.success() && said.is_empty(),
-            "{}: {said}",
-            case.name
-        );
+        assert!(run.status.success() && said.is_empty(), "{}: {said}", case.name);
     }
 }
 

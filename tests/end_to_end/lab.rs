@@ -30,10 +30,7 @@ struct Program {
 
 impl Lab {
     pub(crate) fn new() -> Self {
-        Self {
-            directory: tempfile::tempdir().expect("a directory for the run"),
-            programs: Vec::new(),
-        }
+        Self { directory: tempfile::tempdir().expect("a directory for the run"), programs: Vec::new() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -64,11 +61,7 @@ impl Lab {
             .stderr(file)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        self.programs.push(Program {
-            name,
-            child,
-            output,
-        });
+        self.programs.push(Program { name, child, output });
     }
 
     /// Waits until `condition` has a value. Fails when that takes too long or a program has ended meanwhile.
@@ -126,9 +119,7 @@ pub(crate) fn find<const N: usize>(programs: [(&str, &str); N]) -> [PathBuf; N] 
     });
     let pairs = programs.iter().zip(&found);
     let missing = pairs.filter(|(_, path)| path.is_none());
-    let packages = missing
-        .map(|((_, package), _)| *package)
-        .collect::<BTreeSet<_>>();
+    let packages = missing.map(|((_, package), _)| *package).collect::<BTreeSet<_>>();
     assert!(
         packages.is_empty(),
         "this test runs programs of Debian packages that are not installed: apt-get install {}",

@@ -42,10 +42,7 @@ impl Origin {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let shared = Arc::new(Shared::default());
-        let origin = Self {
-            port,
-            shared: Arc::clone(&shared),
-        };
+        let origin = Self { port, shared: Arc::clone(&shared) };
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
@@ -65,10 +62,7 @@ impl Origin {
     pub(crate) fn wait_for_hung(&self, path: &str, deadline: Duration) -> bool {
         let hung = self.shared.hung.lock().expect("the set");
         let arrives = |hung: &mut BTreeSet<String>| !hung.remove(path);
-        let waited = self
-            .shared
-            .hung_changed
-            .wait_timeout_while(hung, deadline, arrives);
+        let waited = self.shared.hung_changed.wait_timeout_while(hung, deadline, arrives);
         !waited.expect("the set").1.timed_out()
     }
 }
@@ -98,19 +92,10 @@ impl Shared {
             *requests
         };
         thread::sleep(Duration::from_millis(delay(count)));
-        let status = path
-            .rsplit_once("/status/")
-            .map_or("200", |(_, status)| status);
+        let status = path.rsplit_once("/status/").map_or("200", |(_, status)| status);
         // 204 and HEAD have no body.
-        let body = if status == "204" || method == "HEAD" {
-            ""
-        } else {
-            "Served.\n"
-        };
-        self.answers.lock().expect("the book").push(Answer {
-            at: now(),
-            took: began.elapsed().as_secs_f64(),
-        });
+        let body = if status == "204" || method == "HEAD" { "" } else { "Served.\n" };
+        self.answers.lock().expect("the book").push(Answer { at: now(), took: began.elapsed().as_secs_f64() });
         let head = format!("HTTP/1.1 {status} Said\r\nX-Server: {name}\r\nConnection: close\r\n");
         write!(&mut &*stream, "{head}\r\n{body}")?;
         stream.shutdown(Shutdown::Both)

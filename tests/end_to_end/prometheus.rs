@@ -19,12 +19,7 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// The vector that `query` is at `time` (Unix seconds), by the values of `labels`. `None` when
     /// Prometheus does not answer. Values of `NaN` are kept.
-    pub(crate) fn query(
-        self,
-        query: &str,
-        labels: &[&str],
-        time: f64,
-    ) -> Option<BTreeMap<Labels, f64>> {
+    pub(crate) fn query(self, query: &str, labels: &[&str], time: f64) -> Option<BTreeMap<Labels, f64>> {
         let path = format!("/api/v1/query?time={time:.3}&query={}", encoded(query));
         let answer: Value = serde_json::from_str(&get(self.port, &path).ok()?).ok()?;
         assert_eq!(answer["status"], "success", "{query}: {answer}");
@@ -55,8 +50,7 @@ fn get(port: u16, path: &str) -> io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-    body.map(str::to_owned)
-        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    body.map(str::to_owned).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Percent-encodes everything that is not a letter or a digit.

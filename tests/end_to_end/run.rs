@@ -157,61 +157,32 @@ impl Run {
             ("{origin_c}", origins["c"].port),
         ];
         let filled = |text: &str| {
-            let fill =
-                |text: String, (name, port): &(&str, u16)| text.replace(name, &port.to_string());
+            let fill = |text: String, (name, port): &(&str, u16)| text.replace(name, &port.to_string());
             numbers.iter().fold(text.to_owned(), fill)
         };
         lab.write("rsyslog.conf", &filled(RSYSLOG));
         let pid_file = lab.path("rsyslogd.pid");
         let pid_file = pid_file.to_str().unwrap();
-        lab.start(
-            "rsyslogd",
-            &rsyslogd,
-            &["-n", "-C", "-f", "rsyslog.conf", "-i", pid_file],
-        );
+        lab.start("rsyslogd", &rsyslogd, &["-n", "-C", "-f", "rsyslog.conf", "-i", pid_file]);
         lab.until("rsyslog listens", || is_udp_bound(syslog).then_some(()));
         lab.write("haproxy.cfg", &filled(HAPROXY));
         lab.start("haproxy", &haproxy, &["-db", "-f", "haproxy.cfg"]);
         for port in [web, api] {
-            let connects = || {
-                TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-                    .ok()
-                    .map(drop)
-            };
+            let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok().map(drop);
             lab.until("HAProxy listens", connects);
         }
-        lab.until(
-            "HAProxy has found a server down, and rsyslog has written so",
-            || text(&log).contains("has no server available").then_some(()),
-        );
-        let tailmeter = Self::start_tailmeter(&mut lab, &log);
-        lab.write(
-            "prometheus.yml",
-            &PROMETHEUS.replace("{tailmeter}", &tailmeter),
-        );
-        let listen = format!("--web.listen-address=127.0.0.1:{prometheus_port}");
-        let options = [
-            "--config.file=prometheus.yml",
-            "--storage.tsdb.path=tsdb",
-            &listen,
-        ];
-        lab.start("prometheus", &prometheus, &options);
-        let prometheus = Prometheus {
-            port: prometheus_port,
-        };
-        lab.until("Prometheus has scraped tailmeter", || {
-            prometheus.value(r#"up{job="tailmeter"} == 1"#, now())
+        lab.until("HAProxy has found a server down, and rsyslog has written so", || {
+            text(&log).contains("has no server available").then_some(())
         });
+        let tailmeter = Self::start_tailmeter(&mut lab, &log);
+        lab.write("prometheus.yml", &PROMETHEUS.replace("{tailmeter}", &tailmeter));
+        let listen = format!("--web.listen-address=127.0.0.1:{prometheus_port}");
+        let options = ["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb", &listen];
+        lab.start("prometheus", &prometheus, &options);
+        let prometheus = Prometheus { port: prometheus_port };
+        lab.until("Prometheus has scraped tailmeter", || prometheus.value(r#"up{job="tailmeter"} == 1"#, now()));
         lab.write("logrotate.conf", LOGROTATE);
-        Self {
-            lab,
-            log,
-            logrotate,
-            zcat,
-            prometheus,
-            origins,
-            ports: BTreeMap::from([("web", web), ("api", api)]),
-        }
+        Self { lab, log, logrotate, zcat, prometheus, origins, ports: BTreeMap::from([("web", web), ("api", api)]) }
     }
 
     /// Returns the address that tailmeter says it serves on.
@@ -219,28 +190,13 @@ impl Run {
         let config = lab.write("tailmeter.yml", TAILMETER);
         let state = lab.path("state");
         let [config, state, log] = [&config, &state, log].map(|path| path.to_str().unwrap());
-        let arguments = [
-            "run",
-            "--config",
-            config,
-            "--haproxy",
-            log,
-            "--listen",
-            "127.0.0.1:0",
-            "--state-dir",
-            state,
-        ];
-        lab.start(
-            "tailmeter",
-            env!("CARGO_BIN_EXE_tailmeter").as_ref(),
-            &arguments,
-        );
+        let arguments = ["run", "--config", config, "--haproxy", log, "--listen", "127.0.0.1:0", "--state-dir", state];
+        lab.start("tailmeter", env!("CARGO_BIN_EXE_tailmeter").as_ref(), &arguments);
         let output = lab.path("tailmeter.output");
         lab.until("tailmeter says where it listens", || {
             let output = text(&output);
             let (_, rest) = output.split_once("http://")?;
-            rest.split_once("/metrics")
-                .map(|(address, _)| address.to_owned())
+            rest.split_once("/metrics").map(|(address, _)| address.to_owned())
         })
     }
 
@@ -254,11 +210,10 @@ impl Run {
         for rotation in 1..=ROTATIONS {
             let due = began + length * f64::from(rotation) / f64::from(ROTATIONS + 1);
             let log = &self.log;
-            self.lab
-                .until("lines in the file between two rotations", || {
-                    assert!(!traffic.has_failed(), "a client failed");
-                    (now() >= due && log.metadata().is_ok_and(|file| file.len() > 0)).then_some(())
-                });
+            self.lab.until("lines in the file between two rotations", || {
+                assert!(!traffic.has_failed(), "a client failed");
+                (now() >= due && log.metadata().is_ok_and(|file| file.len() > 0)).then_some(())
+            });
             self.rotate();
         }
         // The clients go on for a while after the window: its end is no different from its beginning.
@@ -270,11 +225,7 @@ impl Run {
         let book = traffic.stop();
         let written = self.wait_for_lines(book.len());
         self.wait_for_scrapes(written.lines().count(), window_end);
-        Truth {
-            book,
-            window_end,
-            written,
-        }
+        Truth { book, window_end, written }
     }
 
     fn rotate(&self) {
@@ -293,15 +244,9 @@ impl Run {
         let waited = Instant::now();
         self.lab.until("a line for each request", || {
             let written = written(zcat, log);
-            let lines = written
-                .lines()
-                .filter(|line| is_about_request(line))
-                .count();
+            let lines = written.lines().filter(|line| is_about_request(line)).count();
             let is_late = waited.elapsed() > PATIENCE;
-            assert!(
-                !is_late,
-                "{requests} requests, but {lines} lines about requests in the log"
-            );
+            assert!(!is_late, "{requests} requests, but {lines} lines about requests in the log");
             (lines >= requests).then_some(written)
         })
     }
@@ -313,14 +258,9 @@ impl Run {
         let mut seen = 0.0;
         let waited = Instant::now();
         let all = self.lab.until("tailmeter has counted every line", || {
-            seen = prometheus
-                .value("sum(tailmeter_lines_total)", now())
-                .unwrap_or(seen);
+            seen = prometheus.value("sum(tailmeter_lines_total)", now()).unwrap_or(seen);
             let is_late = waited.elapsed() > PATIENCE;
-            assert!(
-                !is_late,
-                "{lines} lines were written, tailmeter has counted {seen}"
-            );
+            assert!(!is_late, "{lines} lines were written, tailmeter has counted {seen}");
             (seen >= lines as f64).then(now)
         });
         let after = all.max(window_end);
@@ -336,16 +276,9 @@ fn written(zcat: &Path, log: &Path) -> String {
     let entries = log.parent().unwrap().read_dir().unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let is_generation = |path: &PathBuf| path.to_str().unwrap().starts_with(log.to_str().unwrap());
-    let run = Command::new(zcat)
-        .arg("-f")
-        .args(paths.filter(is_generation))
-        .output();
+    let run = Command::new(zcat).arg("-f").args(paths.filter(is_generation)).output();
     let run = run.expect("zcat starts");
-    assert!(
-        run.status.success(),
-        "{}",
-        String::from_utf8_lossy(&run.stderr)
-    );
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     String::from_utf8(run.stdout).unwrap()
 }
 

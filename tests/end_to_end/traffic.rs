@@ -66,29 +66,16 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// Sends every client to the port of its frontend. `hanging` is the server of abandoned requests.
-    pub(crate) fn start(
-        clients: &[Client],
-        ports: &BTreeMap<&'static str, u16>,
-        hanging: &Origin,
-    ) -> Self {
+    pub(crate) fn start(clients: &[Client], ports: &BTreeMap<&'static str, u16>, hanging: &Origin) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let book = Arc::new(Mutex::new(Vec::new()));
         let begin = |(number, client): (usize, &Client)| {
-            let worker = Worker {
-                client: *client,
-                number,
-                port: ports[client.frontend],
-                hanging: hanging.clone(),
-            };
+            let worker = Worker { client: *client, number, port: ports[client.frontend], hanging: hanging.clone() };
             let (stop, book) = (Arc::clone(&stop), Arc::clone(&book));
             thread::spawn(move || worker.run(&stop, &book))
         };
         let threads = clients.iter().enumerate().map(begin).collect();
-        Self {
-            stop,
-            book,
-            threads,
-        }
+        Self { stop, book, threads }
     }
 
     /// True when a client has failed.
@@ -159,10 +146,7 @@ impl Worker {
                 let path = format!("/hang/{}/{count}", self.number);
                 let mut stream = self.connect()?;
                 stream.write_all(ask("GET", &path).as_bytes())?;
-                assert!(
-                    self.hanging.wait_for_hung(&path, DEADLINE),
-                    "{path} never arrived"
-                );
+                assert!(self.hanging.wait_for_hung(&path, DEADLINE), "{path} never arrived");
                 drop(stream);
                 Ok(Request {
                     at: now(),
@@ -192,13 +176,7 @@ impl Worker {
         Ok(answer)
     }
 
-    fn entry(
-        &self,
-        method: &'static str,
-        backend: &'static str,
-        server: String,
-        answer: &str,
-    ) -> Request {
+    fn entry(&self, method: &'static str, backend: &'static str, server: String, answer: &str) -> Request {
         let status = answer.split(' ').nth(1).unwrap_or_default();
         Request {
             at: now(),
