@@ -66,14 +66,14 @@ impl Pipeline {
     pub fn new(config: &Config, say: Say) -> Self {
         let families: Vec<FamilyStore> = FAMILIES
             .iter()
-            .map(|family| {
-                let plan = Arc::new(family.plan(config));
-                FamilyStore {
+            .filter_map(|family| {
+                let plan = Arc::new(family.plan(config)?);
+                Some(FamilyStore {
                     directory: Arc::new(Directory::new(plan.groups.clone())),
                     family,
                     plan,
                     counters: Mutex::default(),
-                }
+                })
             })
             .collect();
         let scrapes = families
@@ -84,29 +84,16 @@ impl Pipeline {
                 reported: store.family.metrics.iter().map(|_| None).collect(),
             })
             .collect();
-        Self {
-            families,
-            scrapes: Mutex::new(scrapes),
-            say,
-        }
+        Self { families, scrapes: Mutex::new(scrapes), say }
     }
 
     /// A new shard of the family called `format`; `None` when there is no such family.
     pub fn shard(&self, format: &str) -> Option<Shard> {
-        let store = self
-            .families
-            .iter()
-            .find(|store| store.family.name == format)?;
-        let counter = store
-            .family
-            .counter(Arc::clone(&store.plan), Arc::clone(&store.directory));
+        let store = self.families.iter().find(|store| store.family.name == format)?;
+        let counter = store.family.counter(Arc::clone(&store.plan), Arc::clone(&store.directory))?;
         let counter = Arc::new(Mutex::new(counter));
         lock(&store.counters).push(Arc::clone(&counter));
-        Some(Shard {
-            family: store.family,
-            counter,
-            say: self.say,
-        })
+        Some(Shard { family: store.family, counter, say: self.say })
     }
 
     /// Appends every log-derived metric, in the text format, and tells the own telemetry how full the series
@@ -135,9 +122,7 @@ impl FamilyStore {
 
     /// Series, limit and overflow of each metric. Metrics without a series stay silent.
     fn report(&self, scrape: &mut Scrape) {
-        let Scrape {
-            snapshot, reported, ..
-        } = scrape;
+        let Scrape { snapshot, reported, .. } = scrape;
         let metrics = self.family.metrics.iter().zip(&self.plan.slots);
         for (index, ((metric, slot), reported)) in metrics.zip(reported).enumerate() {
             let Some(slot) = slot else { continue };
@@ -145,10 +130,8 @@ impl FamilyStore {
             if series == 0 {
                 continue;
             }
-            let reported = reported.get_or_insert_with(|| Reported {
-                telemetry: SeriesTelemetry::new(metric.name),
-                overflow: 0,
-            });
+            let reported =
+                reported.get_or_insert_with(|| Reported { telemetry: SeriesTelemetry::new(metric.name), overflow: 0 });
             let limit = self.plan.groups[slot.group].max_series;
             reported.telemetry.held.set(series as f64);
             reported.telemetry.limit.set(limit as f64);
@@ -230,15 +213,11 @@ impl Feed {
             }
         }
         if let Some((reject, line)) = &tally.sample
-            && self
-                .sampled
-                .is_none_or(|sampled| sampled.elapsed() >= SAMPLE_INTERVAL)
+            && self.sampled.is_none_or(|sampled| sampled.elapsed() >= SAMPLE_INTERVAL)
         {
             self.sampled = Some(Instant::now());
             let (source, format) = (&self.source, self.shard.family.name);
-            (self.shard.say)(format_args!(
-                "{source}: rejected as {format} ({reject}), masked: {line}"
-            ));
+            (self.shard.say)(format_args!("{source}: rejected as {format} ({reject}), masked: {line}"));
         }
     }
 }
@@ -277,11 +256,7 @@ pub struct Followed {
 impl Exporter {
     /// Shows `pipeline`, `telemetry` and the `sources` that feed them.
     pub fn new(pipeline: Arc<Pipeline>, telemetry: Telemetry, sources: Vec<Followed>) -> Self {
-        Self {
-            pipeline,
-            telemetry,
-            sources,
-        }
+        Self { pipeline, telemetry, sources }
     }
 }
 
@@ -304,9 +279,7 @@ impl Pages for Exporter {
     }
 
     fn is_ready(&self) -> bool {
-        self.sources
-            .iter()
-            .all(|source| source.status.looked_once())
+        self.sources.iter().all(|source| source.status.looked_once())
     }
 }
 

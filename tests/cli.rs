@@ -1,10 +1,6 @@
 //! The program as its users have it: arguments, environment, exit codes, output, signals.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "in a test, a panic is the failure"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the failure")]
 
 #[path = "cli/harness.rs"]
 mod harness;

@@ -1,10 +1,7 @@
 //! The configuration file, read as an operator writes it: what is accepted, the exact text of every kind of
 //! mistake, and that no bytes whatever make reading fail otherwise than by saying so.
 
-#![allow(
-    clippy::expect_used,
-    reason = "a test that cannot go on fails by panicking"
-)]
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
 
 #[path = "config/mistakes.rs"]
 mod mistakes;
@@ -17,27 +14,12 @@ use proptest::prelude::*;
 use tailmeter::config::{Config, ConfigErrors, LabelPolicy, MAX_FILE_BYTES};
 use tailmeter::metrics::{Family, Kind, Label, Metric, Unit};
 
-const fn metric(
-    name: &'static str,
-    labels: &'static [&'static str],
-    opt_in: &'static [&'static str],
-) -> Metric {
-    Metric {
-        name,
-        help: "Help.",
-        kind: Kind::Counter,
-        unit: Unit::None,
-        labels,
-        opt_in,
-    }
+const fn metric(name: &'static str, labels: &'static [&'static str], opt_in: &'static [&'static str]) -> Metric {
+    Metric { name, help: "Help.", kind: Kind::Counter, unit: Unit::None, labels, opt_in }
 }
 
 const fn label(name: &'static str, private: bool) -> Label {
-    Label {
-        name,
-        help: "Help.",
-        private,
-    }
+    Label { name, help: "Help.", private }
 }
 
 /// A few rows of a catalogue, so that a new metric does not change the messages expected here.
@@ -46,25 +28,10 @@ const HAPROXY: Family = Family {
     metrics: &[
         metric(
             "haproxy_log_requests_total",
-            &[
-                "frontend_name",
-                "backend_name",
-                "server_name",
-                "status_code",
-                "http_request_method",
-            ],
-            &[
-                "termination_state",
-                "http_request_path",
-                "client_ip",
-                "request_header_N",
-            ],
+            &["frontend_name", "backend_name", "server_name", "status_code", "http_request_method"],
+            &["termination_state", "http_request_path", "client_ip", "request_header_N"],
         ),
-        metric(
-            "haproxy_log_queue_duration_seconds",
-            &["frontend_name", "backend_name"],
-            &["server_name"],
-        ),
+        metric("haproxy_log_queue_duration_seconds", &["frontend_name", "backend_name"], &["server_name"]),
         metric("haproxy_log_incomplete_records_total", &[], &[]),
     ],
     labels: &[
@@ -121,15 +88,7 @@ fn example_in_full() -> String {
 
 #[test]
 fn nothing_written_means_the_defaults() {
-    for text in [
-        "",
-        "\n",
-        "# only a comment\n",
-        "\u{feff}",
-        "---\n",
-        "{}",
-        "~",
-    ] {
+    for text in ["", "\n", "# only a comment\n", "\u{feff}", "---\n", "{}", "~"] {
         assert_eq!(accept(text), Config::default(), "{text:?}");
     }
     assert_eq!(accept("sources:\nlabels:\nmetrics: ~\n"), Config::default());
@@ -163,14 +122,8 @@ metrics:
     let files: Vec<_> = config.sources.iter().map(|source| &source.file).collect();
     assert_eq!(files, ["/var/log/*.log", "/var/log/haproxy.log"]);
 
-    let allow = |value: &str| LabelPolicy {
-        allow: Some(vec![value.to_owned()]),
-        unbounded: false,
-    };
-    let all = LabelPolicy {
-        allow: None,
-        unbounded: true,
-    };
+    let allow = |value: &str| LabelPolicy { allow: Some(vec![value.to_owned()]), unbounded: false };
+    let all = LabelPolicy { allow: None, unbounded: true };
     let [requests, queue, incomplete] = HAPROXY.metrics else {
         panic!("three metrics");
     };
@@ -187,10 +140,7 @@ metrics:
     assert!(config.is_enabled(requests.name) && !config.is_enabled(queue.name));
     assert_eq!(config.max_series_of(requests.name), 1000);
     assert_eq!(config.max_series_of(incomplete.name), 1);
-    assert_eq!(
-        Config::default().labels_of(queue),
-        [("frontend_name", None), ("backend_name", None)]
-    );
+    assert_eq!(Config::default().labels_of(queue), [("frontend_name", None), ("backend_name", None)]);
 }
 
 #[test]
@@ -217,11 +167,7 @@ fn allowed_values_are_the_text_they_look_like() {
     let values = config.labels["status_code"].allow.as_ref();
     let expected = "200 -1 0200 1e3 no True .nan null ~ 0x10 1_000 2024-01-01 q it's 5 \
         99999999999999999999999999999999999999999999 <NOSRV> 7 1.50";
-    assert_eq!(
-        values.expect("values").join(" "),
-        expected,
-        "each value as written"
-    );
+    assert_eq!(values.expect("values").join(" "), expected, "each value as written");
 }
 
 #[test]
@@ -245,10 +191,7 @@ fn the_example_works_as_it_is() {
     };
     assert_eq!(source.file, "/var/log/haproxy.log");
     assert_eq!(source.format, "haproxy");
-    let rest = Config {
-        sources: Vec::new(),
-        ..config
-    };
+    let rest = Config { sources: Vec::new(), ..config };
     assert_eq!(rest, Config::default());
 }
 
@@ -289,11 +232,7 @@ fn mistakes_are_data_too() {
     assert_eq!((listen.line(), listen.column()), (Some(2), Some(9)));
     let message = "expected an IP address and a port, found a list";
     assert_eq!(listen.message(), message);
-    assert!(
-        listen
-            .help()
-            .is_some_and(|help| help.contains("'[::]:9129'"))
-    );
+    assert!(listen.help().is_some_and(|help| help.contains("'[::]:9129'")));
     assert_eq!((sources.line(), sources.column()), (Some(3), Some(1)));
     assert_eq!(sources.help(), None);
 }
@@ -313,9 +252,7 @@ fn files_that_cannot_be_read_say_why() {
     assert!(folder.to_string().contains("Is a directory"), "{folder}");
 
     std::fs::write(&path, b"max_series: 5\nlisten: \xff\n").expect("written");
-    let told = format!(
-        "{name}:2:9: byte 0xff is not UTF-8 text\n  |\n2 | listen: \u{fffd}\n  |         ^"
-    );
+    let told = format!("{name}:2:9: byte 0xff is not UTF-8 text\n  |\n2 | listen: \u{fffd}\n  |         ^");
     assert_eq!(load().to_string(), told);
 
     std::fs::write(&path, vec![b'#'; MAX_FILE_BYTES]).expect("written");
@@ -403,20 +340,14 @@ fn check_errors(bytes: &[u8]) {
     let mut last = (0, 0);
     assert!(!errors.errors().is_empty());
     for error in errors.errors() {
-        let (line, column) = (
-            error.line().expect("a line"),
-            error.column().expect("a column"),
-        );
+        let (line, column) = (error.line().expect("a line"), error.column().expect("a column"));
         assert!((line, column) >= last, "out of order: {errors}");
         last = (line, column);
         let row = text.split('\n').nth(line - 1).expect("the line exists");
         assert!(column <= row.chars().count() + 1, "{error}");
     }
     let told = errors.to_string();
-    assert!(
-        !told.contains(|c: char| c.is_control() && c != '\n'),
-        "{told:?}"
-    );
+    assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
 }
 
 proptest! {

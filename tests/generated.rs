@@ -18,8 +18,5 @@ fn is_current(name: &str, text: &str) {
         return;
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        written == text,
-        "{name} is stale: write it with UPDATE=1 cargo test --test generated"
-    );
+    assert!(written == text, "{name} is stale: write it with UPDATE=1 cargo test --test generated");
 }

@@ -1,10 +1,6 @@
 //! The HTTP endpoint as a client on the network sees it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "in a test, a panic is the failure"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the failure")]
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -87,22 +83,13 @@ impl Server {
         let served: Arc<dyn Pages> = pages.clone();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             let shutdown = async {
                 let _ = stopped.await;
             };
             runtime.block_on(serve(listener, served, options, shutdown))
         });
-        Self {
-            address,
-            pages,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self { address, pages, stop: Some(stop), thread: Some(thread) }
     }
 
     fn connect(&self) -> TcpStream {
@@ -170,11 +157,7 @@ impl Response {
             .position(|four| four == b"\r\n\r\n")
             .unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(bytes)));
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        Self {
-            status: head[9..12].parse().unwrap(),
-            head,
-            body: bytes[end + 4..].to_vec(),
-        }
+        Self { status: head[9..12].parse().unwrap(), head, body: bytes[end + 4..].to_vec() }
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -225,10 +208,7 @@ fn metrics() {
     let server = Server::start(Options::default());
     let response = server.get("/metrics?any=query");
     assert_eq!(response.status, 200);
-    assert_eq!(
-        response.header("content-type"),
-        Some("text/plain; version=0.0.4; charset=utf-8")
-    );
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(response.body, server.pages.exposition);
 }
@@ -288,12 +268,7 @@ fn one_connection_serves_many_requests() {
 fn a_request_body_is_not_waited_for() {
     let server = Server::start(Options::default());
     let mut stream = server.connect();
-    ask(
-        &mut stream,
-        "GET",
-        "/metrics",
-        "Content-Length: 1000000\r\n",
-    );
+    ask(&mut stream, "GET", "/metrics", "Content-Length: 1000000\r\n");
     assert_eq!(next_answer(&mut stream).status, 200);
     assert!(is_cut(&mut stream));
 }
@@ -321,10 +296,7 @@ fn the_page_shows_the_sources_and_escapes_their_names() {
     let server = Server::with(fixture, Options::default());
     let response = server.get("/");
     assert_eq!(response.status, 200);
-    assert_eq!(
-        response.header("content-type"),
-        Some("text/html; charset=utf-8")
-    );
+    assert_eq!(response.header("content-type"), Some("text/html; charset=utf-8"));
     let page = response.text();
     assert!(!page.contains("<script"));
     for part in [
@@ -398,10 +370,7 @@ fn sha256_base64(bytes: &[u8]) -> String {
 
 #[test]
 fn a_slow_request_head_is_cut() {
-    let server = Server::start(Options {
-        head_timeout: Duration::from_millis(500),
-        ..Options::default()
-    });
+    let server = Server::start(Options { head_timeout: Duration::from_millis(500), ..Options::default() });
     // Stuck in the head of a second request; silent; stuck in the first head.
     let mut second = server.connect();
     ask(&mut second, "GET", "/metrics", "");
@@ -450,11 +419,7 @@ fn a_slow_reader_is_cut() {
     };
     let server = Server::with(
         fixture,
-        Options {
-            response_timeout: Duration::from_millis(500),
-            max_connections: 1,
-            ..Options::default()
-        },
+        Options { response_timeout: Duration::from_millis(500), max_connections: 1, ..Options::default() },
     );
     let mut slow = server.connect();
     ask(&mut slow, "GET", "/metrics", "");
@@ -468,10 +433,7 @@ fn a_slow_reader_is_cut() {
 
 #[test]
 fn more_clients_than_slots_are_all_served() {
-    let server = Server::start(Options {
-        max_connections: 4,
-        ..Options::default()
-    });
+    let server = Server::start(Options { max_connections: 4, ..Options::default() });
     let answered = AtomicUsize::new(0);
     // Every second client would keep its connection after its answer, which must not keep the others out.
     std::thread::scope(|scope| {
@@ -479,11 +441,7 @@ fn more_clients_than_slots_are_all_served() {
             let (server, answered) = (&server, &answered);
             scope.spawn(move || {
                 let mut stream = server.connect();
-                let close = if client % 2 == 0 {
-                    "Connection: close\r\n"
-                } else {
-                    ""
-                };
+                let close = if client % 2 == 0 { "Connection: close\r\n" } else { "" };
                 ask(&mut stream, "GET", "/metrics", close);
                 assert_eq!(next_answer(&mut stream).body, server.pages.exposition);
                 answered.fetch_add(1, Ordering::SeqCst);
@@ -499,9 +457,7 @@ fn scrapes_that_wait_together_share_one_rendering() {
     server.pages.hold(true);
     let mut first = server.connect();
     ask(&mut first, "GET", "/metrics", "Connection: close\r\n");
-    until("the first renders", || {
-        server.pages.renderings.load(Ordering::SeqCst) == 1
-    });
+    until("the first renders", || server.pages.renderings.load(Ordering::SeqCst) == 1);
     let mut others: Vec<TcpStream> = (0..20).map(|_| server.connect()).collect();
     for stream in &mut others {
         ask(stream, "GET", "/metrics", "Connection: close\r\n");
@@ -519,10 +475,7 @@ fn scrapes_that_wait_together_share_one_rendering() {
 
 #[test]
 fn a_rendering_that_takes_too_long_is_answered_503() {
-    let server = Server::start(Options {
-        response_timeout: Duration::from_millis(500),
-        ..Options::default()
-    });
+    let server = Server::start(Options { response_timeout: Duration::from_millis(500), ..Options::default() });
     server.pages.hold(true);
     assert_eq!(server.get("/metrics").status, 503);
     server.pages.hold(false);
@@ -533,10 +486,7 @@ fn a_rendering_that_takes_too_long_is_answered_503() {
 fn an_oversize_head_is_refused() {
     let server = Server::start(Options::default());
     let mut stream = server.connect();
-    let head = format!(
-        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: {}",
-        "x".repeat(16 * 1024)
-    );
+    let head = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(16 * 1024));
     stream.write_all(head.as_bytes()).unwrap();
     assert_eq!(next_answer(&mut stream).status, 431);
     // What is just below the limit passes.
@@ -565,17 +515,8 @@ fn garbage_is_a_bad_request() {
 
 #[test]
 fn shutdown_finishes_what_is_under_way() {
-    let fixture = Fixture {
-        exposition: vec![b'#'; 32 << 20],
-        ..Fixture::default()
-    };
-    let mut server = Server::with(
-        fixture,
-        Options {
-            shutdown_timeout: DEADLINE,
-            ..Options::default()
-        },
-    );
+    let fixture = Fixture { exposition: vec![b'#'; 32 << 20], ..Fixture::default() };
+    let mut server = Server::with(fixture, Options { shutdown_timeout: DEADLINE, ..Options::default() });
     let mut idle = server.connect();
     ask(&mut idle, "GET", "/-/healthy", "");
     next_answer(&mut idle);
@@ -586,14 +527,10 @@ fn shutdown_finishes_what_is_under_way() {
     server.pages.hold(true);
     let mut rendered = server.connect();
     ask(&mut rendered, "GET", "/metrics", "");
-    until("the second renders", || {
-        server.pages.renderings.load(Ordering::SeqCst) == 2
-    });
+    until("the second renders", || server.pages.renderings.load(Ordering::SeqCst) == 2);
     server.stop();
     assert!(is_cut(&mut idle));
-    until("nothing is accepted any more", || {
-        TcpStream::connect(server.address).is_err()
-    });
+    until("nothing is accepted any more", || TcpStream::connect(server.address).is_err());
     server.pages.hold(false);
     let mut rest = Vec::new();
     written.read_to_end(&mut rest).unwrap();
@@ -606,17 +543,9 @@ fn shutdown_finishes_what_is_under_way() {
 
 #[test]
 fn shutdown_does_not_wait_for_ever() {
-    let fixture = Fixture {
-        exposition: vec![b'#'; 64 << 20],
-        ..Fixture::default()
-    };
-    let mut server = Server::with(
-        fixture,
-        Options {
-            shutdown_timeout: Duration::from_millis(200),
-            ..Options::default()
-        },
-    );
+    let fixture = Fixture { exposition: vec![b'#'; 64 << 20], ..Fixture::default() };
+    let mut server =
+        Server::with(fixture, Options { shutdown_timeout: Duration::from_millis(200), ..Options::default() });
     let mut slow = server.connect();
     ask(&mut slow, "GET", "/metrics", "");
     slow.read_exact(&mut [0]).unwrap();

@@ -1,11 +1,7 @@
 //! Following real files end to end: writer, system, watcher, followers and sinks together, once with wakes
 //! and once polling only. What one look does is tested beside its code.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs::{self, OpenOptions};
 use std::io::{Cursor, Read, Write};
@@ -65,11 +61,7 @@ fn options(wakes: bool) -> Options {
         start: Start::Beginning,
         coalesce: Duration::from_millis(2),
         // With wakes, the slow tick never comes within the deadline: what passes, passes by wakes.
-        tick: if wakes {
-            DEADLINE * 2
-        } else {
-            Duration::from_millis(20)
-        },
+        tick: if wakes { DEADLINE * 2 } else { Duration::from_millis(20) },
         linger: Duration::from_millis(20),
         wakes,
         ..Options::default()
@@ -77,11 +69,7 @@ fn options(wakes: bool) -> Options {
 }
 
 fn append(path: &Path, bytes: impl AsRef<[u8]>) {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .unwrap();
+    let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
     file.write_all(bytes.as_ref()).unwrap();
 }
 
@@ -112,14 +100,7 @@ impl Running {
         }));
         let looked = status.clone();
         eventually("the first look", || looked.looked_once()).await;
-        Running {
-            directory,
-            path,
-            lines,
-            status,
-            stop,
-            task,
-        }
+        Running { directory, path, lines, status, stop, task }
     }
 
     fn append(&self, bytes: impl AsRef<[u8]>) {
@@ -149,11 +130,7 @@ impl Running {
 /// Runs a test both ways.
 fn both<F: Future<Output = ()>>(test: impl Fn(bool) -> F) {
     for wakes in [true, false] {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(test(wakes));
     }
 }
@@ -166,29 +143,19 @@ fn appended_lines_come_as_they_are_completed() {
         running.append("one\ntwo\nthr");
         running.has(&["before", "one", "two"]).await;
         running.append(b"ee\n\x00\xff\n\n");
-        running
-            .has(&["before", "one", "two", "three", "\0\u{fffd}", ""])
-            .await;
+        running.has(&["before", "one", "two", "three", "\0\u{fffd}", ""]).await;
         eventually("no lag", || running.status.lag_bytes() == 0).await;
         assert_eq!(running.status.offset(), running.status.size());
         assert_eq!(running.status.errors(), 0);
         running.append("held back");
-        assert_eq!(
-            running.stop().await.len(),
-            6,
-            "an incomplete line is not delivered at shutdown"
-        );
+        assert_eq!(running.stop().await.len(), 6, "an incomplete line is not delivered at shutdown");
     });
 }
 
 #[test]
 fn shutdown_looks_a_last_time() {
     both(|wakes| async move {
-        let slow = Options {
-            coalesce: DEADLINE,
-            tick: DEADLINE,
-            ..options(wakes)
-        };
+        let slow = Options { coalesce: DEADLINE, tick: DEADLINE, ..options(wakes) };
         let running = Running::start(b"", slow).await;
         running.append("last\n");
         assert_eq!(running.stop().await, ["last"]);
@@ -198,10 +165,7 @@ fn shutdown_looks_a_last_time() {
 #[test]
 fn a_missing_file_is_picked_up_from_its_beginning() {
     both(|wakes| async move {
-        let from_end = Options {
-            start: Start::End,
-            ..options(wakes)
-        };
+        let from_end = Options { start: Start::End, ..options(wakes) };
         let running = Running::start_in(tempfile::tempdir().unwrap(), from_end).await;
         assert!(!running.status.up());
         running.append("first\n");
@@ -218,10 +182,7 @@ fn a_directory_in_the_files_place_gives_way_to_the_file() {
     both(|wakes| async move {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("haproxy.log")).unwrap();
-        let short_pauses = Options {
-            tick: Duration::from_millis(50),
-            ..options(wakes)
-        };
+        let short_pauses = Options { tick: Duration::from_millis(50), ..options(wakes) };
         let running = Running::start_in(directory, short_pauses).await;
         assert!(!running.status.up());
         fs::remove_dir(&running.path).unwrap();
@@ -252,10 +213,7 @@ fn renamed_files_are_drained_before_their_successors() {
         running.has(&["a", "b", "c", "unfinished", "d"]).await;
         running.append("e\n");
         running.has(&["a", "b", "c", "unfinished", "d", "e"]).await;
-        assert_eq!(
-            (running.status.renames(), running.status.truncations()),
-            (1, 0)
-        );
+        assert_eq!((running.status.renames(), running.status.truncations()), (1, 0));
     });
 }
 
@@ -292,11 +250,7 @@ fn a_truncated_file_begins_anew() {
 #[test]
 fn over_long_lines_are_cut_and_skipped() {
     both(|wakes| async move {
-        let small = Options {
-            max_line_bytes: 10,
-            block_bytes: 16,
-            ..options(wakes)
-        };
+        let small = Options { max_line_bytes: 10, block_bytes: 16, ..options(wakes) };
         let running = Running::start(b"", small).await;
         for _ in 0..1000 {
             running.append("0123456789abcdef");
@@ -311,9 +265,7 @@ fn over_long_lines_are_cut_and_skipped() {
 fn many_files_share_one_watcher() {
     both(|wakes| async move {
         let directory = tempfile::tempdir().unwrap();
-        let paths: Vec<_> = (0..20)
-            .map(|n| directory.path().join(format!("{n}.log")))
-            .collect();
+        let paths: Vec<_> = (0..20).map(|n| directory.path().join(format!("{n}.log"))).collect();
         let sinks: Vec<_> = paths.iter().map(|_| Lines::default()).collect();
         let file = |(path, sink): (&PathBuf, &Lines)| File::new(path, Box::new(sink.clone()));
         let files = paths.iter().zip(&sinks).map(file).collect();
@@ -335,15 +287,9 @@ fn many_files_share_one_watcher() {
 fn a_busy_file_among_quiet_ones_keeps_every_wake() {
     both(|wakes| async move {
         let directory = tempfile::tempdir().unwrap();
-        let (busy, quiet) = (
-            directory.path().join("busy"),
-            directory.path().join("quiet"),
-        );
+        let (busy, quiet) = (directory.path().join("busy"), directory.path().join("quiet"));
         let sinks = [Lines::default(), Lines::default()];
-        let files = vec![
-            File::new(&busy, Box::new(sinks[0].clone())),
-            File::new(&quiet, Box::new(sinks[1].clone())),
-        ];
+        let files = vec![File::new(&busy, Box::new(sinks[0].clone())), File::new(&quiet, Box::new(sinks[1].clone()))];
         let (stop, stopped) = oneshot::channel::<()>();
         let tailer = Tailer::new(files, options(wakes));
         let task = tokio::spawn(tailer.run(async { drop(stopped.await) }));
@@ -382,9 +328,7 @@ fn random_histories_lose_and_repeat_nothing() {
 async fn history(seed: u64, wakes: bool) {
     let mut state = seed;
     let mut random = move |below: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
     let running = Running::start(b"", options(wakes)).await;
@@ -439,20 +383,10 @@ fn reading_resumes_where_it_stood() {
         fs::write(&path, "counted\nnot yet\n").unwrap();
         let found = fs::metadata(&path).unwrap();
         use std::os::unix::fs::MetadataExt;
-        let file = Identity {
-            device: found.dev(),
-            inode: found.ino(),
-        };
+        let file = Identity { device: found.dev(), inode: found.ino() };
         let lines = Lines::default();
-        let resumed =
-            File::new(&path, Box::new(lines.clone())).resume(Position { file, offset: 8 });
-        let tailer = Tailer::new(
-            vec![resumed],
-            Options {
-                start: Start::End,
-                ..options(wakes)
-            },
-        );
+        let resumed = File::new(&path, Box::new(lines.clone())).resume(Position { file, offset: 8 });
+        let tailer = Tailer::new(vec![resumed], Options { start: Start::End, ..options(wakes) });
         tailer.run(std::future::ready(())).await;
         assert_eq!(lines.text(), ["not yet"]);
     });
@@ -478,15 +412,9 @@ fn a_replay_delivers_every_line_to_the_last() {
     for block_bytes in [1, 100, 1024 * 1024] {
         let mut lines = Lines::default();
         let mut progress = Vec::new();
-        let options = Options {
-            block_bytes,
-            ..Options::for_replay()
-        };
+        let options = Options { block_bytes, ..Options::for_replay() };
         let mut pieces = Pieces(Cursor::new(text.clone().into_bytes()), 0);
-        replay(&mut pieces, &options, &mut lines, &mut |bytes| {
-            progress.push(bytes)
-        })
-        .unwrap();
+        replay(&mut pieces, &options, &mut lines, &mut |bytes| progress.push(bytes)).unwrap();
         assert_eq!(lines.text(), text.lines().collect::<Vec<_>>());
         assert_eq!(progress.last(), Some(&(text.len() as u64)));
         assert!(progress.is_sorted());
@@ -502,13 +430,9 @@ fn telemetry_is_labelled_with_the_configured_path() {
     fs::write(&path, "a\nb\npart").unwrap();
     let missing = directory.path().join("missing.log");
     let file = |path: &PathBuf| File::new(path, Box::new(Lines::default()));
-    let tailer = metrics::with_local_recorder(&recorder, || {
-        Tailer::new(vec![file(&path), file(&missing)], options(false))
-    });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let tailer =
+        metrics::with_local_recorder(&recorder, || Tailer::new(vec![file(&path), file(&missing)], options(false)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(tailer.run(std::future::ready(())));
     let shown = handle.render();
     for (name, path, rest, value) in [
@@ -518,19 +442,11 @@ fn telemetry_is_labelled_with_the_configured_path() {
         ("tailmeter_source_lag_bytes", &path, "", 0),
         ("tailmeter_source_lag_seconds", &path, "", 0),
         ("tailmeter_rotations_total", &path, ",kind=\"truncate\"", 0),
-        (
-            "tailmeter_source_errors_total",
-            &missing,
-            ",kind=\"missing\"",
-            1,
-        ),
+        ("tailmeter_source_errors_total", &missing, ",kind=\"missing\"", 1),
         ("tailmeter_source_errors_total", &path, ",kind=\"read\"", 0),
     ] {
         let line = format!("{name}{{source=\"{}\"{rest}}} {value}", path.display());
-        assert!(
-            shown.lines().any(|shown| shown == line),
-            "{line} in\n{shown}"
-        );
+        assert!(shown.lines().any(|shown| shown == line), "{line} in\n{shown}");
     }
 }
 
@@ -542,8 +458,7 @@ fn logrotate_costs_no_line() {
             let running = Running::start(b"", options(wakes)).await;
             let configuration = running.directory.path().join("logrotate.conf");
             let log = running.path.display();
-            let text =
-                format!("{log} {{\n rotate 20\n {creation}\n compress\n delaycompress\n}}\n");
+            let text = format!("{log} {{\n rotate 20\n {creation}\n compress\n delaycompress\n}}\n");
             fs::write(&configuration, text).unwrap();
             for rotation in 1..=9 {
                 for line in 0..400 {
@@ -563,9 +478,8 @@ fn logrotate_costs_no_line() {
             }
             running.append("end\n");
             eventually("the last line", || running.lines.count() > 9 * 400).await;
-            let mut expected: Vec<String> = (1..=9)
-                .flat_map(|rotation| (0..400).map(move |line| format!("{rotation}/{line}")))
-                .collect();
+            let mut expected: Vec<String> =
+                (1..=9).flat_map(|rotation| (0..400).map(move |line| format!("{rotation}/{line}"))).collect();
             expected.push("end".into());
             assert_eq!(running.stop().await, expected);
         }

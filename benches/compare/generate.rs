@@ -21,13 +21,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use request::{Request, Site, Truth};
-use traffic::{
-    AGENTS, BACKENDS, FRONTENDS, HOSTS, METHODS, NO_METHOD, Piece, Random, STATUSES, ServerName,
-    WORDS,
-};
+use traffic::{AGENTS, BACKENDS, FRONTENDS, HOSTS, METHODS, NO_METHOD, Piece, Random, STATUSES, ServerName, WORDS};
 
-const USAGE: &str =
-    "usage: generate --bytes SIZE --out FILE [--seed N] [--truth FILE] [--captures] \
+const USAGE: &str = "usage: generate --bytes SIZE --out FILE [--seed N] [--truth FILE] [--captures] \
 [--envelope rfc3164|iso|none]
 
   --bytes SIZE     stop behind the line that reaches SIZE: 500, 10K, 10M, 1G (powers of 1000)
@@ -41,9 +37,7 @@ const USAGE: &str =
 const START_US: u64 = 1_769_948_054_655_000;
 /// The mean time between two lines is half of this: about 1,000 requests a second.
 const MAX_GAP_US: u32 = 2_000;
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const PIDS: [&str; 2] = ["1234", "1235"];
 
 /// Bytes gathered before they are written.
@@ -66,23 +60,15 @@ struct Options {
 }
 
 fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options {
-        bytes: 0,
-        seed: 1,
-        out: String::new(),
-        truth: None,
-        captures: false,
-        envelope: Envelope::Rfc3164,
-    };
+    let mut options =
+        Options { bytes: 0, seed: 1, out: String::new(), truth: None, captures: false, envelope: Envelope::Rfc3164 };
     let mut arguments = arguments;
     while let Some(name) = arguments.next() {
         if name == "--captures" {
             options.captures = true;
             continue;
         }
-        let value = arguments
-            .next()
-            .ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
+        let value = arguments.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
         let wrong = || format!("{name}: {value} does not fit\n{USAGE}");
         match name.as_str() {
             "--bytes" => options.bytes = size(&value).ok_or_else(wrong)?,
@@ -158,11 +144,7 @@ impl Writer<'_> {
     }
 
     fn clock(&mut self, seconds: u64) {
-        for (value, end) in [
-            (seconds / 3600 % 24, ":"),
-            (seconds / 60 % 60, ":"),
-            (seconds % 60, ""),
-        ] {
+        for (value, end) in [(seconds / 3600 % 24, ":"), (seconds / 60 % 60, ":"), (seconds % 60, "")] {
             self.padded(value, 2);
             self.put(end);
         }
@@ -228,8 +210,7 @@ impl Writer<'_> {
 
     fn hex(&mut self, bits: u64, digits: u32) {
         for digit in 0..digits {
-            self.text
-                .push(b"0123456789abcdef"[(bits >> (4 * digit) & 15) as usize]);
+            self.text.push(b"0123456789abcdef"[(bits >> (4 * digit) & 15) as usize]);
         }
     }
 
@@ -269,9 +250,7 @@ impl Writer<'_> {
     /// Termination state, connection counts, retries and queues.
     fn session(&mut self, request: &Request) {
         self.put(request.abort.map_or("--", |abort| abort.state));
-        let named = request
-            .abort
-            .is_none_or(|abort| matches!(abort.server, ServerName::Named));
+        let named = request.abort.is_none_or(|abort| matches!(abort.server, ServerName::Named));
         let cookie = match (named && BACKENDS[request.backend].4, self.random.below(10)) {
             (false, _) => "-- ",
             (true, 0) => "NI ",
@@ -289,11 +268,7 @@ impl Writer<'_> {
         self.put(request.retries);
         self.put(" ");
         // A request waits for its own server (persistence) or for any server of the backend.
-        let own = if named && BACKENDS[request.backend].4 {
-            request.queued
-        } else {
-            0
-        };
+        let own = if named && BACKENDS[request.backend].4 { request.queued } else { 0 };
         self.number(u64::from(own));
         self.put("/");
         self.number(u64::from(request.queued - own));
@@ -340,11 +315,7 @@ impl Writer<'_> {
         }
         let tls = FRONTENDS[request.frontend].0.ends_with('~');
         let second = tls && self.random.below(10) < 8;
-        self.put(if second {
-            " HTTP/2.0\"\n"
-        } else {
-            " HTTP/1.1\"\n"
-        });
+        self.put(if second { " HTTP/2.0\"\n" } else { " HTTP/1.1\"\n" });
     }
 
     fn line(&mut self, truth: &mut Truth) {
@@ -370,28 +341,13 @@ impl Writer<'_> {
 
 /// The year, the month from 0, and the day of the month, `day` days after 1970-01-01.
 fn calendar(day: u64) -> (u64, usize, u64) {
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let (mut year, mut rest) = (1970, day);
     while rest >= 365 + u64::from(leap(year)) {
         rest -= 365 + u64::from(leap(year));
         year += 1;
     }
-    let lengths = [
-        31,
-        28 + u64::from(leap(year)),
-        31,
-        30,
-        31,
-        30,
-        31,
-        31,
-        30,
-        31,
-        30,
-        31,
-    ];
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let mut month = 0;
     while rest >= lengths[month] {
         rest -= lengths[month];

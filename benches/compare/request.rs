@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::traffic::{
-    ABORTED, ABORTS, Abort, BACKENDS, FRONTENDS, LogNormal, METHODS, NO_METHOD, NO_STATUS, Piece,
-    ROUTES, Random, STATUSES, ServerName, WRITING_FROM, Weighted, request_shapes,
+    ABORTED, ABORTS, Abort, BACKENDS, FRONTENDS, LogNormal, METHODS, NO_METHOD, NO_STATUS, Piece, ROUTES, Random,
+    STATUSES, ServerName, WRITING_FROM, Weighted, request_shapes,
 };
 
 /// What was written, so that a program's counts can be held against it.
@@ -27,33 +27,15 @@ pub(crate) struct Truth {
 impl Truth {
     pub(crate) fn json(&self) -> String {
         let object = |entries: Vec<(&str, String)>| {
-            let fields: Vec<String> = entries
-                .iter()
-                .map(|(name, value)| format!("\"{name}\": {value}"))
-                .collect();
+            let fields: Vec<String> = entries.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
             format!("{{{}}}", fields.join(", "))
         };
         let nonzero = |names: Vec<&'static str>, counts: &[u64]| {
-            let pairs = names
-                .into_iter()
-                .zip(counts)
-                .filter(|(_, count)| **count > 0);
-            object(
-                pairs
-                    .map(|(name, count)| (name, count.to_string()))
-                    .collect(),
-            )
+            let pairs = names.into_iter().zip(counts).filter(|(_, count)| **count > 0);
+            object(pairs.map(|(name, count)| (name, count.to_string())).collect())
         };
-        let statuses = STATUSES
-            .iter()
-            .map(|status| status.0)
-            .chain(["-1"])
-            .collect();
-        let methods = METHODS
-            .iter()
-            .map(|method| method.0)
-            .chain(["<BADREQ>"])
-            .collect();
+        let statuses = STATUSES.iter().map(|status| status.0).chain(["-1"]).collect();
+        let methods = METHODS.iter().map(|method| method.0).chain(["<BADREQ>"]).collect();
         let phases = vec!["request", "queue", "connect", "response"];
         let timers = ["TR", "Tw", "Tc", "Tr", "Ta"].into_iter().zip(self.timers);
         let timer = |(name, (count, sum)): (&'static str, (u64, u64))| {
@@ -106,11 +88,7 @@ impl Site {
             first_place.push(places.len());
             places.extend((1..=count).map(|number| format!("{backend}/{prefix}-{number:02}")));
         }
-        places.extend(
-            BACKENDS
-                .iter()
-                .map(|backend| format!("{}/<NOSRV>", backend.0)),
-        );
+        places.extend(BACKENDS.iter().map(|backend| format!("{}/<NOSRV>", backend.0)));
         let plain_name = |name: &str| format!("{}/<NOSRV>", name.trim_end_matches('~'));
         places.extend(FRONTENDS.iter().map(|frontend| plain_name(frontend.0)));
         let shapes = request_shapes();
@@ -118,14 +96,8 @@ impl Site {
         let medians = [38.0, 14.0, 0.9, 3.0, 55.0, 9.0, 90.0, 420.0];
         Self {
             frontends: Weighted::new(FRONTENDS.iter().map(|frontend| frontend.1)),
-            backends: ROUTES
-                .iter()
-                .map(|routes| Weighted::new(routed(routes)))
-                .collect(),
-            servers: BACKENDS
-                .iter()
-                .map(|backend| Weighted::zipf(backend.2))
-                .collect(),
+            backends: ROUTES.iter().map(|routes| Weighted::new(routed(routes))).collect(),
+            servers: BACKENDS.iter().map(|backend| Weighted::zipf(backend.2)).collect(),
             places,
             first_place,
             methods: Weighted::new(METHODS.iter().map(|method| method.1)),
@@ -136,9 +108,7 @@ impl Site {
             shapes,
             request_ms: LogNormal::new(random, 0.7, 1.7, 9_000),
             connect_ms: LogNormal::new(random, 0.9, 0.8, 3_000),
-            response_ms: medians
-                .map(|median| LogNormal::new(random, median, 1.1, 49_000))
-                .into(),
+            response_ms: medians.map(|median| LogNormal::new(random, median, 1.1, 49_000)).into(),
             data_ms: LogNormal::new(random, 1.2, 1.9, 60_000),
             queue_ms: LogNormal::new(random, 60.0, 1.2, 4_900),
             bytes: LogNormal::new(random, 5_200.0, 1.5, 50_000_000),
@@ -149,11 +119,7 @@ impl Site {
 /// The backends' weights, with those left out that are not in `routes`.
 fn routed(routes: &[usize]) -> impl Iterator<Item = f64> {
     let weight = |(index, backend): (usize, &(&str, &str, usize, f64, bool))| {
-        if routes.contains(&index) {
-            backend.3
-        } else {
-            0.0
-        }
+        if routes.contains(&index) { backend.3 } else { 0.0 }
     };
     BACKENDS.iter().enumerate().map(weight)
 }
@@ -179,24 +145,12 @@ impl Request {
         let backend = site.backends[frontend].draw(random);
         let place = site.first_place[backend] + site.servers[backend].draw(random);
         let method = site.methods.draw(random);
-        let statuses = if method < WRITING_FROM {
-            &site.reading
-        } else {
-            &site.writing
-        };
+        let statuses = if method < WRITING_FROM { &site.reading } else { &site.writing };
         let status = statuses.draw(random);
-        let queued = if random.below(100) == 0 {
-            1 + random.below(12)
-        } else {
-            0
-        };
+        let queued = if random.below(100) == 0 { 1 + random.below(12) } else { 0 };
         let mut timers = [
             i64::from(site.request_ms.draw(random)),
-            if queued > 0 {
-                i64::from(site.queue_ms.draw(random))
-            } else {
-                0
-            },
+            if queued > 0 { i64::from(site.queue_ms.draw(random)) } else { 0 },
             i64::from(site.connect_ms.draw(random)),
             i64::from(site.response_ms[backend].draw(random)),
             i64::from(site.data_ms.draw(random)),
@@ -213,18 +167,7 @@ impl Request {
             _ => "0",
         };
         let abort = None;
-        let mut request = Self {
-            frontend,
-            backend,
-            place,
-            status,
-            method,
-            timers,
-            bytes,
-            abort,
-            queued,
-            retries,
-        };
+        let mut request = Self { frontend, backend, place, status, method, timers, bytes, abort, queued, retries };
         if random.below(4096) < ABORTED {
             request.cut_short(&ABORTS[site.aborts.draw(random)], site, random);
         }
@@ -282,9 +225,6 @@ impl Request {
                 cell.1 += milliseconds;
             }
         }
-        *truth
-            .tuples
-            .entry((self.frontend, self.place, self.status, self.method))
-            .or_default() += 1;
+        *truth.tuples.entry((self.frontend, self.place, self.status, self.method)).or_default() += 1;
     }
 }

@@ -5,11 +5,7 @@
 /// Slots in every lookup table of a distribution: one draw of 12 bits picks one.
 const SLOTS: usize = 4096;
 /// A frontend's name as `%ft` writes it (`~` marks TLS), and its weight.
-pub(crate) const FRONTENDS: [(&str, f64); 3] = [
-    ("http-in", 22.0),
-    ("https-in~", 63.0),
-    ("internal-api", 15.0),
-];
+pub(crate) const FRONTENDS: [(&str, f64); 3] = [("http-in", 22.0), ("https-in~", 63.0), ("internal-api", 15.0)];
 
 /// Which of `BACKENDS` each frontend routes to.
 pub(crate) const ROUTES: [&[usize]; 3] = [&[0, 2, 3, 4, 5], &[0, 1, 2, 3, 4, 5, 6], &[1, 4, 5, 7]];
@@ -27,15 +23,8 @@ pub(crate) const BACKENDS: [(&str, &str, usize, f64, bool); 8] = [
 ];
 
 /// Methods and their weights; from `WRITING_FROM` on they change something on the server.
-pub(crate) const METHODS: [(&str, f64); 7] = [
-    ("GET", 78.0),
-    ("HEAD", 1.5),
-    ("OPTIONS", 1.7),
-    ("POST", 14.0),
-    ("PUT", 2.6),
-    ("DELETE", 1.2),
-    ("PATCH", 1.0),
-];
+pub(crate) const METHODS: [(&str, f64); 7] =
+    [("GET", 78.0), ("HEAD", 1.5), ("OPTIONS", 1.7), ("POST", 14.0), ("PUT", 2.6), ("DELETE", 1.2), ("PATCH", 1.0)];
 pub(crate) const WRITING_FROM: usize = 3;
 /// The method slot of a request that could not be parsed.
 pub(crate) const NO_METHOD: usize = METHODS.len();
@@ -97,15 +86,7 @@ const fn abort(
     server: ServerName,
     (waited_ms, bytes, weight): (u32, u32, f64),
 ) -> Abort {
-    Abort {
-        state,
-        status,
-        reached,
-        server,
-        waited_ms,
-        bytes,
-        weight,
-    }
+    Abort { state, status, reached, server, waited_ms, bytes, weight }
 }
 
 pub(crate) const ABORTS: [Abort; 14] = [

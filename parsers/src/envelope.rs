@@ -94,7 +94,10 @@ fn timestamp_length(text: &[u8]) -> usize {
 /// True when `text` starts like `shape`, in which `0` stands for any digit.
 pub(crate) fn has_shape(text: &[u8], shape: &[u8]) -> bool {
     text.len() >= shape.len()
-        && text.iter().zip(shape).all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
+        && text
+            .iter()
+            .zip(shape)
+            .all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
 }
 
 /// `2026-02-01T12:14:14[.fraction][Z|+hh:mm|+hhmm]`

@@ -21,14 +21,8 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of [`Reason::index`].
-    pub const ALL: [Self; 6] = [
-        Self::UnknownForm,
-        Self::Truncated,
-        Self::Delimiter,
-        Self::Number,
-        Self::Range,
-        Self::Grammar,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::UnknownForm, Self::Truncated, Self::Delimiter, Self::Number, Self::Range, Self::Grammar];
 
     /// The label value.
     pub const fn as_str(self) -> &'static str {

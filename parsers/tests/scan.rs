@@ -1,5 +1,7 @@
 //! The scanner against the plain parser: every line of every fixture, whole, cut and with bytes changed.
 
+#![allow(clippy::expect_used, reason = "in a test, a panic is the failure")]
+
 use tailmeter_parsers::haproxy::{Event, Line, Scanner, parse};
 
 /// Lines of the shapes that matter, in case the fixtures change.

@@ -31,16 +31,9 @@ pub(super) struct Files<'a> {
 
 impl<'a> Files<'a> {
     pub(super) fn new(paths: &'a [PathBuf], config: &Config) -> Self {
-        let options = Options {
-            block_bytes: BLOCK_BYTES,
-            max_line_bytes: config.max_line_bytes,
-            ..Options::for_replay()
-        };
-        Self {
-            paths,
-            options,
-            progress: Progress::new(paths),
-        }
+        let options =
+            Options { block_bytes: BLOCK_BYTES, max_line_bytes: config.max_line_bytes, ..Options::for_replay() };
+        Self { paths, options, progress: Progress::new(paths) }
     }
 
     /// Reads every file to its end, or until `is_over` between two reads. `sink` makes the sink of the file that
@@ -82,11 +75,7 @@ impl<'a> Files<'a> {
 
 /// The name of a file as label value and in messages.
 fn name(path: &Path) -> String {
-    if is_stdin(path) {
-        "stdin".to_owned()
-    } else {
-        source_name(path.as_os_str().as_bytes())
-    }
+    if is_stdin(path) { "stdin".to_owned() } else { source_name(path.as_os_str().as_bytes()) }
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -96,9 +85,7 @@ fn is_stdin(path: &Path) -> bool {
 fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     if is_stdin(path) {
         // Not the handle of the standard library: its buffer would copy every byte once more.
-        return Ok(Box::new(File::from(
-            io::stdin().as_fd().try_clone_to_owned()?,
-        )));
+        return Ok(Box::new(File::from(io::stdin().as_fd().try_clone_to_owned()?)));
     }
     Ok(Box::new(File::open(path)?))
 }
@@ -143,9 +130,7 @@ impl Progress {
 
     fn show(&mut self, bytes: u64) {
         if self.is_wanted && self.started.elapsed() >= PATIENCE {
-            self.bar
-                .get_or_insert_with(|| bar(self.total, self.started.elapsed()))
-                .set_position(bytes);
+            self.bar.get_or_insert_with(|| bar(self.total, self.started.elapsed())).set_position(bytes);
         }
     }
 
@@ -173,9 +158,7 @@ fn bar(total: Option<u64>, ago: Duration) -> ProgressBar {
             let seconds = bytes as f64 / rate(state).max(1.0);
             let _ = write!(out, "{} s", seconds.ceil());
         });
-    ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr())
-        .with_style(style)
-        .with_elapsed(ago)
+    ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_style(style).with_elapsed(ago)
 }
 
 /// Bytes a second since the beginning.

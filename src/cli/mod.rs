@@ -24,12 +24,7 @@ use crate::config::Config;
 use crate::metrics::FAMILIES;
 
 /// What `--version` says behind the name.
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (",
-    env!("TAILMETER_REVISION"),
-    ")"
-);
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TAILMETER_REVISION"), ")");
 
 /// Turns HAProxy and mail-server logs into Prometheus metrics.
 ///

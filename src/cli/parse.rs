@@ -71,8 +71,8 @@ enum Outcome {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    let read = reader_of(&arguments.format)
-        .ok_or_else(|| Failure::Usage(format!("unknown format {}", arguments.format)))?;
+    let read =
+        reader_of(&arguments.format).ok_or_else(|| Failure::Usage(format!("unknown format {}", arguments.format)))?;
     let output = Output::new().map_err(|error| cannot_write(&error))?;
     let output = Arc::new(Mutex::new(output));
     let shows_source = arguments.files.len() > 1;
@@ -111,10 +111,7 @@ impl Output {
     fn new() -> io::Result<Self> {
         // Not the handle of the standard library, which looks for newlines in all that passes.
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Ok(Self {
-            stdout: BufWriter::with_capacity(64 * 1024, stdout),
-            failed: None,
-        })
+        Ok(Self { stdout: BufWriter::with_capacity(64 * 1024, stdout), failed: None })
     }
 
     fn write(&mut self, row: &Row<'_>) {
@@ -240,12 +237,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn parsed(
-        family: &'static str,
-        kind: &'static str,
-        envelope: &Envelope<'a>,
-        fields: Fields<'a>,
-    ) -> Self {
+    fn parsed(family: &'static str, kind: &'static str, envelope: &Envelope<'a>, fields: Fields<'a>) -> Self {
         Self {
             family: Some(family),
             kind: Some(kind),
@@ -264,21 +256,12 @@ impl<'a> Row<'a> {
     }
 
     fn ignored(family: &'static str, kind: &'static str, envelope: &Envelope<'a>) -> Self {
-        Self {
-            family: Some(family),
-            kind: Some(kind),
-            repeated: repeated(envelope),
-            ..Self::new(Outcome::Ignored)
-        }
+        Self { family: Some(family), kind: Some(kind), repeated: repeated(envelope), ..Self::new(Outcome::Ignored) }
     }
 
     fn rejected(reject: Reject) -> Self {
         Self {
-            reject: Some(Rejected {
-                reason: reject.reason.as_str(),
-                field: reject.field,
-                offset: reject.offset,
-            }),
+            reject: Some(Rejected { reason: reject.reason.as_str(), field: reject.field, offset: reject.offset }),
             ..Self::new(Outcome::Rejected)
         }
     }

@@ -64,30 +64,19 @@ fn write_family(text: &mut String, title: &str, family: &Family) -> fmt::Result 
 fn write_opt_in(text: &mut String, family: &Family) -> fmt::Result {
     let added = |metric: &Metric| -> Vec<&'static str> {
         let opt_in = metric.opt_in.iter().copied();
-        opt_in
-            .filter(|label| !metric.labels.contains(label))
-            .collect()
+        opt_in.filter(|label| !metric.labels.contains(label)).collect()
     };
-    let groups = grouped(family, |metric| {
-        Some(added(metric)).filter(|labels| !labels.is_empty())
-    });
+    let groups = grouped(family, |metric| Some(added(metric)).filter(|labels| !labels.is_empty()));
     if groups.is_empty() {
         return Ok(());
     }
     text.push_str("\n| Labels that can be added | to |\n|---|---|\n");
     for (labels, metrics) in groups {
-        let (open, private): (Vec<_>, Vec<_>) = labels
-            .iter()
-            .copied()
-            .partition(|name| !is_private(family, name));
+        let (open, private): (Vec<_>, Vec<_>) = labels.iter().copied().partition(|name| !is_private(family, name));
         let mut shown = codes(open.iter().copied());
         if !private.is_empty() {
             let comma = if open.is_empty() { "" } else { "; " };
-            write!(
-                shown,
-                "{comma}*private*: {}",
-                codes(private.iter().copied())
-            )?;
+            write!(shown, "{comma}*private*: {}", codes(private.iter().copied()))?;
         }
         writeln!(text, "| {shown} | {} |", codes(metrics.into_iter()))?;
     }
@@ -95,10 +84,7 @@ fn write_opt_in(text: &mut String, family: &Family) -> fmt::Result {
 }
 
 fn is_private(family: &Family, name: &str) -> bool {
-    family
-        .labels
-        .iter()
-        .any(|label| label.name == name && label.private)
+    family.labels.iter().any(|label| label.name == name && label.private)
 }
 
 /// The upper bounds of histograms, by histograms that have the same ones.
@@ -120,10 +106,7 @@ fn write_buckets(text: &mut String, family: &Family) -> fmt::Result {
 }
 
 /// The metrics that have the same `key`, in the order of the catalogue.
-fn grouped<K: PartialEq>(
-    family: &Family,
-    key: impl Fn(&Metric) -> Option<K>,
-) -> Vec<(K, Vec<&'static str>)> {
+fn grouped<K: PartialEq>(family: &Family, key: impl Fn(&Metric) -> Option<K>) -> Vec<(K, Vec<&'static str>)> {
     let mut groups: Vec<(K, Vec<&'static str>)> = Vec::new();
     for metric in family.metrics {
         let Some(key) = key(metric) else { continue };

@@ -82,12 +82,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// True when `line` of the text format is a sample or a comment of `metric`.
 fn is_about(line: &[u8], metric: &[u8]) -> bool {
-    let line = [&b"# HELP "[..], b"# TYPE "]
-        .iter()
-        .find_map(|comment| line.strip_prefix(*comment))
-        .unwrap_or(line);
-    line.strip_prefix(metric)
-        .is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'{')))
+    let line = [&b"# HELP "[..], b"# TYPE "].iter().find_map(|comment| line.strip_prefix(*comment)).unwrap_or(line);
+    line.strip_prefix(metric).is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'{')))
 }
 
 /// Says what became of how much.

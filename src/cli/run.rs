@@ -77,9 +77,7 @@ Examples:
   TAILMETER_CONFIG=/etc/tailmeter.yml tailmeter run";
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "an IP address and a port are needed, for example 127.0.0.1:9129 or [::]:9129".to_owned()
-    })
+    text.parse().map_err(|_| "an IP address and a port are needed, for example 127.0.0.1:9129 or [::]:9129".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -103,12 +101,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         announce(&sources, state.start(), address);
         let (stop, stopped) = watch::channel(false);
         let mut reading = readers.spawn(tailer.run(stopping(stopped.clone())));
-        let mut serving = tokio::spawn(http::serve(
-            listener,
-            pages,
-            http_options(),
-            stopping(stopped),
-        ));
+        let mut serving = tokio::spawn(http::serve(listener, pages, http_options(), stopping(stopped)));
         // Neither ends by itself, unless it has failed.
         tokio::select! {
             () = signals.wait() => {}
@@ -137,18 +130,13 @@ fn follow(
     let mut files = Vec::with_capacity(sources.len());
     let mut shown = Vec::with_capacity(sources.len());
     for source in sources {
-        let shard = pipeline
-            .shard(source.format)
-            .ok_or_else(|| Failure::Usage(format!("unknown format {}", source.format)))?;
+        let shard =
+            pipeline.shard(source.format).ok_or_else(|| Failure::Usage(format!("unknown format {}", source.format)))?;
         let feed = shard.feed(&source.name);
         shown.push((source, feed.lines()));
         files.push(File::new(&source.path, Box::new(feed)));
     }
-    let options = Options {
-        max_line_bytes: config.max_line_bytes,
-        start,
-        ..Options::default()
-    };
+    let options = Options { max_line_bytes: config.max_line_bytes, start, ..Options::default() };
     let tailer = Tailer::new(files, options);
     let followed = shown
         .into_iter()
@@ -203,14 +191,9 @@ fn announce(sources: &[Source], start: Start, address: SocketAddr) {
     };
     for source in sources {
         let Source { name, format, .. } = source;
-        let when = if source.path.exists() {
-            format!("from its {from}")
-        } else {
-            "which does not exist yet".to_owned()
-        };
-        say(format_args!(
-            "tailmeter {version}: reading {name} as {format}, {when}"
-        ));
+        let when =
+            if source.path.exists() { format!("from its {from}") } else { "which does not exist yet".to_owned() };
+        say(format_args!("tailmeter {version}: reading {name} as {format}, {when}"));
     }
     say(format_args!("http://{address}/metrics"));
 }
@@ -233,10 +216,7 @@ struct Signals {
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     async fn wait(&mut self) {

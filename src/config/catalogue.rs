@@ -28,9 +28,7 @@ impl<'a> Catalogue<'a> {
 
     /// Names of all metrics.
     pub(super) fn metrics(self) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .flat_map(|family| family.metrics.iter().map(|metric| metric.name))
+        self.0.iter().flat_map(|family| family.metrics.iter().map(|metric| metric.name))
     }
 
     /// True when some metric of some family can have the label `name`.
@@ -40,9 +38,7 @@ impl<'a> Catalogue<'a> {
 
     /// Label names of all families, `_N` as it stands. A name comes as often as families have it.
     pub(super) fn labels(self) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .flat_map(|family| family.labels.iter().map(|label| label.name))
+        self.0.iter().flat_map(|family| family.labels.iter().map(|label| label.name))
     }
 }
 
@@ -53,10 +49,7 @@ pub(super) fn supported(metric: &Metric) -> impl Iterator<Item = &'static str> {
 
 /// The vocabulary entry of `family` for the label `name`.
 pub(super) fn label<'a>(family: &'a Family, name: &str) -> Option<&'a Label> {
-    family
-        .labels
-        .iter()
-        .find(|label| label_matches(label.name, name))
+    family.labels.iter().find(|label| label_matches(label.name, name))
 }
 
 /// True when `name` is `entry`, or `entry` with a number in the place of its `N`.
@@ -65,10 +58,7 @@ pub(super) fn label_matches(entry: &str, name: &str) -> bool {
         return entry == name;
     };
     name.strip_prefix(stem).is_some_and(|digits| {
-        !digits.starts_with(['0', '+'])
-            && digits
-                .parse()
-                .is_ok_and(|number: u8| NUMBERS.contains(&number))
+        !digits.starts_with(['0', '+']) && digits.parse().is_ok_and(|number: u8| NUMBERS.contains(&number))
     })
 }
 
@@ -88,8 +78,7 @@ pub(super) fn closest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> O
     let is_part = |name: &str| {
         let end = name.strip_suffix(&word);
         let start = name.strip_prefix(&word);
-        end.is_some_and(|rest| rest.ends_with('_'))
-            || start.is_some_and(|rest| rest.starts_with('_'))
+        end.is_some_and(|rest| rest.ends_with('_')) || start.is_some_and(|rest| rest.starts_with('_'))
     };
     let edits = |name: &str| match is_part(name) {
         true => 0,

@@ -41,20 +41,12 @@ struct Excerpt {
 impl ConfigError {
     /// An error about the file as a whole, which has no line to show.
     pub(super) fn whole_file(file: &str, message: String) -> Self {
-        Self {
-            file: file.to_owned(),
-            message,
-            help: None,
-            excerpt: None,
-        }
+        Self { file: file.to_owned(), message, help: None, excerpt: None }
     }
 
     /// An error about `place` in `source`.
     pub(super) fn at(file: &str, source: &str, place: Place, message: String) -> Self {
-        Self {
-            excerpt: Some(Excerpt::new(source, place)),
-            ..Self::whole_file(file, message)
-        }
+        Self { excerpt: Some(Excerpt::new(source, place)), ..Self::whole_file(file, message) }
     }
 
     /// Adds a line of advice below the excerpt.
@@ -122,13 +114,7 @@ impl Excerpt {
         let column = before.get(start..).unwrap_or_default().chars().count();
         let marked = place.of(source).split('\n').next().unwrap_or_default();
         let width = marked.trim_end().chars().count();
-        let mut excerpt = Self {
-            line,
-            column: column + 1,
-            text: String::new(),
-            indent: column,
-            width: width.max(1),
-        };
+        let mut excerpt = Self { line, column: column + 1, text: String::new(), indent: column, width: width.max(1) };
         excerpt.show(row, column);
         excerpt
     }
@@ -136,11 +122,7 @@ impl Excerpt {
     /// Fills in the line as shown, and moves the mark along with what was cut or widened.
     fn show(&mut self, row: &str, column: usize) {
         let total = row.chars().count();
-        let skip = if total > MAX_EXCERPT {
-            column.saturating_sub(EXCERPT_LEAD)
-        } else {
-            0
-        };
+        let skip = if total > MAX_EXCERPT { column.saturating_sub(EXCERPT_LEAD) } else { 0 };
         let mut shown = 0;
         if skip > 0 {
             self.text.push('…');
@@ -213,10 +195,7 @@ impl ConfigErrors {
 
 impl From<ConfigError> for ConfigErrors {
     fn from(error: ConfigError) -> Self {
-        Self {
-            errors: vec![error],
-            left_out: 0,
-        }
+        Self { errors: vec![error], left_out: 0 }
     }
 }
 

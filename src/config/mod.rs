@@ -105,11 +105,7 @@ impl Default for Config {
 
 impl Default for MetricConfig {
     fn default() -> Self {
-        Self {
-            labels: None,
-            max_series: None,
-            enabled: true,
-        }
+        Self { labels: None, max_series: None, enabled: true }
     }
 }
 
@@ -142,9 +138,8 @@ impl Config {
             return Err(ConfigError::whole_file(file_name, message).into());
         }
         let source = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let root = yaml::parse(source).map_err(|error| {
-            ConfigError::at(file_name, source, error.place, error.message).with_help(error.help)
-        })?;
+        let root = yaml::parse(source)
+            .map_err(|error| ConfigError::at(file_name, source, error.place, error.message).with_help(error.help))?;
         read::read(&root, file_name, source, families)
     }
 
@@ -152,11 +147,7 @@ impl Config {
     ///
     /// # Errors
     /// As for [`Config::load`].
-    pub fn parse_bytes(
-        bytes: &[u8],
-        file_name: &str,
-        families: &[&Family],
-    ) -> Result<Self, ConfigErrors> {
+    pub fn parse_bytes(bytes: &[u8], file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
         let error = match std::str::from_utf8(bytes) {
             Ok(text) => return Self::parse(text, file_name, families),
             Err(error) => error,
@@ -164,10 +155,7 @@ impl Config {
         let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let invalid = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
         let shown = String::from_utf8_lossy(bytes);
-        let place = yaml::Place {
-            start: valid.len(),
-            len: 0,
-        };
+        let place = yaml::Place { start: valid.len(), len: 0 };
         let message = format!("byte 0x{invalid:02x} is not UTF-8 text");
         Err(ConfigError::at(file_name, &shown, place, message).into())
     }
@@ -184,9 +172,7 @@ impl Config {
 
     /// Most series of the metric called `name`.
     pub fn max_series_of(&self, name: &str) -> usize {
-        self.metric(name)
-            .and_then(|metric| metric.max_series)
-            .unwrap_or(self.max_series)
+        self.metric(name).and_then(|metric| metric.max_series).unwrap_or(self.max_series)
     }
 
     /// Labels of `metric` in order, the default ones unless it has its own, each with the policy that
@@ -196,18 +182,9 @@ impl Config {
         match self.metric(metric.name).and_then(|own| own.labels.as_ref()) {
             Some(choices) => choices
                 .iter()
-                .map(|choice| {
-                    (
-                        choice.name.as_str(),
-                        choice.policy.as_ref().or_else(|| shared(&choice.name)),
-                    )
-                })
+                .map(|choice| (choice.name.as_str(), choice.policy.as_ref().or_else(|| shared(&choice.name))))
                 .collect(),
-            None => metric
-                .labels
-                .iter()
-                .map(|&name| (name, shared(name)))
-                .collect(),
+            None => metric.labels.iter().map(|&name| (name, shared(name))).collect(),
         }
     }
 }

@@ -6,35 +6,18 @@ use super::catalogue::{Catalogue, label, label_matches, numbered_stem, supported
 use super::error::{ConfigErrors, clip};
 use super::reader::{Entries, Reader};
 use super::yaml::{Key, Node, Place, Value};
-use super::{
-    Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig, Source,
-};
+use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig, Source};
 use crate::metrics::{Family, Metric};
 
-const ROOT_KEYS: &[&str] = &[
-    "listen",
-    "max_line_bytes",
-    "max_series",
-    "sources",
-    "labels",
-    "metrics",
-];
+const ROOT_KEYS: &[&str] = &["listen", "max_line_bytes", "max_series", "sources", "labels", "metrics"];
 const SOURCE_KEYS: &[&str] = &["file", "format"];
 const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
 /// Applies the schema to `root`, the tree of `source`, and checks names against `families`.
-pub(super) fn read(
-    root: &Node,
-    file_name: &str,
-    source: &str,
-    families: &[&Family],
-) -> Result<Config, ConfigErrors> {
-    let mut schema = Schema {
-        reader: Reader::new(file_name, source),
-        catalogue: Catalogue(families),
-        config: Config::default(),
-    };
+pub(super) fn read(root: &Node, file_name: &str, source: &str, families: &[&Family]) -> Result<Config, ConfigErrors> {
+    let mut schema =
+        Schema { reader: Reader::new(file_name, source), catalogue: Catalogue(families), config: Config::default() };
     schema.root(root);
     match schema.reader.into_errors() {
         None => Ok(schema.config),
@@ -92,8 +75,7 @@ impl<'a> Schema<'a> {
             return;
         }
         let help = "for example 127.0.0.1:9129, 0.0.0.0:9129 or '[::]:9129'";
-        self.reader
-            .expected("an IP address and a port", key.place, node, Some(help));
+        self.reader.expected("an IP address and a port", key.place, node, Some(help));
     }
 
     fn sources(&mut self, key: &Key, node: &Node) {
@@ -112,8 +94,7 @@ impl<'a> Schema<'a> {
                 self.config.sources.push(source);
             } else {
                 let (file, format) = (clip(&source.file), &source.format);
-                let message =
-                    format!("`{file}` is read as {format} twice: lines would count twice");
+                let message = format!("`{file}` is read as {format} twice: lines would count twice");
                 self.reader.report(place, message, None);
             }
         }
@@ -164,15 +145,12 @@ impl<'a> Schema<'a> {
         // Unquoted, the pattern stands in the file as it is, so its very character can be marked.
         let offset = file.char_indices().nth(error.pos).map(|(offset, _)| offset);
         let place = match offset {
-            Some(offset) if node.place.len == file.len() => Place {
-                start: node.place.start + offset,
-                len: 1,
-            },
+            Some(offset) if node.place.len == file.len() => Place { start: node.place.start + offset, len: 1 },
             _ => node.place,
         };
         let message = format!("bad glob pattern: {}", error.msg);
-        let help = (place.of(self.reader.source()) == "[")
-            .then(|| "a bracket of the file's name is written [[]".to_owned());
+        let help =
+            (place.of(self.reader.source()) == "[").then(|| "a bracket of the file's name is written [[]".to_owned());
         self.reader.report(place, message, help);
         None
     }
@@ -183,8 +161,7 @@ impl<'a> Schema<'a> {
             return Some(format);
         }
         let (known, help) = (self.catalogue.formats(), self.known_formats());
-        self.reader
-            .unknown("format", &format, node.place, known, help);
+        self.reader.unknown("format", &format, node.place, known, help);
         None
     }
 
@@ -207,10 +184,7 @@ impl<'a> Schema<'a> {
 
     /// A policy; where it has a mistake, one that raises no further error.
     fn policy(&mut self, label: &Key, node: &Node) -> LabelPolicy {
-        let stand_in = LabelPolicy {
-            unbounded: true,
-            ..LabelPolicy::default()
-        };
+        let stand_in = LabelPolicy { unbounded: true, ..LabelPolicy::default() };
         let Value::Map(entries) = &node.value else {
             let help = proposal(&label.name);
             let what = "a policy with `allow` or `unbounded`";
@@ -219,8 +193,7 @@ impl<'a> Schema<'a> {
         };
         if entries.is_empty() {
             let message = format!("the policy of `{}` is empty", clip(&label.name));
-            self.reader
-                .report(label.place, message, Some(proposal(&label.name)));
+            self.reader.report(label.place, message, Some(proposal(&label.name)));
             return stand_in;
         }
         let mut policy = LabelPolicy::default();
@@ -254,8 +227,7 @@ impl<'a> Schema<'a> {
     fn allow(&mut self, key: &Key, node: &Node) -> Option<Vec<String>> {
         let Value::List(items) = &node.value else {
             let help = "for example allow: [GET, POST]";
-            self.reader
-                .expected("a list of values", key.place, node, Some(help));
+            self.reader.expected("a list of values", key.place, node, Some(help));
             return None;
         };
         if items.is_empty() {
@@ -283,8 +255,7 @@ impl<'a> Schema<'a> {
         let known = self.catalogue.metric(&name.name);
         if known.is_none() {
             let metrics = self.catalogue.metrics();
-            self.reader
-                .unknown("metric", &name.name, name.place, metrics, None);
+            self.reader.unknown("metric", &name.name, name.place, metrics, None);
         }
         let mut metric = MetricConfig::default();
         for (key, node) in self.reader.map(name.place, node) {
@@ -306,15 +277,11 @@ impl<'a> Schema<'a> {
     fn choices(&mut self, known: Option<Known<'a>>, key: &Key, node: &Node) -> Vec<LabelChoice> {
         if matches!(node.value, Value::Null) {
             let help = "write [] for no labels";
-            self.reader
-                .expected("a list of labels", key.place, node, Some(help));
+            self.reader.expected("a list of labels", key.place, node, Some(help));
         }
         let mut choices = Vec::new();
         let mut seen = BTreeSet::new();
-        for item in self
-            .reader
-            .list(key.place, node, "for example [frontend_name]")
-        {
+        for item in self.reader.list(key.place, node, "for example [frontend_name]") {
             let Some((place, choice)) = self.choice(key, item) else {
                 continue;
             };
@@ -377,9 +344,7 @@ impl<'a> Schema<'a> {
         let policy = choice.policy.as_ref().or(self.config.labels.get(name));
         let is_bounded = policy.is_some_and(|policy| policy.allow.is_some() || policy.unbounded);
         if !is_bounded && label(family, name).is_some_and(|label| label.private) {
-            let message = format!(
-                "label `{name}` identifies people or grows with traffic: it needs a policy"
-            );
+            let message = format!("label `{name}` identifies people or grows with traffic: it needs a policy");
             self.reader.report(place, message, Some(proposal(name)));
         }
     }
@@ -393,13 +358,10 @@ impl<'a> Schema<'a> {
         match numbered {
             Some(stem) => {
                 let name = clip(name);
-                let message =
-                    format!("unknown label `{name}`; `{stem}` ends in a number from 1 to 64");
+                let message = format!("unknown label `{name}`; `{stem}` ends in a number from 1 to 64");
                 self.reader.report(place, message, help);
             }
-            None => self
-                .reader
-                .unknown("label", name, place, known.into_iter(), help),
+            None => self.reader.unknown("label", name, place, known.into_iter(), help),
         }
     }
 }

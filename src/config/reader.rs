@@ -31,11 +31,7 @@ struct Note {
 impl<'a> Reader<'a> {
     /// A reader of the nodes of `source`; `file` is its name in errors.
     pub(super) fn new(file: &'a str, source: &'a str) -> Self {
-        Self {
-            file,
-            source,
-            notes: Vec::new(),
-        }
+        Self { file, source, notes: Vec::new() }
     }
 
     /// Everything that went wrong, in the order of the file. What an alias repeats is said once.
@@ -43,9 +39,9 @@ impl<'a> Reader<'a> {
         let (file, source, mut notes) = (self.file, self.source, self.notes);
         notes.sort_by_key(|note| note.place.start);
         notes.dedup();
-        ConfigErrors::collect(notes.into_iter().map(|note| {
-            ConfigError::at(file, source, note.place, note.message).with_help(note.help)
-        }))
+        ConfigErrors::collect(
+            notes.into_iter().map(|note| ConfigError::at(file, source, note.place, note.message).with_help(note.help)),
+        )
     }
 
     /// The text that is read.
@@ -55,24 +51,12 @@ impl<'a> Reader<'a> {
 
     /// Notes a mistake at `place`.
     pub(super) fn report(&mut self, place: Place, message: String, help: Option<String>) {
-        self.notes.push(Note {
-            place,
-            message,
-            help,
-        });
+        self.notes.push(Note { place, message, help });
     }
 
     /// The one of `names` that `word` was most likely meant to be.
-    pub(super) fn suggest<'n>(
-        &self,
-        word: &str,
-        names: impl Iterator<Item = &'n str>,
-    ) -> Option<&'n str> {
-        if self.notes.len() < MAX_SUGGESTIONS {
-            closest(word, names)
-        } else {
-            None
-        }
+    pub(super) fn suggest<'n>(&self, word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+        if self.notes.len() < MAX_SUGGESTIONS { closest(word, names) } else { None }
     }
 
     /// Notes that nothing is called `name`, which is a `kind` of thing; `known` is what there is.
@@ -185,12 +169,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number within `range`.
-    pub(super) fn number(
-        &mut self,
-        key: &Key,
-        node: &Node,
-        range: RangeInclusive<usize>,
-    ) -> Option<usize> {
+    pub(super) fn number(&mut self, key: &Key, node: &Node, range: RangeInclusive<usize>) -> Option<usize> {
         if let Value::Number(text) = &node.value
             && let Ok(number) = text.parse()
             && range.contains(&number)

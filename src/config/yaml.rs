@@ -10,8 +10,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::{
-    Error, ExternalMessageSource, Location, MessageFormatter, NonFiniteFloatPolicy, Options,
-    Spanned, UserMessageFormatter,
+    Error, ExternalMessageSource, Location, MessageFormatter, NonFiniteFloatPolicy, Options, Spanned,
+    UserMessageFormatter,
 };
 
 use super::error::clip;
@@ -43,17 +43,12 @@ impl Place {
         };
         let start = char_boundary(source, start);
         let end = char_boundary(source, start.saturating_add(len));
-        Self {
-            start,
-            len: end - start,
-        }
+        Self { start, len: end - start }
     }
 
     /// The text at this place.
     pub(super) fn of(self, source: &str) -> &str {
-        source
-            .get(self.start..self.start + self.len)
-            .unwrap_or_default()
+        source.get(self.start..self.start + self.len).unwrap_or_default()
     }
 }
 
@@ -73,11 +68,7 @@ fn offset_of(source: &str, location: Location) -> usize {
     let start: usize = source.split_inclusive('\n').take(line).map(str::len).sum();
     let rest = source.get(start..).unwrap_or_default();
     let row = rest.split('\n').next().unwrap_or_default();
-    start
-        + row
-            .char_indices()
-            .nth(column)
-            .map_or(row.len(), |(offset, _)| offset)
+    start + row.char_indices().nth(column).map_or(row.len(), |(offset, _)| offset)
 }
 
 /// A value and where it stands. An alias has the place of what it refers to, where a mistake is mended.
@@ -155,9 +146,7 @@ fn options() -> Options {
 /// One sentence for an error of the YAML reader. Its own texts speak to programmers in a few cases that
 /// operators meet, so those are put differently.
 fn explain(error: &Error, source: &str) -> SyntaxError {
-    let place = error
-        .location()
-        .map_or_else(Place::default, |location| Place::new(location, source));
+    let place = error.location().map_or_else(Place::default, |location| Place::new(location, source));
     let mut cause = error.without_snippet();
     while let Error::AliasError { error, .. } = cause {
         cause = error.without_snippet();
@@ -167,11 +156,9 @@ fn explain(error: &Error, source: &str) -> SyntaxError {
             format!("duplicate key `{}`", clip(key))
         }
         Error::DuplicateMappingKey { .. } => "duplicate key".to_owned(),
-        Error::MultipleDocuments { .. }
-        | Error::Budget {
-            breach: BudgetBreach::Documents { .. },
-            ..
-        } => "a second YAML document starts here; a configuration is one document".to_owned(),
+        Error::MultipleDocuments { .. } | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
+            "a second YAML document starts here; a configuration is one document".to_owned()
+        }
         Error::Budget { .. } => TOO_MUCH.to_owned(),
         Error::ExternalMessage { source, .. }
             if matches!(&**source, ExternalMessageSource::Parser(error)
@@ -185,18 +172,12 @@ fn explain(error: &Error, source: &str) -> SyntaxError {
             "the aliases of this configuration expand to too many values".to_owned()
         }
         Error::UnknownAnchor { .. } => "this alias names no anchor above it".to_owned(),
-        Error::RecursiveReferencesRequireWeakTypes { .. } => {
-            "this alias stands inside its own anchor".to_owned()
-        }
+        Error::RecursiveReferencesRequireWeakTypes { .. } => "this alias stands inside its own anchor".to_owned(),
         Error::InvalidScalar { .. } => "this value does not fit its tag".to_owned(),
         Error::Message { msg, .. } => msg.clone(),
         other => UserMessageFormatter.format_message(other).into_owned(),
     };
-    SyntaxError {
-        place,
-        message,
-        help: advice(cause, source, place).map(str::to_owned),
-    }
+    SyntaxError { place, message, help: advice(cause, source, place).map(str::to_owned) }
 }
 
 /// What helps against the slips that YAML's own messages do not explain.
@@ -237,9 +218,7 @@ fn locate(raw: Spanned<Raw>, source: &str) -> Node {
         Raw::Bool(value) => Value::Bool(value),
         Raw::Number => Value::Number(place.of(source).trim().to_owned()),
         Raw::Text(text) => Value::Text(text),
-        Raw::List(items) => {
-            Value::List(items.into_iter().map(|item| locate(item, source)).collect())
-        }
+        Raw::List(items) => Value::List(items.into_iter().map(|item| locate(item, source)).collect()),
         Raw::Map(entries) => Value::Map(
             entries
                 .into_iter()

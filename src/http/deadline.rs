@@ -113,20 +113,11 @@ pub(super) struct DeadlineStream<S> {
 
 impl<S> DeadlineStream<S> {
     pub(super) fn new(stream: S, progress: Arc<Progress>) -> Self {
-        Self {
-            stream,
-            progress,
-            read_timer: None,
-            write_timer: None,
-        }
+        Self { stream, progress, read_timer: None, write_timer: None }
     }
 
     /// Turns what a write gave into an error if it must wait and its time is over.
-    fn bounded_write<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        polled: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn bounded_write<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_pending()
             && let Some(deadline) = self.progress.state().write_by
         {
@@ -139,11 +130,7 @@ impl<S> DeadlineStream<S> {
 
 /// Ready when `deadline` has passed; otherwise `cx` is woken then. The timer is kept, and moved only when the
 /// deadline is another one.
-fn poll_until(
-    timer: &mut Option<Pin<Box<Sleep>>>,
-    deadline: Instant,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
+fn poll_until(timer: &mut Option<Pin<Box<Sleep>>>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
     let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
     if timer.deadline() != deadline {
         timer.as_mut().reset(deadline);
@@ -156,11 +143,7 @@ fn too_slow(what: &'static str) -> io::Error {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buffer);
@@ -181,11 +164,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.bounded_write(cx, polled)
     }

@@ -140,11 +140,7 @@ impl Display for Grouped {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "in a test, a panic is the failure"
-)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the failure")]
 mod tests {
     use super::*;
 
@@ -171,9 +167,6 @@ mod tests {
 
     #[test]
     fn what_could_mislead_is_visible() {
-        assert_eq!(
-            Escaped("a\n\u{7}<b>&\"'\u{202e}").to_string(),
-            "a\\n\\u{7}&lt;b&gt;&amp;&quot;&#39;\\u{202e}"
-        );
+        assert_eq!(Escaped("a\n\u{7}<b>&\"'\u{202e}").to_string(), "a\\n\\u{7}&lt;b&gt;&amp;&quot;&#39;\\u{202e}");
     }
 }

@@ -67,9 +67,7 @@ impl Routes {
         };
         if method != Method::GET && method != Method::HEAD {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.\n");
-            response
-                .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
             return response;
         }
         match route {
@@ -88,18 +86,14 @@ impl Routes {
         match timeout(self.render_timeout, self.scrapes.exposition()).await {
             Ok(Ok(content)) => response(StatusCode::OK, EXPOSITION, content),
             Ok(Err(_)) => failed(),
-            Err(_) => text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many slow scrapes at once.\n",
-            ),
+            Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "Too many slow scrapes at once.\n"),
         }
     }
 
     async fn status(&self) -> Response<Full<Bytes>> {
         let pages = Arc::clone(&self.pages);
         // The state of the sources lies behind the same locks as the samples.
-        let rendering =
-            tokio::task::spawn_blocking(move || page::render(&pages.sources(), pages.is_ready()));
+        let rendering = tokio::task::spawn_blocking(move || page::render(&pages.sources(), pages.is_ready()));
         match timeout(self.render_timeout, rendering).await {
             Ok(Ok(html)) => {
                 let mut response = response(StatusCode::OK, HTML, Bytes::from(html));
@@ -116,13 +110,8 @@ impl Routes {
 }
 
 /// The page has no scripts, no assets and no forms, and nobody may frame it.
-const PAGE_HEADERS: [(HeaderName, &str); 2] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        page::CONTENT_SECURITY_POLICY,
-    ),
-    (header::REFERRER_POLICY, "no-referrer"),
-];
+const PAGE_HEADERS: [(HeaderName, &str); 2] =
+    [(header::CONTENT_SECURITY_POLICY, page::CONTENT_SECURITY_POLICY), (header::REFERRER_POLICY, "no-referrer")];
 
 fn text(status: StatusCode, line: &'static str) -> Response<Full<Bytes>> {
     response(status, TEXT, Bytes::from_static(line.as_bytes()))
@@ -132,11 +121,7 @@ fn failed() -> Response<Full<Bytes>> {
     text(StatusCode::INTERNAL_SERVER_ERROR, "Rendering failed.\n")
 }
 
-fn response(
-    status: StatusCode,
-    content_type: &'static str,
-    content: Bytes,
-) -> Response<Full<Bytes>> {
+fn response(status: StatusCode, content_type: &'static str, content: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(content));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -172,10 +157,7 @@ impl Body for Tracked {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Pin::new(&mut self.content).poll_frame(cx)
     }
 

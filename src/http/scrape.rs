@@ -118,10 +118,7 @@ impl Scrapes {
 
     /// Renders anew; returns when that began, too.
     async fn render(&self) -> io::Result<(u64, Arc<Exposition>)> {
-        let permit = Arc::clone(&self.alive)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
+        let permit = Arc::clone(&self.alive).acquire_owned().await.map_err(io::Error::other)?;
         let began = self.sequence.fetch_add(1, Ordering::Relaxed);
         let pages = Arc::clone(&self.pages);
         let spare = Arc::clone(&self.spare);
@@ -129,11 +126,7 @@ impl Scrapes {
         let exposition = tokio::task::spawn_blocking(move || {
             let mut text = spare.take();
             pages.exposition(&mut text);
-            Arc::new(Exposition {
-                text,
-                spare,
-                _alive: permit,
-            })
+            Arc::new(Exposition { text, spare, _alive: permit })
         })
         .await
         .map_err(io::Error::other)?;

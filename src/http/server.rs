@@ -108,9 +108,9 @@ impl Server {
     async fn rest(&self, error: &io::Error, pause: Duration) -> Duration {
         match error.kind() {
             // The client was gone before it was accepted. The next one may be there.
-            io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted => ACCEPT_PAUSE_FIRST,
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => {
+                ACCEPT_PAUSE_FIRST
+            }
             // Out of file descriptors or memory, mostly. The connection stays in the queue, and accepting it
             // would fail again at once. Idle connections hold descriptors.
             _ => {

@@ -677,10 +677,20 @@ impl Shard {
         let [request, queue, connect, response, total] = numbers.timers_ms;
         let aborted = request | queue | connect | response | total < 0;
         if !numbers.ended_normally | numbers.logasap | http.truncated | aborted {
-            self.count_unusual(Unusual { subject: Subject::Http(http), names: self.http.names_id(found) }, &numbers, http.truncated, times);
+            self.count_unusual(
+                Unusual { subject: Subject::Http(http), names: self.http.names_id(found) },
+                &numbers,
+                http.truncated,
+                times,
+            );
         }
         if http.has_tls() {
-            self.count_some(TLS_CONNECTIONS, Unusual { subject: Subject::Http(http), names: self.http.names_id(found) }, "", times);
+            self.count_some(
+                TLS_CONNECTIONS,
+                Unusual { subject: Subject::Http(http), names: self.http.names_id(found) },
+                "",
+                times,
+            );
         }
     }
 
@@ -760,7 +770,11 @@ impl Places {
         let full = self.full.memo.bases(found.full);
         let Some(names) = self.names.memo.bases(found.names).first_chunk::<GROUPS>() else { return };
         let base = |place: &Place| {
-            if place.row < GROUPS { names[place.row] } else { full.get(place.row - GROUPS).copied().unwrap_or(Base::UNUSED) }
+            if place.row < GROUPS {
+                names[place.row]
+            } else {
+                full.get(place.row - GROUPS).copied().unwrap_or(Base::UNUSED)
+            }
         };
         let weight = u64::from(times);
         cells.add(base(&self.lines), self.lines.sum, weight);

@@ -98,18 +98,19 @@ impl Family {
         FAMILIES.iter().find(|family| family.name == name).copied()
     }
 
-    /// A plan for this family under `config`.
-    pub fn plan(&'static self, config: &Config) -> Plan {
+    /// A plan for this family under `config`; `None` for the own telemetry, which no lines count.
+    pub fn plan(&self, config: &Config) -> Option<Plan> {
         match self.name {
-            // One arm per family.
-            _ => haproxy::plan(config),
+            "haproxy" => Some(haproxy::plan(config)),
+            _ => None,
         }
     }
 
-    /// A counter of this family, with a shard of its own.
-    pub fn counter(&self, plan: Arc<Plan>, directory: Arc<Directory>) -> Box<dyn Counter> {
+    /// A counter of this family, with a shard of its own; `None` as for [`Family::plan`].
+    pub fn counter(&self, plan: Arc<Plan>, directory: Arc<Directory>) -> Option<Box<dyn Counter>> {
         match self.name {
-            _ => Box::new(haproxy::Haproxy::new(plan, directory)),
+            "haproxy" => Some(Box::new(haproxy::Haproxy::new(plan, directory))),
+            _ => None,
         }
     }
 }

@@ -21,11 +21,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use super::{Family, Kind, Label, Metric, Unit};
 
 /// tailmeter itself, as a family of the catalogue. No log has this format.
-pub const FAMILY: Family = Family {
-    name: "tailmeter",
-    metrics: METRICS,
-    labels: LABELS,
-};
+pub const FAMILY: Family = Family { name: "tailmeter", metrics: METRICS, labels: LABELS };
 
 /// Every metric of tailmeter itself, in the order of the exposition.
 pub const METRICS: &[Metric] = &[
@@ -59,14 +55,7 @@ const fn metric(
     labels: &'static [&'static str],
     help: &'static str,
 ) -> Metric {
-    Metric {
-        name,
-        help,
-        kind,
-        unit,
-        labels,
-        opt_in: &[],
-    }
+    Metric { name, help, kind, unit, labels, opt_in: &[] }
 }
 
 const BUILD_INFO: Metric = metric(
@@ -76,13 +65,8 @@ const BUILD_INFO: Metric = metric(
     &["version", "revision", "rustc"],
     "Always 1; the labels tell which tailmeter runs.",
 );
-const SOURCE_UP: Metric = metric(
-    "tailmeter_source_up",
-    Kind::Gauge,
-    Unit::None,
-    &["source"],
-    "1 while the source can be read, otherwise 0.",
-);
+const SOURCE_UP: Metric =
+    metric("tailmeter_source_up", Kind::Gauge, Unit::None, &["source"], "1 while the source can be read, otherwise 0.");
 const LINES: Metric = metric(
     "tailmeter_lines_total",
     Kind::Counter,
@@ -104,13 +88,8 @@ const TRUNCATED_LINES: Metric = metric(
     &["source"],
     "Lines longer than the limit, of which only the beginning was read.",
 );
-const SOURCE_READ_BYTES: Metric = metric(
-    "tailmeter_source_read_bytes_total",
-    Kind::Counter,
-    Unit::Bytes,
-    &["source"],
-    "Bytes read from the source.",
-);
+const SOURCE_READ_BYTES: Metric =
+    metric("tailmeter_source_read_bytes_total", Kind::Counter, Unit::Bytes, &["source"], "Bytes read from the source.");
 const SOURCE_LAG_BYTES: Metric = metric(
     "tailmeter_source_lag_bytes",
     Kind::Gauge,
@@ -139,13 +118,8 @@ const SOURCE_ERRORS: Metric = metric(
     &["source", "kind"],
     "Failures to find, open or read the source, by kind.",
 );
-const SERIES: Metric = metric(
-    "tailmeter_series",
-    Kind::Gauge,
-    Unit::None,
-    &["metric"],
-    "Label combinations that the metric holds.",
-);
+const SERIES: Metric =
+    metric("tailmeter_series", Kind::Gauge, Unit::None, &["metric"], "Label combinations that the metric holds.");
 const SERIES_LIMIT: Metric = metric(
     "tailmeter_series_limit",
     Kind::Gauge,
@@ -167,27 +141,12 @@ const PROCESS_CPU_SECONDS: Metric = metric(
     &[],
     "Total user and system CPU time spent in seconds.",
 );
-const PROCESS_OPEN_FDS: Metric = metric(
-    "process_open_fds",
-    Kind::Gauge,
-    Unit::None,
-    &[],
-    "Number of open file descriptors.",
-);
-const PROCESS_MAX_FDS: Metric = metric(
-    "process_max_fds",
-    Kind::Gauge,
-    Unit::None,
-    &[],
-    "Maximum number of open file descriptors.",
-);
-const PROCESS_VIRTUAL_MEMORY: Metric = metric(
-    "process_virtual_memory_bytes",
-    Kind::Gauge,
-    Unit::Bytes,
-    &[],
-    "Virtual memory size in bytes.",
-);
+const PROCESS_OPEN_FDS: Metric =
+    metric("process_open_fds", Kind::Gauge, Unit::None, &[], "Number of open file descriptors.");
+const PROCESS_MAX_FDS: Metric =
+    metric("process_max_fds", Kind::Gauge, Unit::None, &[], "Maximum number of open file descriptors.");
+const PROCESS_VIRTUAL_MEMORY: Metric =
+    metric("process_virtual_memory_bytes", Kind::Gauge, Unit::Bytes, &[], "Virtual memory size in bytes.");
 const PROCESS_VIRTUAL_MEMORY_MAX: Metric = metric(
     "process_virtual_memory_max_bytes",
     Kind::Gauge,
@@ -195,13 +154,8 @@ const PROCESS_VIRTUAL_MEMORY_MAX: Metric = metric(
     &[],
     "Maximum amount of virtual memory available in bytes.",
 );
-const PROCESS_RESIDENT_MEMORY: Metric = metric(
-    "process_resident_memory_bytes",
-    Kind::Gauge,
-    Unit::Bytes,
-    &[],
-    "Resident memory size in bytes.",
-);
+const PROCESS_RESIDENT_MEMORY: Metric =
+    metric("process_resident_memory_bytes", Kind::Gauge, Unit::Bytes, &[], "Resident memory size in bytes.");
 const PROCESS_START_TIME: Metric = metric(
     "process_start_time_seconds",
     Kind::Gauge,
@@ -209,28 +163,16 @@ const PROCESS_START_TIME: Metric = metric(
     &[],
     "Start time of the process since unix epoch in seconds.",
 );
-const PROCESS_THREADS: Metric = metric(
-    "process_threads",
-    Kind::Gauge,
-    Unit::None,
-    &[],
-    "Number of OS threads in the process.",
-);
+const PROCESS_THREADS: Metric =
+    metric("process_threads", Kind::Gauge, Unit::None, &[], "Number of OS threads in the process.");
 
 const fn label(name: &'static str, help: &'static str) -> Label {
-    Label {
-        name,
-        help,
-        private: false,
-    }
+    Label { name, help, private: false }
 }
 
 /// The labels of [`METRICS`].
 pub const LABELS: &[Label] = &[
-    label(
-        "source",
-        "Configured path or name of the source, never a rotated one.",
-    ),
+    label("source", "Configured path or name of the source, never a rotated one."),
     label("format", "Log family that parses the source."),
     label("outcome", "parsed, ignored or rejected."),
     label("reason", "Why a line was rejected."),
@@ -290,10 +232,7 @@ pub fn build() -> (PrometheusRecorder, Telemetry) {
 
 impl Telemetry {
     fn of(recorded: PrometheusHandle) -> Self {
-        Self {
-            recorded,
-            unsorted: Mutex::default(),
-        }
+        Self { recorded, unsorted: Mutex::default() }
     }
 
     /// Appends everything recorded so far, and the `process_*` samples of this moment, to `out` in the Prometheus
@@ -311,10 +250,7 @@ impl Telemetry {
         // Writing to a Vec cannot fail.
         let _ = self.recorded.render_to_write(&mut *unsorted);
         // The recorder walks hash maps. It escapes line breaks, so that every line is a comment or a sample.
-        let mut lines: Vec<Line<'_>> = unsorted
-            .split(|&byte| byte == b'\n')
-            .filter_map(Line::of)
-            .collect();
+        let mut lines: Vec<Line<'_>> = unsorted.split(|&byte| byte == b'\n').filter_map(Line::of).collect();
         lines.sort_unstable();
         for line in lines {
             out.extend_from_slice(line.text);
@@ -344,31 +280,15 @@ impl<'a> Line<'a> {
         } else {
             (2, text)
         };
-        let name = rest
-            .split(|&byte| byte == b'{' || byte == b' ')
-            .next()
-            .filter(|name| !name.is_empty())?;
-        let place = METRICS
-            .iter()
-            .position(|metric| metric.name.as_bytes() == name)
-            .unwrap_or(METRICS.len());
-        Some(Self {
-            place,
-            name,
-            rank,
-            text,
-        })
+        let name = rest.split(|&byte| byte == b'{' || byte == b' ').next().filter(|name| !name.is_empty())?;
+        let place = METRICS.iter().position(|metric| metric.name.as_bytes() == name).unwrap_or(METRICS.len());
+        Some(Self { place, name, rank, text })
     }
 }
 
 impl Ord for Line<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.place, self.name, self.rank, self.text).cmp(&(
-            other.place,
-            other.name,
-            other.rank,
-            other.text,
-        ))
+        (self.place, self.name, self.rank, self.text).cmp(&(other.place, other.name, other.rank, other.text))
     }
 }
 
@@ -387,11 +307,7 @@ fn render_process(out: &mut Vec<u8>) {
     write_sample(out, &PROCESS_OPEN_FDS, process.open_fds);
     write_sample(out, &PROCESS_MAX_FDS, limit(process.max_fds));
     write_sample(out, &PROCESS_VIRTUAL_MEMORY, process.virtual_memory_bytes);
-    write_sample(
-        out,
-        &PROCESS_VIRTUAL_MEMORY_MAX,
-        limit(process.virtual_memory_max_bytes),
-    );
+    write_sample(out, &PROCESS_VIRTUAL_MEMORY_MAX, limit(process.virtual_memory_max_bytes));
     write_sample(out, &PROCESS_RESIDENT_MEMORY, process.resident_memory_bytes);
     write_sample(out, &PROCESS_START_TIME, process.start_time_seconds);
     write_sample(out, &PROCESS_THREADS, process.threads);
@@ -405,10 +321,7 @@ fn write_sample(out: &mut Vec<u8>, metric: &Metric, value: Option<impl Display>)
         Kind::Gauge | Kind::Histogram(_) => "gauge",
     };
     // Writing to a Vec cannot fail.
-    let _ = write!(
-        out,
-        "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
-    );
+    let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
 }
 
 /// The name of a source as a label value and on the status page. A path may hold any bytes: those that are not
@@ -522,11 +435,7 @@ impl SeriesTelemetry {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "in a test, a panic is the failure"
-)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the failure")]
 mod tests {
     use std::collections::BTreeSet;
     use std::process::{Command, Stdio};
@@ -579,8 +488,7 @@ mod tests {
         stdin.write_all(text.as_bytes()).unwrap();
         drop(stdin);
         let result = promtool.wait_with_output().unwrap();
-        let said =
-            String::from_utf8_lossy(&result.stderr) + String::from_utf8_lossy(&result.stdout);
+        let said = String::from_utf8_lossy(&result.stderr) + String::from_utf8_lossy(&result.stdout);
         assert!(result.status.success() && said.is_empty(), "{said}\n{text}");
     }
 
@@ -589,11 +497,7 @@ mod tests {
         let text = rendered(record_everything);
         let mut described = Vec::new();
         for metric in METRICS {
-            let kind = if metric.kind == Kind::Counter {
-                "counter"
-            } else {
-                "gauge"
-            };
+            let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
             described.push(format!("# HELP {} {}", metric.name, metric.help));
             described.push(format!("# TYPE {} {kind}", metric.name));
         }
@@ -602,10 +506,8 @@ mod tests {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let name = line.split(['{', ' ']).next().unwrap();
             let metric = METRICS.iter().find(|metric| metric.name == name).unwrap();
-            let labels: Vec<&str> = line
-                .split(['{', ','])
-                .filter_map(|part| part.split_once("=\"").map(|(label, _)| label))
-                .collect();
+            let labels: Vec<&str> =
+                line.split(['{', ',']).filter_map(|part| part.split_once("=\"").map(|(label, _)| label)).collect();
             assert_eq!(labels, metric.labels, "{line}");
             for label in labels {
                 assert!(LABELS.iter().any(|known| known.name == label), "{label}");
@@ -640,10 +542,7 @@ mod tests {
 
     /// What the text format demands of a label value.
     fn escaped(value: &str) -> String {
-        value
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n")
+        value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
     }
 
     proptest! {

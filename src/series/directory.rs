@@ -105,7 +105,8 @@ impl Directory {
         let hash = self.hasher.hash_one(block.as_slice());
         let row = tuples.blocks.len() as RowId;
         // Escaping leaves nothing but valid UTF-8.
-        let block = String::from_utf8(block).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let block =
+            String::from_utf8(block).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         tuples.blocks.push(block.into());
         let blocks = &tuples.blocks;
         tuples.table.insert_unique(hash, row, |row| self.hasher.hash_one(blocks[*row as usize].as_bytes()));
@@ -120,7 +121,7 @@ impl Directory {
     /// Shows the tuples of `group` from row `first` on to `visit`, in the order of their rows.
     pub fn visit_from(&self, group: usize, first: usize, mut visit: impl FnMut(&Arc<str>)) {
         let tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
-        tuples[group].blocks.iter().skip(first).for_each(|block| visit(block));
+        tuples[group].blocks.iter().skip(first).for_each(&mut visit);
     }
 }
 

@@ -257,7 +257,8 @@ impl Memo {
         for id in 0..self.entries.len() {
             let (words, Entry { start, text, more, .. }) = (self.words[id], self.entries[id]);
             let (start, middle) = (start as usize, (start + text) as usize);
-            let key = Key { text: &self.texts[start..middle], more: &self.texts[middle..middle + more as usize], words };
+            let key =
+                Key { text: &self.texts[start..middle], more: &self.texts[middle..middle + more as usize], words };
             let hash = self.hash(&key);
             self.place(hash, id as EntryId);
         }

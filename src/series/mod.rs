@@ -19,6 +19,5 @@ pub use directory::{Directory, Found, Group, Labels};
 pub use memo::{EntryId, Key, Memo};
 pub use policy::{OTHER, Policy, escape_into};
 
-
 /// Number of a row in its group.
 pub type RowId = u32;

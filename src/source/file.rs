@@ -89,11 +89,7 @@ impl Default for Options {
 impl Options {
     /// For [`replay`]: blocks of 1 MiB.
     pub fn for_replay() -> Self {
-        Options {
-            block_bytes: 1024 * 1024,
-            start: Start::Beginning,
-            ..Options::default()
-        }
+        Options { block_bytes: 1024 * 1024, start: Start::Beginning, ..Options::default() }
     }
 }
 
@@ -117,11 +113,7 @@ pub struct File {
 impl File {
     /// Follows what is at `path`, through symbolic links, and hands its lines to `sink`.
     pub fn new(path: impl Into<PathBuf>, sink: Box<dyn Sink>) -> Self {
-        File {
-            path: path.into(),
-            sink,
-            resume: None,
-        }
+        File { path: path.into(), sink, resume: None }
     }
 
     /// Begins at `position` if the file at the path is the one it names and reaches that far; otherwise at
@@ -150,16 +142,12 @@ impl Tailer {
             let tail = Tail::new(file, &options, Arc::clone(&status));
             (path, tail, status)
         };
-        Tailer {
-            files: files.into_iter().map(prepared).collect(),
-            options,
-        }
+        Tailer { files: files.into_iter().map(prepared).collect(), options }
     }
 
     /// Where each file stands, in the order given to [`new`](Self::new); stays current while it runs.
     pub fn statuses(&self) -> Vec<(PathBuf, Arc<Status>)> {
-        let shown =
-            |(path, _, status): &(PathBuf, Tail, Arc<Status>)| (path.clone(), status.clone());
+        let shown = |(path, _, status): &(PathBuf, Tail, Arc<Status>)| (path.clone(), status.clone());
         self.files.iter().map(shown).collect()
     }
 

@@ -105,10 +105,7 @@ pub(crate) fn sum(text: &str, metric: &str) -> f64 {
 }
 
 /// Label block and value of each sample of `metric`.
-pub(crate) fn samples<'a>(
-    text: &'a str,
-    metric: &'a str,
-) -> impl Iterator<Item = (&'a str, f64)> + 'a {
+pub(crate) fn samples<'a>(text: &'a str, metric: &'a str) -> impl Iterator<Item = (&'a str, f64)> + 'a {
     text.lines().filter_map(move |line| {
         let rest = line.strip_prefix(metric)?;
         let (labels, value) = rest.rsplit_once(' ')?;
@@ -154,12 +151,7 @@ impl Exporter {
                 }
             }
         });
-        let mut exporter = Self {
-            child,
-            address: String::new(),
-            said: Vec::new(),
-            lines,
-        };
+        let mut exporter = Self { child, address: String::new(), said: Vec::new(), lines };
         while exporter.address.is_empty() {
             let line = exporter.says();
             let url = line.strip_prefix("http://");
@@ -182,11 +174,7 @@ impl Exporter {
     pub(crate) fn get(&self, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -208,9 +196,7 @@ impl Exporter {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill = Command::new("kill")
-            .args([format!("-{name}"), self.child.id().to_string()])
-            .status();
+        let kill = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
         assert!(kill.unwrap().success());
     }
 }
@@ -224,10 +210,6 @@ impl Drop for Exporter {
 
 /// Appends to a file, as a log writer does.
 pub(crate) fn append(path: &Path, text: &str) {
-    let mut file = std::fs::File::options()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap();
+    let mut file = std::fs::File::options().append(true).create(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }

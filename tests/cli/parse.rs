@@ -16,9 +16,7 @@ fn parsed(input: &[u8]) -> Vec<Value> {
     assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(output.stderr, "");
     let lines = output.stdout.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -87,10 +85,7 @@ fn what_does_not_apply_is_null() {
     ] {
         assert_eq!(fields[name], Value::Null, "{name}");
     }
-    assert_eq!(
-        (&fields["time_active_ms"], &fields["status_code"]),
-        (&json!(0), &json!(400))
-    );
+    assert_eq!((&fields["time_active_ms"], &fields["status_code"]), (&json!(0), &json!(400)));
     assert!(!fields.contains_key("ssl_fc_sni"), "{row}");
 }
 
@@ -133,33 +128,20 @@ fn repeated_and_over_long_lines_say_so() {
     let (envelope, message) = message.trim_end().split_at(start);
     let repeated = format!("{envelope}message repeated 3 times: [ {message}]\n");
     let row = &parsed(repeated.as_bytes())[0];
-    assert_eq!(
-        (&row["repeated"], &row["kind"]),
-        (&json!(3), &json!("http")),
-        "{row}"
-    );
+    assert_eq!((&row["repeated"], &row["kind"]), (&json!(3), &json!("http")), "{row}");
 
     let long = format!("{}\nx\n", "x".repeat(100_000));
     let rows = parsed(long.as_bytes());
     assert_eq!(rows[0]["truncated_to"], 65_536);
-    assert_eq!(
-        (rows[1]["line"].as_u64(), &rows[1]["truncated_to"]),
-        (Some(2), &Value::Null)
-    );
+    assert_eq!((rows[1]["line"].as_u64(), &rows[1]["truncated_to"]), (Some(2), &Value::Null));
 }
 
 #[test]
 fn outcomes_can_be_chosen() {
-    for (outcome, lines) in [
-        ("parsed", &[1, 2, 5][..]),
-        ("ignored", &[3]),
-        ("rejected", &[4]),
-    ] {
+    for (outcome, lines) in [("parsed", &[1, 2, 5][..]), ("ignored", &[3]), ("rejected", &[4])] {
         let arguments = ["parse", "--format", "haproxy", "--only", outcome, "-"];
         let output = fed(&arguments, LOG.as_bytes()).stdout;
-        let rows = output
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let rows = output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let found: Vec<_> = rows.map(|row| row["line"].as_u64().unwrap()).collect();
         assert_eq!(found, lines, "{outcome}");
     }
@@ -173,19 +155,11 @@ fn several_files_are_told_apart() {
     fs::write(&first, LOG).unwrap();
     fs::write(&second, request()).unwrap();
     let output = run(["parse", "--format", "haproxy", &first, &second]).stdout;
-    let rows = output
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
+    let rows = output.lines().map(|line| serde_json::from_str(line).unwrap());
     let rows: Vec<Value> = rows.collect();
     assert_eq!(rows.len(), 6);
-    assert_eq!(
-        (&rows[0]["source"], &rows[0]["line"]),
-        (&json!(first), &json!(1))
-    );
-    assert_eq!(
-        (&rows[5]["source"], &rows[5]["line"]),
-        (&json!(second), &json!(1))
-    );
+    assert_eq!((&rows[0]["source"], &rows[0]["line"]), (&json!(first), &json!(1)));
+    assert_eq!((&rows[5]["source"], &rows[5]["line"]), (&json!(second), &json!(1)));
     let failed = run(["parse", "--format", "haproxy", &second, "/nowhere/a"]);
     assert_eq!(failed.code, Some(1), "{failed:?}");
     assert_eq!(failed.stdout.lines().count(), 1);

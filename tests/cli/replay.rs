@@ -25,12 +25,7 @@ fn every_line_is_counted() {
     let rejected: Vec<_> = samples(text, "tailmeter_rejected_lines_total").collect();
     let labels = format!("{{source=\"{log}\",format=\"haproxy\",reason=\"unknown_form\"}}");
     assert_eq!(rejected, [(labels.as_str(), 1.0)]);
-    assert!(
-        replayed
-            .stderr
-            .contains("5 lines: 3 parsed, 1 ignored, 1 rejected"),
-        "{replayed:?}"
-    );
+    assert!(replayed.stderr.contains("5 lines: 3 parsed, 1 ignored, 1 rejected"), "{replayed:?}");
     assert!(!replayed.stderr.contains("secret"), "{replayed:?}");
     // Nothing that depends on anything but the input.
     for volatile in ["process_", "tailmeter_build_info", "tailmeter_source_"] {
@@ -52,11 +47,7 @@ fn promtool_has_no_complaint() {
     stdin.write_all(replayed.stdout.as_bytes()).unwrap();
     drop(stdin);
     let said = promtool.wait_with_output().unwrap();
-    assert!(
-        said.status.success(),
-        "{}",
-        String::from_utf8_lossy(&said.stderr)
-    );
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
 #[test]
@@ -69,10 +60,7 @@ fn several_files_add_up() {
     let replayed = run(REPLAY.into_iter().chain([&*first, &*second]));
     assert_eq!(sum(&replayed.stdout, "tailmeter_lines_total"), 6.0);
     assert_eq!(sum(&replayed.stdout, "haproxy_log_requests_total"), 3.0);
-    assert!(
-        replayed.stderr.contains("6 lines: 4 parsed"),
-        "{replayed:?}"
-    );
+    assert!(replayed.stderr.contains("6 lines: 4 parsed"), "{replayed:?}");
 }
 
 #[test]
@@ -89,12 +77,7 @@ fn an_unreadable_file_is_a_failure() {
         let failed = run(REPLAY.into_iter().chain([path]));
         assert_eq!(failed.code, Some(1), "{failed:?}");
         assert_eq!(failed.stdout, "");
-        assert!(
-            failed
-                .stderr
-                .starts_with(&format!("error: cannot read {path}: {reason}")),
-            "{failed:?}"
-        );
+        assert!(failed.stderr.starts_with(&format!("error: cannot read {path}: {reason}")), "{failed:?}");
         assert_eq!(failed.stderr.lines().count(), 1, "{failed:?}");
     }
 }
@@ -127,34 +110,15 @@ metrics:
   haproxy_log_retries_total: {enabled: false}
 ";
     fs::write(&path, config).unwrap();
-    let arguments = [
-        "replay",
-        "--format",
-        "haproxy",
-        "--config",
-        path.to_str().unwrap(),
-        "-",
-    ];
+    let arguments = ["replay", "--format", "haproxy", "--config", path.to_str().unwrap(), "-"];
     let input = format!("{LOG}\n{}\n", "x".repeat(5000));
     let text = fed(&arguments, input.as_bytes()).stdout;
-    assert!(
-        text.contains("\nhaproxy_log_requests_total{frontend_name=\"http-in\"} 2\n"),
-        "{text}"
-    );
-    assert!(
-        text.contains("\nhaproxy_log_sessions_total{frontend_name=\"other\"} 1\n"),
-        "{text}"
-    );
+    assert!(text.contains("\nhaproxy_log_requests_total{frontend_name=\"http-in\"} 2\n"), "{text}");
+    assert!(text.contains("\nhaproxy_log_sessions_total{frontend_name=\"other\"} 1\n"), "{text}");
     assert!(!text.contains("haproxy_log_retries_total"), "{text}");
-    assert!(
-        text.contains("\ntailmeter_truncated_lines_total{source=\"stdin\"} 1\n"),
-        "{text}"
-    );
+    assert!(text.contains("\ntailmeter_truncated_lines_total{source=\"stdin\"} 1\n"), "{text}");
     assert_eq!(sum(&text, "tailmeter_lines_total"), 6.0);
-    assert!(
-        sum(&text, "tailmeter_label_overflow_total") >= 1.0,
-        "{text}"
-    );
+    assert!(sum(&text, "tailmeter_label_overflow_total") >= 1.0, "{text}");
 }
 
 #[test]
@@ -172,9 +136,7 @@ fn a_line_of_a_gigabyte_needs_no_memory() {
     for _ in 0..1 << 10 {
         stdin.write_all(&zeros).unwrap();
     }
-    stdin
-        .write_all(format!("\n{}", request()).as_bytes())
-        .unwrap();
+    stdin.write_all(format!("\n{}", request()).as_bytes()).unwrap();
     let peak = peak_memory(child.id());
     drop(stdin);
     let output = child.wait_with_output().unwrap();

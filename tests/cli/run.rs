@@ -15,11 +15,7 @@ fn every_line_is_counted_once() {
     let exporter = Exporter::start(["--haproxy", log.to_str().unwrap()]);
     assert_eq!(
         exporter.said,
-        [format!(
-            "tailmeter {}: reading {} as haproxy, from its beginning",
-            env!("CARGO_PKG_VERSION"),
-            log.display()
-        )]
+        [format!("tailmeter {}: reading {} as haproxy, from its beginning", env!("CARGO_PKG_VERSION"), log.display())]
     );
     exporter.until_sum("tailmeter_lines_total", 5.0);
     let sample = exporter.says();
@@ -38,10 +34,7 @@ fn every_line_is_counted_once() {
         let mut found = found.filter(|(labels, _)| labels.contains(outcome));
         found.next().unwrap().1
     };
-    assert_eq!(
-        (of("parsed"), of("ignored"), of("rejected")),
-        (103.0, 1.0, 1.0)
-    );
+    assert_eq!((of("parsed"), of("ignored"), of("rejected")), (103.0, 1.0, 1.0));
 }
 
 #[test]
@@ -50,9 +43,7 @@ fn the_endpoint_shows_the_sources() {
     let log = folder.path().join("a & b.log");
     fs::write(&log, format!("{LOG}\n")).unwrap();
     let exporter = Exporter::start(["--haproxy", log.to_str().unwrap()]);
-    until("readiness", || {
-        exporter.get("/-/ready").0.starts_with("HTTP/1.1 200")
-    });
+    until("readiness", || exporter.get("/-/ready").0.starts_with("HTTP/1.1 200"));
     let (head, text) = exporter.get("/metrics");
     let content_type = "content-type: text/plain; version=0.0.4; charset=utf-8";
     assert!(head.to_lowercase().contains(content_type), "{head}");
@@ -62,10 +53,7 @@ fn the_endpoint_shows_the_sources() {
     assert_eq!(sum(&text, "tailmeter_source_up"), 1.0);
     let (_, page) = exporter.get("/");
     assert!(page.contains("a &amp; b.log</th>"), "{page}");
-    assert!(
-        page.contains(">3</td><td class=\"n\">1</td><td class=\"n some\">1</td>"),
-        "{page}"
-    );
+    assert!(page.contains(">3</td><td class=\"n\">1</td><td class=\"n some\">1</td>"), "{page}");
 }
 
 #[test]
@@ -73,20 +61,11 @@ fn a_missing_log_is_picked_up() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("later.log");
     let exporter = Exporter::start(["--no-state", "--haproxy", log.to_str().unwrap()]);
-    assert!(
-        exporter.said[0].ends_with("which does not exist yet"),
-        "{:?}",
-        exporter.said
-    );
-    until("readiness", || {
-        exporter.get("/-/ready").0.starts_with("HTTP/1.1 200")
-    });
+    assert!(exporter.said[0].ends_with("which does not exist yet"), "{:?}", exporter.said);
+    until("readiness", || exporter.get("/-/ready").0.starts_with("HTTP/1.1 200"));
     let text = exporter.metrics();
     let up: Vec<_> = samples(&text, "tailmeter_source_up").collect();
-    assert_eq!(
-        up,
-        [(format!("{{source=\"{}\"}}", log.display()).as_str(), 0.0)]
-    );
+    assert_eq!(up, [(format!("{{source=\"{}\"}}", log.display()).as_str(), 0.0)]);
     append(&log, &format!("{LOG}\n"));
     let text = exporter.until_sum("tailmeter_lines_total", 5.0);
     assert_eq!(sum(&text, "tailmeter_source_up"), 1.0);
@@ -98,14 +77,8 @@ fn without_state_only_new_lines_count() {
     let log = folder.path().join("a.log");
     fs::write(&log, format!("{LOG}\n")).unwrap();
     let exporter = Exporter::start(["--no-state", "--haproxy", log.to_str().unwrap()]);
-    assert!(
-        exporter.said[0].ends_with("from its end"),
-        "{:?}",
-        exporter.said
-    );
-    until("readiness", || {
-        exporter.get("/-/ready").0.starts_with("HTTP/1.1 200")
-    });
+    assert!(exporter.said[0].ends_with("from its end"), "{:?}", exporter.said);
+    until("readiness", || exporter.get("/-/ready").0.starts_with("HTTP/1.1 200"));
     append(&log, &request());
     let text = exporter.until_sum("tailmeter_lines_total", 1.0);
     assert_eq!(sum(&text, "haproxy_log_requests_total"), 1.0);
@@ -137,22 +110,12 @@ fn patterns_name_several_logs() {
 fn a_state_directory_is_of_one_exporter() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("deep/state");
-    let arguments = [
-        "--haproxy",
-        "/nowhere",
-        "--state-dir",
-        state.to_str().unwrap(),
-    ];
+    let arguments = ["--haproxy", "/nowhere", "--state-dir", state.to_str().unwrap()];
     let exporter = Exporter::start(arguments);
     let listen = ["run", "--listen", "127.0.0.1:0"];
     let second = run(listen.into_iter().chain(arguments));
     assert_eq!(second.code, Some(2), "{second:?}");
-    assert!(
-        second
-            .stderr
-            .contains("another tailmeter uses the state directory"),
-        "{second:?}"
-    );
+    assert!(second.stderr.contains("another tailmeter uses the state directory"), "{second:?}");
     drop(exporter);
     Exporter::start(arguments);
 }
@@ -169,11 +132,7 @@ fn signals_end_it_within_a_second() {
         exporter.signal(signal);
         let status = wait(&mut exporter.child);
         assert_eq!(status.code(), Some(0), "{signal}");
-        assert!(
-            started.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     }
 }
 
@@ -188,9 +147,7 @@ fn begun(exporter: &Exporter) -> TcpStream {
 }
 
 fn until_closed(exporter: &Exporter) {
-    until("the closed door", || {
-        TcpStream::connect(&exporter.address).is_err()
-    });
+    until("the closed door", || TcpStream::connect(&exporter.address).is_err());
 }
 
 #[test]

@@ -8,21 +8,9 @@ use crate::harness::{Exporter, LOG, ended, run, tailmeter};
 #[test]
 fn help_is_on_stdout() {
     for (arguments, words) in [
-        (
-            &["--help"][..],
-            &["run", "replay", "parse", "Exit codes"][..],
-        ),
+        (&["--help"][..], &["run", "replay", "parse", "Exit codes"][..]),
         (&["-h"], &["run", "replay", "parse"]),
-        (
-            &["run", "--help"],
-            &[
-                "--haproxy",
-                "--state-dir",
-                "--no-state",
-                "TAILMETER_LISTEN",
-                "Examples:",
-            ],
-        ),
+        (&["run", "--help"], &["--haproxy", "--state-dir", "--no-state", "TAILMETER_LISTEN", "Examples:"]),
         (&["replay", "--help"], &["--format", "haproxy", "Examples:"]),
         (&["parse", "--help"], &["--only", "Examples:"]),
     ] {
@@ -65,39 +53,17 @@ fn wrong_usage_is_explained() {
     is_refused(&["run", "--haproxi", "a"], &["--haproxi", "--haproxy"]);
     is_refused(&["run", "--haproxy", ""], &["--haproxy"]);
     is_refused(&["run", "--haproxy", "a["], &["bad pattern a["]);
+    is_refused(&["run", "--haproxy", "a", "--listen", "x"], &["127.0.0.1:9129"]);
     is_refused(
-        &["run", "--haproxy", "a", "--listen", "x"],
-        &["127.0.0.1:9129"],
-    );
-    is_refused(
-        &[
-            "run",
-            "--haproxy",
-            "a",
-            "--no-state",
-            "--state-dir",
-            "/nowhere",
-        ],
+        &["run", "--haproxy", "a", "--no-state", "--state-dir", "/nowhere"],
         &["--state-dir", "--no-state", "contradict"],
     );
-    is_refused(
-        &["run", "--haproxy", "a", "--state-dir", "/dev/null/state"],
-        &["state directory /dev/null/state"],
-    );
+    is_refused(&["run", "--haproxy", "a", "--state-dir", "/dev/null/state"], &["state directory /dev/null/state"]);
     is_refused(&["replay", "a"], &["--format"]);
     is_refused(&["replay", "--format", "haproxy"], &["<FILE>"]);
-    is_refused(
-        &["replay", "--format", "haprox", "a"],
-        &["haprox", "[possible values: haproxy"],
-    );
-    is_refused(
-        &["parse", "--format", "x", "a"],
-        &["[possible values: haproxy"],
-    );
-    is_refused(
-        &["parse", "--format", "haproxy", "--only", "x", "a"],
-        &["rejected"],
-    );
+    is_refused(&["replay", "--format", "haprox", "a"], &["haprox", "[possible values: haproxy"]);
+    is_refused(&["parse", "--format", "x", "a"], &["[possible values: haproxy"]);
+    is_refused(&["parse", "--format", "haproxy", "--only", "x", "a"], &["rejected"]);
 }
 
 #[test]
@@ -120,17 +86,11 @@ fn a_mistake_in_the_configuration_is_located() {
             "metrics:\n  haproxy_log_requests_total:\n    labels: [client_ip]\n",
             &[":3:14:", "needs a policy", "unbounded: true"],
         ),
-        (
-            "sources:\n  - file: a\n    format: haprox\n",
-            &[":3:13:", "unknown format", "haproxy"],
-        ),
+        ("sources:\n  - file: a\n    format: haprox\n", &[":3:13:", "unknown format", "haproxy"]),
     ] {
         fs::write(&path, text).unwrap();
         is_refused(&["run", "--haproxy", "a", "--config", name], words);
-        is_refused(
-            &["replay", "--format", "haproxy", "--config", name, "a"],
-            words,
-        );
+        is_refused(&["replay", "--format", "haproxy", "--config", name, "a"], words);
     }
     let missing = folder.path().join("missing.yml");
     let missing = missing.to_str().unwrap();
@@ -150,11 +110,7 @@ fn everything_can_come_from_the_environment() {
     let folder = tempfile::tempdir().unwrap();
     let (log, config) = (folder.path().join("a.log"), folder.path().join("c.yml"));
     fs::write(&log, format!("{LOG}\n")).unwrap();
-    fs::write(
-        &config,
-        "metrics: {haproxy_log_requests_total: {labels: []}}\n",
-    )
-    .unwrap();
+    fs::write(&config, "metrics: {haproxy_log_requests_total: {labels: []}}\n").unwrap();
     let exporter = Exporter::started(
         tailmeter()
             .arg("run")
@@ -168,13 +124,8 @@ fn everything_can_come_from_the_environment() {
     assert!(text.contains("\nhaproxy_log_requests_total 2\n"), "{text}");
     assert!(folder.path().join("state/lock").exists());
 
-    let parsed = ended(
-        tailmeter()
-            .arg("parse")
-            .arg(&log)
-            .env("TAILMETER_FORMAT", "haproxy")
-            .env("TAILMETER_ONLY", "rejected"),
-    );
+    let parsed =
+        ended(tailmeter().arg("parse").arg(&log).env("TAILMETER_FORMAT", "haproxy").env("TAILMETER_ONLY", "rejected"));
     assert_eq!(parsed.code, Some(0), "{parsed:?}");
     assert_eq!(parsed.stdout.lines().count(), 1, "{parsed:?}");
 }

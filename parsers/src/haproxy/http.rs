@@ -7,9 +7,7 @@
 //!
 //! HAProxy writes `"`, `#`, and in captures `{`, `|`, `}`, as `#XX`: none of them is ever part of a value.
 
-use super::{
-    Head, Names, bytes_read, connections, queues, split_client, split_connections, termination_state, timer,
-};
+use super::{Head, Names, bytes_read, connections, queues, split_client, split_connections, termination_state, timer};
 use crate::cursor::Cursor;
 use crate::{Reason, Reject};
 
@@ -312,11 +310,44 @@ pub enum Method<'a> {
 impl<'a> Method<'a> {
     /// The HTTP Method Registry (IANA, 2024), without the `PRI` of HTTP/2's preface and `*`.
     const REGISTRY: [&'static [u8]; 38] = [
-        b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE", b"ACL",
-        b"BASELINE-CONTROL", b"BIND", b"CHECKIN", b"CHECKOUT", b"COPY", b"LABEL", b"LINK", b"LOCK", b"MERGE",
-        b"MKACTIVITY", b"MKCALENDAR", b"MKCOL", b"MKREDIRECTREF", b"MKWORKSPACE", b"MOVE", b"ORDERPATCH",
-        b"PROPFIND", b"PROPPATCH", b"QUERY", b"REBIND", b"REPORT", b"SEARCH", b"UNBIND", b"UNCHECKOUT",
-        b"UNLINK", b"UNLOCK", b"UPDATE", b"VERSION-CONTROL",
+        b"GET",
+        b"POST",
+        b"HEAD",
+        b"PUT",
+        b"DELETE",
+        b"OPTIONS",
+        b"PATCH",
+        b"CONNECT",
+        b"TRACE",
+        b"ACL",
+        b"BASELINE-CONTROL",
+        b"BIND",
+        b"CHECKIN",
+        b"CHECKOUT",
+        b"COPY",
+        b"LABEL",
+        b"LINK",
+        b"LOCK",
+        b"MERGE",
+        b"MKACTIVITY",
+        b"MKCALENDAR",
+        b"MKCOL",
+        b"MKREDIRECTREF",
+        b"MKWORKSPACE",
+        b"MOVE",
+        b"ORDERPATCH",
+        b"PROPFIND",
+        b"PROPPATCH",
+        b"QUERY",
+        b"REBIND",
+        b"REPORT",
+        b"SEARCH",
+        b"UNBIND",
+        b"UNCHECKOUT",
+        b"UNLINK",
+        b"UNLOCK",
+        b"UPDATE",
+        b"VERSION-CONTROL",
     ];
 
     fn of(word: &'a [u8]) -> Self {
@@ -462,8 +493,10 @@ fn tls(mut cursor: Cursor<'_>, http: &mut Http<'_>) -> Result<(), Reject> {
 fn split_tls(text: &[u8]) -> Option<Tls<'_>> {
     let space = memchr::memchr(b' ', text)?;
     let mut errors = text[..space].split(|byte| *byte == b'/');
-    let mut next = || errors.next().filter(|word| !word.is_empty() && word.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-'));
-    let [fc_err, ssl_fc_err, ssl_c_err, ssl_c_ca_err, ssl_fc_is_resumed] = [next()?, next()?, next()?, next()?, next()?];
+    let mut next =
+        || errors.next().filter(|word| !word.is_empty() && word.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-'));
+    let [fc_err, ssl_fc_err, ssl_c_err, ssl_c_ca_err, ssl_fc_is_resumed] =
+        [next()?, next()?, next()?, next()?, next()?];
     if errors.next().is_some() {
         return None;
     }

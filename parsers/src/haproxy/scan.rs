@@ -243,7 +243,6 @@ impl<'a> Reader<'_, 'a> {
         self.flush();
     }
 
-
     fn flush(&mut self) {
         if !self.batch.is_empty() {
             (self.visit)(&self.batch);

@@ -4,9 +4,7 @@
 //! %ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq
 //! ```
 
-use super::{
-    Head, Names, bytes_read, connections, queues, split_client, split_connections, termination_state, timer,
-};
+use super::{Head, Names, bytes_read, connections, queues, split_client, split_connections, termination_state, timer};
 use crate::cursor::Cursor;
 use crate::{Reason, Reject};
 

@@ -25,30 +25,17 @@ pub(super) struct Source {
 ///
 /// # Errors
 /// There is no source at all, or a pattern is broken.
-pub(super) fn resolve(
-    config: &Config,
-    options: &[(&str, &[PathBuf])],
-) -> Result<Vec<Source>, Failure> {
-    let configured = config
-        .sources
-        .iter()
-        .map(|source| (source.format.as_str(), Path::new(&source.file)));
-    let given = options
-        .iter()
-        .flat_map(|(format, paths)| paths.iter().map(|path| (*format, path.as_path())));
+pub(super) fn resolve(config: &Config, options: &[(&str, &[PathBuf])]) -> Result<Vec<Source>, Failure> {
+    let configured = config.sources.iter().map(|source| (source.format.as_str(), Path::new(&source.file)));
+    let given = options.iter().flat_map(|(format, paths)| paths.iter().map(|path| (*format, path.as_path())));
     let mut seen = BTreeSet::new();
     let mut sources = Vec::new();
     for (format, path) in configured.chain(given) {
-        let family = Family::named(format)
-            .ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
+        let family = Family::named(format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
         for path in matches(path, format)? {
             // The same file twice would count its lines twice.
             if seen.insert((path.clone(), family.name)) {
-                sources.push(Source {
-                    name: source_name(path.as_os_str().as_bytes()),
-                    format: family.name,
-                    path,
-                });
+                sources.push(Source { name: source_name(path.as_os_str().as_bytes()), format: family.name, path });
             }
         }
     }
@@ -69,12 +56,8 @@ fn matches(path: &Path, format: &str) -> Result<Vec<PathBuf>, Failure> {
         Some(text) if text.contains(['*', '?', '[']) && !path.exists() => text,
         _ => return Ok(itself()),
     };
-    let found = glob::glob(pattern).map_err(|error| {
-        Failure::Usage(format!(
-            "bad pattern {pattern}: {} at character {}",
-            error.msg, error.pos
-        ))
-    })?;
+    let found = glob::glob(pattern)
+        .map_err(|error| Failure::Usage(format!("bad pattern {pattern}: {} at character {}", error.msg, error.pos)))?;
     let mut paths = Vec::new();
     for entry in found {
         match entry {

@@ -25,14 +25,12 @@ impl State {
     /// `directory` contradicts `no_state`, cannot be created or locked, or belongs to another tailmeter.
     pub(super) fn open(directory: Option<&Path>, no_state: bool) -> Result<Self, Failure> {
         match (directory, no_state) {
-            (Some(_), true) => Err(Failure::Usage(
-                "--state-dir and --no-state contradict each other: give one of them".to_owned(),
-            )),
+            (Some(_), true) => {
+                Err(Failure::Usage("--state-dir and --no-state contradict each other: give one of them".to_owned()))
+            }
             (None, true) => Ok(Self::None),
             (None, false) => Ok(Self::Fresh { _lock: None }),
-            (Some(directory), false) => Ok(Self::Fresh {
-                _lock: Some(lock(directory)?),
-            }),
+            (Some(directory), false) => Ok(Self::Fresh { _lock: Some(lock(directory)?) }),
         }
     }
 
@@ -48,24 +46,14 @@ impl State {
 fn lock(directory: &Path) -> Result<File, Failure> {
     let shown = directory.display();
     let path = directory.join("lock");
-    let opened = fs::create_dir_all(directory).and_then(|()| {
-        File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-    });
-    let file = opened.map_err(|error| {
-        Failure::Usage(format!("cannot use the state directory {shown}: {error}"))
-    })?;
+    let opened = fs::create_dir_all(directory)
+        .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path));
+    let file = opened.map_err(|error| Failure::Usage(format!("cannot use the state directory {shown}: {error}")))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::Usage(format!(
-            "another tailmeter uses the state directory {shown}"
-        ))),
-        Err(TryLockError::Error(error)) => Err(Failure::Usage(format!(
-            "cannot lock {}: {error}",
-            path.display()
-        ))),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::Usage(format!("another tailmeter uses the state directory {shown}")))
+        }
+        Err(TryLockError::Error(error)) => Err(Failure::Usage(format!("cannot lock {}: {error}", path.display()))),
     }
 }

@@ -139,19 +139,9 @@ impl Splitter {
     }
 
     /// Hands over `range` of the buffer; `behind` bytes read so far follow it and its newline.
-    fn deliver(
-        &mut self,
-        range: std::ops::Range<usize>,
-        behind: usize,
-        cut: bool,
-        sink: &mut dyn Sink,
-    ) {
+    fn deliver(&mut self, range: std::ops::Range<usize>, behind: usize, cut: bool, sink: &mut dyn Sink) {
         self.delivered = self.position - behind as u64;
-        sink.block(Block {
-            lines: &self.buffer[range],
-            end: self.delivered,
-            cut,
-        });
+        sink.block(Block { lines: &self.buffer[range], end: self.delivered, cut });
     }
 
     /// Moves the start of an incomplete line to the front of the buffer.
@@ -201,10 +191,7 @@ mod tests {
         if lines.last().is_some_and(|last| last.is_empty()) {
             lines.pop();
         }
-        lines
-            .iter()
-            .map(|line| (line[..line.len().min(limit)].to_vec(), line.len() > limit))
-            .collect()
+        lines.iter().map(|line| (line[..line.len().min(limit)].to_vec(), line.len() > limit)).collect()
     }
 
     /// Feeds `bytes` in reads of the given sizes (repeated as often as needed), then finishes.
@@ -250,11 +237,7 @@ mod tests {
     #[test]
     fn a_line_of_exactly_the_limit_is_whole() {
         let (collected, _) = feed(b"12345\n123456\n12345", &[100], 5, 100);
-        let expected = vec![
-            (b"12345".to_vec(), false),
-            (b"12345".to_vec(), true),
-            (b"12345".to_vec(), false),
-        ];
+        let expected = vec![(b"12345".to_vec(), false), (b"12345".to_vec(), true), (b"12345".to_vec(), false)];
         assert_eq!(collected.lines, expected);
         assert_eq!(collected.ends, [6, 13, 18]);
     }
@@ -270,10 +253,7 @@ mod tests {
             splitter.take(read, &mut collected);
         }
         assert_eq!(splitter.buffer.len(), 1010);
-        assert!(
-            collected.lines.is_empty(),
-            "held back until its end is known"
-        );
+        assert!(collected.lines.is_empty(), "held back until its end is known");
         splitter.space()[..3].copy_from_slice(b"\na\n");
         splitter.take(3, &mut collected);
         let expected = vec![(vec![b'x'; 10], true), (b"a".to_vec(), false)];

@@ -44,11 +44,7 @@ pub(super) struct Outcome {
 impl Outcome {
     /// This look and the ones right before it, as if they were one.
     pub(super) fn after(self, before: Outcome) -> Outcome {
-        Outcome {
-            read: self.read + before.read,
-            replaced: self.replaced || before.replaced,
-            ..self
-        }
+        Outcome { read: self.read + before.read, replaced: self.replaced || before.replaced, ..self }
     }
 }
 
@@ -69,10 +65,7 @@ impl Open {
         }
         let file = fs::File::open(path).map_err(|error| trouble(&error))?;
         let opened = file.metadata().map_err(|error| trouble(&error))?;
-        Ok(Open {
-            file,
-            identity: identity(&opened),
-        })
+        Ok(Open { file, identity: identity(&opened) })
     }
 
     fn size(&self) -> io::Result<u64> {
@@ -81,10 +74,7 @@ impl Open {
 }
 
 fn identity(metadata: &Metadata) -> Identity {
-    Identity {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-    }
+    Identity { device: metadata.dev(), inode: metadata.ino() }
 }
 
 fn trouble(error: &io::Error) -> Trouble {
@@ -200,9 +190,7 @@ impl Tail {
     fn begin(&mut self, open: &Open) -> u64 {
         let size = open.size().unwrap_or(0);
         match self.resume.take() {
-            Some(position) if position.file == open.identity && position.offset <= size => {
-                position.offset
-            }
+            Some(position) if position.file == open.identity && position.offset <= size => position.offset,
             Some(_) => 0,
             None => match self.start {
                 Start::Beginning => 0,
@@ -252,11 +240,8 @@ impl Tail {
 
     fn stands(&mut self, size: u64, identity: Identity) {
         let waiting: u64 = self.successors.iter().flat_map(Open::size).sum();
-        let at = Standing {
-            offset: self.splitter.delivered(),
-            size,
-            lag_bytes: size - self.splitter.position() + waiting,
-        };
+        let at =
+            Standing { offset: self.splitter.delivered(), size, lag_bytes: size - self.splitter.position() + waiting };
         self.telemetry.stands(&self.status, identity, at);
     }
 
@@ -274,11 +259,7 @@ impl Tail {
     /// something to read, so the writer has gone over, and the old file has been quiet for a while, so that
     /// a writer of several processes has gone over wholly.
     fn pass_on(&mut self, now: Instant, unreadable: bool, outcome: &mut Outcome) {
-        let written = self.successors.len() > 1
-            || self
-                .successors
-                .iter()
-                .any(|open| open.size().unwrap_or(0) > 0);
+        let written = self.successors.len() > 1 || self.successors.iter().any(|open| open.size().unwrap_or(0) > 0);
         if !written {
             return;
         }
@@ -306,18 +287,12 @@ impl Tail {
             self.telemetry.error(&self.status, trouble);
         }
         self.trouble = trouble;
-        self.telemetry
-            .up(&self.status, trouble.is_none() && self.current.is_some());
+        self.telemetry.up(&self.status, trouble.is_none() && self.current.is_some());
     }
 }
 
 /// Reads from where the splitter stands, up to `size` or the bound of a look. True when that left something.
-fn read_blocks(
-    open: &Open,
-    size: u64,
-    splitter: &mut Splitter,
-    sink: &mut dyn Sink,
-) -> io::Result<bool> {
+fn read_blocks(open: &Open, size: u64, splitter: &mut Splitter, sink: &mut dyn Sink) -> io::Result<bool> {
     let mut blocks = 0;
     while splitter.position() < size {
         if blocks == BLOCKS_PER_LOOK {

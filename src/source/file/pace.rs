@@ -94,11 +94,7 @@ impl Pace {
 
     /// Decides what follows a look caused by `signals`.
     pub(super) fn plan(&mut self, outcome: &Outcome, signals: Signals) -> Plan {
-        let mut plan = Plan {
-            next_in: None,
-            request: None,
-            gave_up: false,
-        };
+        let mut plan = Plan { next_in: None, request: None, gave_up: false };
         let watched = matches!(self.watch, Watch::Asked | Watch::Armed);
         if outcome.replaced && watched {
             self.watch = Watch::Asked;
@@ -170,18 +166,9 @@ mod tests {
 
     const COALESCE: Duration = Duration::from_millis(100);
     const TICK: Duration = Duration::from_secs(10);
-    const SETTLED: Outcome = Outcome {
-        read: 0,
-        more: false,
-        replaced: false,
-        settled: true,
-        again_in: None,
-    };
+    const SETTLED: Outcome = Outcome { read: 0, more: false, replaced: false, settled: true, again_in: None };
     const DATA: Outcome = Outcome { read: 1, ..SETTLED };
-    const MISSING: Outcome = Outcome {
-        settled: false,
-        ..SETTLED
-    };
+    const MISSING: Outcome = Outcome { settled: false, ..SETTLED };
 
     fn armed() -> Pace {
         let mut pace = Pace::new(COALESCE, TICK, true);
@@ -254,16 +241,10 @@ mod tests {
         }
         assert_eq!(pauses[..3], [COALESCE, COALESCE * 2, COALESCE * 4]);
         assert_eq!(pauses[9], TICK);
-        let appeared = Outcome {
-            replaced: true,
-            ..DATA
-        };
+        let appeared = Outcome { replaced: true, ..DATA };
         let plan = pace.plan(&appeared, Signals::default());
         assert_eq!(plan.request, Some(Request::Renew));
-        assert_eq!(
-            pace.plan(&MISSING, Signals::default()).next_in,
-            Some(COALESCE)
-        );
+        assert_eq!(pace.plan(&MISSING, Signals::default()).next_in, Some(COALESCE));
     }
 
     #[test]
@@ -273,10 +254,7 @@ mod tests {
             pace.plan(&MISSING, Signals::default());
         }
         let again_in = Some(COALESCE * 3);
-        let waiting = Outcome {
-            again_in,
-            ..MISSING
-        };
+        let waiting = Outcome { again_in, ..MISSING };
         assert_eq!(pace.plan(&waiting, Signals::default()).next_in, again_in);
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of a followed file from outside: [`Status`] for readiness and the status page, and the
 //! same facts as own telemetry, under the label `source` (the configured path).
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, Gauge, counter, gauge};
 
 use super::Identity;
+use crate::metrics::own::{label_value, source_name};
 
 /// Where one followed file stands. Cheap to share and to read; every field is updated on its own, so two
 /// fields read together may be one look apart.
@@ -41,10 +43,7 @@ impl Status {
 
     /// The file being read, which during a rotation is the one before the successor.
     pub fn identity(&self) -> Identity {
-        Identity {
-            device: self.device.load(Relaxed),
-            inode: self.inode.load(Relaxed),
-        }
+        Identity { device: self.device.load(Relaxed), inode: self.inode.load(Relaxed) }
     }
 
     /// Offset (bytes) behind the last line handed over.
@@ -102,14 +101,8 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Trouble; 6] = [
-        Trouble::Missing,
-        Trouble::Permission,
-        Trouble::NotAFile,
-        Trouble::Open,
-        Trouble::Read,
-        Trouble::Watch,
-    ];
+    const ALL: [Trouble; 6] =
+        [Trouble::Missing, Trouble::Permission, Trouble::NotAFile, Trouble::Open, Trouble::Read, Trouble::Watch];
 
     fn label(self) -> &'static str {
         match self {
@@ -137,8 +130,9 @@ pub(super) struct Telemetry {
 
 impl Telemetry {
     pub(super) fn new(path: &Path) -> Self {
-        let source = path.to_string_lossy().into_owned();
-        let rotations = |kind: &'static str| counter!("tailmeter_rotations_total", "source" => source.clone(), "kind" => kind);
+        let source = label_value(&source_name(path.as_os_str().as_bytes()));
+        let rotations =
+            |kind: &'static str| counter!("tailmeter_rotations_total", "source" => source.clone(), "kind" => kind);
         let errors = |trouble: Trouble| counter!("tailmeter_source_errors_total", "source" => source.clone(), "kind" => trouble.label());
         Telemetry {
             up: gauge!("tailmeter_source_up", "source" => source.clone()),

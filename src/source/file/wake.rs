@@ -144,13 +144,7 @@ impl Watcher {
         (coalesce, tick): (Duration, Duration),
         wakes: bool,
     ) -> Self {
-        let watched = |(path, wake)| Watched {
-            path,
-            wake,
-            wanted: wakes,
-            registered: false,
-            present: false,
-        };
+        let watched = |(path, wake)| Watched { path, wake, wanted: wakes, registered: false, present: false };
         Watcher {
             files: files.into_iter().map(watched).collect(),
             requests,
@@ -202,11 +196,7 @@ impl Watcher {
 
     fn notice(&mut self, batch: Batch) {
         for same in batch.files.chunk_by(|one, other| one == other) {
-            let flood = if same.len() >= FLOOD {
-                Signals::FLOOD
-            } else {
-                0
-            };
+            let flood = if same.len() >= FLOOD { Signals::FLOOD } else { 0 };
             self.files[same[0]].wake.signal(Signals::WAKE | flood);
         }
         if batch.strays > 0 {
@@ -319,10 +309,7 @@ async fn until(deadline: Option<Instant>) {
 }
 
 /// Waits for a notice and takes all that are there, at most [`NOTICES`].
-async fn take_notices(
-    instance: Option<&mut MuxedEvents>,
-    names: &HashMap<PathBuf, Vec<usize>>,
-) -> Batch {
+async fn take_notices(instance: Option<&mut MuxedEvents>, names: &HashMap<PathBuf, Vec<usize>>) -> Batch {
     let Some(instance) = instance else {
         return pending().await;
     };

@@ -132,12 +132,7 @@ impl Window {
 /// Envelope, client and accept date.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn client<'a>(
-    line: &'a [u8],
-    ahead: &[u8; AHEAD],
-    templates: &mut Templates,
-    http: &mut Http<'a>,
-) -> Option<usize> {
+fn client<'a>(line: &'a [u8], ahead: &[u8; AHEAD], templates: &mut Templates, http: &mut Http<'a>) -> Option<usize> {
     let client = envelope_length(ahead, templates)?;
     let client_end = client_end(ahead, client)?;
     if !is_date(ahead, client_end, &templates.date) {
@@ -276,7 +271,11 @@ const DATE: u32 = (1 << 28) - 1;
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
 fn is_date(ahead: &[u8; AHEAD], at: usize, date: &[u8; 64]) -> bool {
-    let (Some(text), Some(shape)) = (load_at(ahead, at), date.get(8..).and_then(|date| date.first_chunk()).map(|date| load(date))) else { return false };
+    let (Some(text), Some(shape)) =
+        (load_at(ahead, at), date.get(8..).and_then(|date| date.first_chunk()).map(|date| load(date)))
+    else {
+        return false;
+    };
     let equal = _mm256_movemask_epi8(_mm256_cmpeq_epi8(text, shape)) as u32;
     let digit = in_range(text, b'0', 10);
     (equal & !DATE_DIGITS | digit & DATE_DIGITS) & DATE == DATE

@@ -211,12 +211,7 @@ const COUNTS_LONGEST: [u8; 16] = [255, 255, 4, 8, 8, 8, 8, 8, 8, 8, 255, 255, 25
 /// Envelope, client and accept date.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
-fn client<'a>(
-    line: &'a [u8],
-    ahead: &[u8; AHEAD],
-    templates: &mut Templates,
-    http: &mut Http<'a>,
-) -> Option<usize> {
+fn client<'a>(line: &'a [u8], ahead: &[u8; AHEAD], templates: &mut Templates, http: &mut Http<'a>) -> Option<usize> {
     let client = envelope_length(ahead, templates)?;
     let client_end = client + equal(load_at(ahead, client)?, b' ').trailing_zeros() as usize;
     if !is_client_and_date(ahead, client, client_end, &templates.date) {
@@ -274,9 +269,7 @@ fn counts(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> O
     let window = Window::at(ahead, at)?;
     let fields = window.fields();
     let (ending, end) = (fields.end::<2>(), fields.end::<9>());
-    let fit = window.has(COUNTS)
-        & fields.fit(&COUNTS_SHORTEST, &COUNTS_LONGEST)
-        & window.are_numbers(ending + 1, end);
+    let fit = window.has(COUNTS) & fields.fit(&COUNTS_SHORTEST, &COUNTS_LONGEST) & window.are_numbers(ending + 1, end);
     if !fit || at + end as usize + 2 >= line.len() || !is_termination(ahead, at + ending as usize) {
         return None;
     }

@@ -19,8 +19,7 @@ impl Sink for Collected {
     fn block(&mut self, block: Block<'_>) {
         let mut lines = self.0.lock().unwrap();
         for line in block.lines.split_inclusive(|&byte| byte == b'\n') {
-            let mut line =
-                String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned();
+            let mut line = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned();
             if block.cut {
                 line.push_str("[cut]");
             }
@@ -44,12 +43,7 @@ struct Bench {
 }
 
 fn options() -> Options {
-    Options {
-        max_line_bytes: 20,
-        block_bytes: 64,
-        start: Start::Beginning,
-        ..Options::default()
-    }
+    Options { max_line_bytes: 20, block_bytes: 64, start: Start::Beginning, ..Options::default() }
 }
 
 impl Bench {
@@ -101,11 +95,7 @@ impl Bench {
 }
 
 fn append(path: &Path, bytes: &[u8]) {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .unwrap();
+    let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
     file.write_all(bytes).unwrap();
 }
 
@@ -127,10 +117,7 @@ fn partial_lines_wait_for_their_end() {
 
 #[test]
 fn start_at_the_end_keeps_a_line_in_the_writing() {
-    let mut bench = Bench::new(Options {
-        start: Start::End,
-        ..options()
-    });
+    let mut bench = Bench::new(Options { start: Start::End, ..options() });
     bench.append("old\nhal");
     assert_eq!(bench.look(), ["[opened at 4]"]);
     bench.append("f\n");
@@ -139,10 +126,7 @@ fn start_at_the_end_keeps_a_line_in_the_writing() {
 
 #[test]
 fn a_file_that_appears_later_is_read_from_its_beginning() {
-    let mut bench = Bench::new(Options {
-        start: Start::End,
-        ..options()
-    });
+    let mut bench = Bench::new(Options { start: Start::End, ..options() });
     assert!(bench.look().is_empty());
     assert!(bench.status.looked_once() && !bench.status.up());
     bench.look();
@@ -169,10 +153,7 @@ fn what_is_no_file_is_trouble_until_it_is_one() {
     assert_eq!(bench.look(), ["[opened at 0]", "a"]);
     assert_eq!((bench.status.errors(), bench.status.up()), (2, true));
     assert_eq!(trouble(&ErrorKind::NotADirectory.into()), Trouble::Missing);
-    assert_eq!(
-        trouble(&ErrorKind::PermissionDenied.into()),
-        Trouble::Permission
-    );
+    assert_eq!(trouble(&ErrorKind::PermissionDenied.into()), Trouble::Permission);
 }
 
 #[test]
@@ -186,11 +167,7 @@ fn a_rename_is_followed_when_the_old_file_is_drained() {
     assert!(!bench.status.up());
     bench.append("");
     append(&old, b"c\nunfinished");
-    assert_eq!(
-        bench.look_on(),
-        ["c"],
-        "an empty successor is no reason to leave"
-    );
+    assert_eq!(bench.look_on(), ["c"], "an empty successor is no reason to leave");
     assert!(bench.status.up());
     bench.append("d\n");
     assert_eq!(bench.look(), ["unfinished", "[opened at 0]", "d"]);
@@ -228,12 +205,7 @@ fn no_file_that_a_look_saw_is_lost() {
     bench.append("last\n");
     let mut all = Vec::new();
     for _ in 0..10 {
-        all.extend(
-            bench
-                .look_on()
-                .into_iter()
-                .filter(|line| !line.starts_with('[')),
-        );
+        all.extend(bench.look_on().into_iter().filter(|line| !line.starts_with('[')));
     }
     // The first look delivered 0 by itself, and the look after the first rename what followed it.
     assert_eq!(all, ["1", "after", "2", "after", "3", "after", "last"]);
@@ -280,10 +252,7 @@ fn a_backlog_is_read_in_several_looks() {
     assert!(outcome.more && outcome.read < 11_000);
     assert!(bench.status.lag_bytes() > 0);
     bench.look();
-    assert_eq!(
-        (bench.status.offset(), bench.status.lag_bytes()),
-        (11_000, 0)
-    );
+    assert_eq!((bench.status.offset(), bench.status.lag_bytes()), (11_000, 0));
 }
 
 #[test]
@@ -294,25 +263,11 @@ fn reading_resumes_in_the_file_that_was_read() {
     let file = bench.status.identity();
     for (resume, expected) in [
         (Position { file, offset: 2 }, vec!["[opened at 2]", "b"]),
-        (
-            Position { file, offset: 5 },
-            vec!["[opened at 0]", "a", "b"],
-        ),
-        (
-            Position {
-                file: Identity::default(),
-                offset: 2,
-            },
-            vec!["[opened at 0]", "a", "b"],
-        ),
+        (Position { file, offset: 5 }, vec!["[opened at 0]", "a", "b"]),
+        (Position { file: Identity::default(), offset: 2 }, vec!["[opened at 0]", "a", "b"]),
     ] {
-        let options = Options {
-            start: Start::End,
-            ..options()
-        };
-        let Bench {
-            directory, path, ..
-        } = bench;
+        let options = Options { start: Start::End, ..options() };
+        let Bench { directory, path, .. } = bench;
         bench = Bench::at(directory, path, options, Some(resume));
         assert_eq!(bench.look(), expected);
     }
@@ -324,9 +279,7 @@ fn random_histories_lose_and_repeat_nothing() {
     for seed in 0..300u64 {
         let mut state = seed;
         let mut random = move |below: u64| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) % below
         };
         let mut bench = Bench::new(options());
