@@ -17,15 +17,13 @@ use tailmeter::metrics::FAMILIES;
 
 /// Cases that hold lines to be rejected, and why they do. In any other case a rejected line is a mistake.
 const REJECTING: &[(&str, &str)] = &[
-    ("haproxy/captures", "captured cookies are not escaped: one with a space cannot be told from two fields"),
     ("haproxy/clf", "`option httplog clf` is another format than the default one"),
-    ("haproxy/envelopes", "a second hostname in the message, and JSON of a container runtime"),
+    ("haproxy/envelopes", "JSON of a container runtime"),
     ("haproxy/hostile", "lines that imitate fields, and lines that no HAProxy writes"),
     ("haproxy/httpslog", "an `error-log-format` of the user's own"),
     ("haproxy/ipv6", "one line of `option httplog clf`"),
     ("haproxy/logasap", "one line of `option httplog clf`"),
     ("haproxy/truncated", "lines cut before the end of what every metric needs"),
-    ("haproxy/unix-client", "`Connect to unix:1`, without a log option"),
 ];
 
 /// Lines around a difference that are shown with it.

@@ -175,6 +175,7 @@ fn rfc5424<'a>(line: &'a [u8], envelope: &mut Envelope<'a>) -> bool {
     }
     found.start = at;
     *envelope = found;
+    inner_tag(line, envelope);
     repetition(line, envelope);
     true
 }
@@ -217,18 +218,39 @@ fn cri(line: &[u8], envelope: &mut Envelope<'_>) -> bool {
 }
 
 /// `[HOST ]TAG[pid]: ` after the time. Without a tag the message starts right after the time.
+///
+/// HAProxy with `log-send-hostname` writes its host's name itself, and rsyslog writes it once more: `HOST HOST
+/// TAG[pid]: `, or, when it takes the second for the tag, `HOST HOST: TAG[pid]: `.
 fn tag<'a>(line: &'a [u8], envelope: &mut Envelope<'a>) {
-    let text = &line[envelope.start..];
-    let Some(first) = memchr::memchr(b' ', text) else { return };
-    if let Some((program, pid)) = program(&text[..first]) {
-        (envelope.program, envelope.pid) = (program, pid);
-        envelope.start += first + 1;
-        return;
+    let mut at = envelope.start;
+    let mut hostname: Option<&[u8]> = None;
+    for _ in 0..3 {
+        let Some(length) = memchr::memchr(b' ', &line[at..]) else { return };
+        let word = &line[at..at + length];
+        at += length + 1;
+        if let Some((program, pid)) = program(word) {
+            (envelope.hostname, envelope.program, envelope.pid) = (hostname.unwrap_or_default(), program, pid);
+            envelope.start = at;
+            return inner_tag(line, envelope);
+        }
+        if hostname.is_some_and(|hostname| hostname != word) {
+            return;
+        }
+        hostname = Some(word);
     }
-    let Some(second) = memchr::memchr(b' ', &text[first + 1..]) else { return };
-    if let Some((program, pid)) = program(&text[first + 1..first + 1 + second]) {
-        (envelope.hostname, envelope.program, envelope.pid) = (&text[..first], program, pid);
-        envelope.start += first + second + 2;
+}
+
+/// Spaces, and a `TAG[pid]: ` that a relay took for the message's beginning.
+fn inner_tag<'a>(line: &'a [u8], envelope: &mut Envelope<'a>) {
+    while line.get(envelope.start) == Some(&b' ') {
+        envelope.start += 1;
+    }
+    let message = &line[envelope.start..];
+    if let Some(length) = memchr::memchr(b' ', message)
+        && let Some((program, pid @ Some(_))) = program(&message[..length])
+    {
+        (envelope.program, envelope.pid) = (program, pid);
+        envelope.start += length + 1;
     }
 }
 

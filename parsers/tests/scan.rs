@@ -98,7 +98,7 @@ fn every_changed_byte_reads_the_same() {
     for line in corpus.split(|byte| *byte == b'\n').filter(|line| line.len() < 600) {
         // The line itself first: its envelope is known when the changed ones come.
         let mut text = line.to_vec();
-        for _ in 0..200 {
+        for _ in 0..400 {
             let mut changed = line.to_vec();
             for _ in 0..=random.below(3) {
                 let byte = BYTES[random.below(BYTES.len())];

@@ -181,19 +181,21 @@ impl<'a> Http<'a> {
         self.names().server
     }
 
-    /// The captured request cookie; `-` for none.
+    /// The captured request cookie; `-` for none. HAProxy escapes nothing in it: it may hold spaces.
     pub fn request_cookie(&self) -> &'a [u8] {
-        self.cookie(0)
+        self.cookies().0
     }
 
     /// The captured response cookie; `-` for none.
     pub fn response_cookie(&self) -> &'a [u8] {
-        self.cookie(1)
+        self.cookies().1
     }
 
-    fn cookie(&self, index: usize) -> &'a [u8] {
-        let cookies = self.span((self.numbers_end + 1, self.ending_end));
-        cookies.split(|byte| *byte == b' ').nth(index).unwrap_or_default()
+    /// Where the cookies divide is not always to be told: spaces are taken for the request's.
+    fn cookies(&self) -> (&'a [u8], &'a [u8]) {
+        let cookies = self.span((self.numbers_end + 1, self.ending_end.saturating_sub(5)));
+        let space = memchr::memrchr(b' ', cookies).unwrap_or(cookies.len());
+        (&cookies[..space], cookies.get(space + 1..).unwrap_or_default())
     }
 
     /// The four characters of the termination state.
@@ -390,9 +392,12 @@ pub(super) fn parse<'a>(mut cursor: Cursor<'a>, head: Head) -> Result<Http<'a>, 
     http.bytes_read = bytes;
     http.logasap |= incomplete;
     http.numbers_end = cursor.field_end();
+    let cookies = cursor;
     cursor.until(b' ', "request_cookie")?;
     cursor.until(b' ', "response_cookie")?;
-    termination_state(&mut cursor, 4)?;
+    if let Err(reject) = termination_state(&mut cursor, 4) {
+        cursor = behind_cookies(cookies).ok_or(reject)?;
+    }
     http.ending_end = cursor.field_end();
     http.ended_normally = http.termination_state().first() == Some(&b'-');
     (http.retries, http.redispatched) = connections(&mut cursor)?;
@@ -404,6 +409,22 @@ pub(super) fn parse<'a>(mut cursor: Cursor<'a>, head: Head) -> Result<Http<'a>, 
         request(&mut cursor, &mut http)?;
     }
     Ok(http)
+}
+
+/// Finds the end of the termination state behind cookies that hold spaces. The last place that fits is the
+/// right one: behind it, braces and quotes are written as `#XX`, so that nothing there can imitate it.
+fn behind_cookies(cookies: Cursor<'_>) -> Option<Cursor<'_>> {
+    let spaces = memchr::memrchr_iter(b' ', cookies.rest());
+    let mut places = spaces.map(|space| Cursor::new(cookies.line(), cookies.at() + space + 1));
+    places.find_map(|place| {
+        let mut end = place;
+        termination_state(&mut end, 4).ok()?;
+        let mut rest = end;
+        connections(&mut rest).ok()?;
+        queues(&mut rest).ok()?;
+        let is_followed = rest.take(b' ') && matches!(rest.rest().first(), Some(b'{' | b'"'));
+        is_followed.then_some(end)
+    })
 }
 
 /// Three digits, or `-1`. HAProxy writes `0` for a request that it made itself.

@@ -5,7 +5,8 @@
 pub enum Notice {
     /// An empty line.
     Empty,
-    /// `Connect from IP:PORT to IP:PORT (FRONTEND/MODE)`: a frontend without a log option.
+    /// `Connect from IP:PORT to IP:PORT (FRONTEND/MODE)`, `Connect to unix:1 (FRONTEND/MODE)`: a frontend
+    /// without a log option.
     Connect,
     /// `IP:PORT [DATE] FRONTEND/BIND: MESSAGE`: a connection that failed before it had a session.
     ConnectionError,
@@ -22,8 +23,9 @@ pub enum Notice {
 }
 
 /// How each kind starts. The first byte of none is a digit: addresses leave at once.
-const STARTS: [(&[u8], Notice); 18] = [
+const STARTS: [(&[u8], Notice); 19] = [
     (b"Connect from ", Notice::Connect),
+    (b"Connect to ", Notice::Connect),
     (b"Health check ", Notice::HealthCheck),
     (b"Agent check ", Notice::HealthCheck),
     (b"Server ", Notice::ServerState),

@@ -134,6 +134,10 @@ impl Window {
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
 fn client<'a>(line: &'a [u8], ahead: &[u8; AHEAD], templates: &mut Templates, http: &mut Http<'a>) -> Option<usize> {
     let client = envelope_length(ahead, templates)?;
+    // An empty envelope seems to fit every line, also one that has a priority.
+    if ahead.get(client) == Some(&b'<') {
+        return None;
+    }
     let client_end = client_end(ahead, client)?;
     if !is_date(ahead, client_end, &templates.date) {
         return None;

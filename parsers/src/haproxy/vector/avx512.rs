@@ -213,6 +213,10 @@ const COUNTS_LONGEST: [u8; 16] = [255, 255, 4, 8, 8, 8, 8, 8, 8, 8, 255, 255, 25
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
 fn client<'a>(line: &'a [u8], ahead: &[u8; AHEAD], templates: &mut Templates, http: &mut Http<'a>) -> Option<usize> {
     let client = envelope_length(ahead, templates)?;
+    // An empty envelope seems to fit every line, also one that has a priority.
+    if ahead.get(client) == Some(&b'<') {
+        return None;
+    }
     let client_end = client + equal(load_at(ahead, client)?, b' ').trailing_zeros() as usize;
     if !is_client_and_date(ahead, client, client_end, &templates.date) {
         return None;
