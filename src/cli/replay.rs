@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::files::Files;
 use super::{ConfigOption, Failure, format_name, say};
-use crate::metrics::own;
+use crate::metrics::own::Ledger;
 use crate::pipeline::{Lines, Pipeline};
 
 /// Read logs once and print their metrics
@@ -44,8 +44,12 @@ const OWN: [&str; 6] = [
 ];
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let ledger = Ledger::default();
+    metrics::with_local_recorder(&ledger, || replay(arguments, &ledger))
+}
+
+fn replay(arguments: &Arguments, ledger: &Ledger) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    let telemetry = own::install();
     let pipeline = Pipeline::new(&config, say);
     let shard = pipeline
         .shard(&arguments.format)
@@ -62,13 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let mut text = Vec::new();
     pipeline.render(&mut text);
-    let mut own_text = Vec::new();
-    telemetry.render(&mut own_text);
-    for line in own_text.split_inclusive(|byte| *byte == b'\n') {
-        if OWN.iter().any(|metric| is_about(line, metric.as_bytes())) {
-            text.extend_from_slice(line);
-        }
-    }
+    ledger.render(&OWN, &mut text);
     let mut stdout = io::stdout().lock();
     match stdout.write_all(&text).and_then(|()| stdout.flush()) {
         // Whoever read it has seen enough.
@@ -78,12 +76,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     summarise(&lines, bytes, seconds);
     Ok(())
-}
-
-/// True when `line` of the text format is a sample or a comment of `metric`.
-fn is_about(line: &[u8], metric: &[u8]) -> bool {
-    let line = [&b"# HELP "[..], b"# TYPE "].iter().find_map(|comment| line.strip_prefix(*comment)).unwrap_or(line);
-    line.strip_prefix(metric).is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'{')))
 }
 
 /// Says what became of how much.

@@ -10,7 +10,7 @@ use tailmeter_parsers::haproxy::{BATCH, Batch, Event, Http, Line, Method, Scanne
 
 use super::{Buckets, Counter, Family, Kind, Label, Metric, Plan, Slot, Tally, Unit};
 use crate::config::Config;
-use crate::series::{Base, Cells, Directory, EntryId, Key, Memo, Open};
+use crate::series::{Base, Cells, Directory, EntryId, Key, Memo, NO_ENTRY, Open};
 
 /// Upper bounds of all timers, in seconds.
 const TIMER: Kind =
@@ -379,6 +379,8 @@ struct Places {
     retries: Place,
     redispatches: Place,
     queues: [Place; 2],
+    /// True when all of them but `lines` are counted in rows of the names.
+    are_of_names: bool,
 }
 
 /// Rows by raw tuple.
@@ -420,7 +422,9 @@ impl Places {
         let [lines, bytes, request, queue, connect, response, total, retries, redispatches, server, backend] = places;
         let names = Memo::new(plan.memo_entries, GROUPS);
         let full = Memo::new(plan.memo_entries, of_full.len());
+        let are_of_names = places[1..].iter().all(|place| place.row < GROUPS);
         Self {
+            are_of_names,
             names: Rows { memo: names, groups: of_names },
             full: Rows { memo: full, groups: of_full },
             beyond,
@@ -564,90 +568,80 @@ impl Counter for Haproxy {
 /// What is found of a batch of requests, step by step for all of them: so they wait for memory together, not
 /// one after the other.
 struct Lookups {
+    hashes: [u64; BATCH],
+    found: [Found; BATCH],
+    /// True when every line has both entries.
+    is_complete: bool,
     /// Of the cells that will be needed; means nothing.
     touched: u64,
-    hashes: [u64; BATCH],
-    names: [Option<EntryId>; BATCH],
-    full: [Option<EntryId>; BATCH],
 }
 
 impl Places {
     /// Looks up the requests of a batch. Only when names, status and method are the whole key.
     #[inline]
-    fn look_up(&self, batch: &Batch<'_>, cells: &Cells) -> Lookups {
-        let mut found = Lookups { touched: 0, hashes: [0; BATCH], names: [None; BATCH], full: [None; BATCH] };
-        let (names, full, requests) = (&self.names.memo, &self.full.memo, batch.requests());
-        let words = |name: Option<EntryId>, http: &Http<'_>| full_words(name.unwrap_or(0), http_words(http));
-        for (http, name) in requests.iter().zip(&mut found.names) {
+    fn look_up(&self, requests: &[Http<'_>], cells: &Cells) -> Lookups {
+        let none = Found { names: NO_ENTRY, full: NO_ENTRY };
+        let mut lookups = Lookups { hashes: [0; BATCH], found: [none; BATCH], is_complete: true, touched: 0 };
+        let (names, full) = (&self.names.memo, &self.full.memo);
+        for (http, found) in requests.iter().zip(&mut lookups.found) {
             let text = http.raw_names();
             let hash = names.hash_text(text);
-            *name = names.candidate(hash).and_then(|candidate| names.find_text(hash, candidate, text));
+            found.names = names.find_text(hash, names.candidate(hash), text);
         }
-        let steps = requests.iter().zip(&found.names).zip(&mut found.hashes).zip(&mut found.full);
-        for (((http, name), hash), entry) in steps {
-            *hash = full.hash_words(words(*name, http));
-            *entry = full.candidate(*hash);
+        for ((http, found), hash) in requests.iter().zip(&mut lookups.found).zip(&mut lookups.hashes) {
+            *hash = full.hash_words(full_words(found.names, http_words(http)));
+            found.full = full.candidate(*hash);
         }
-        let steps = requests.iter().zip(&found.names).zip(&found.hashes).zip(&mut found.full);
-        for (((http, name), hash), entry) in steps {
-            *entry = entry.and_then(|candidate| full.find_words(*hash, candidate, words(*name, http)));
-            if let Some([base, ..]) = entry.map(|entry| full.bases(entry)) {
-                found.touched ^= cells.touch(*base);
+        let mut missing = false;
+        for ((http, found), hash) in requests.iter().zip(&mut lookups.found).zip(&lookups.hashes) {
+            found.full = full.find_words(*hash, found.full, full_words(found.names, http_words(http)));
+            missing |= (found.names == NO_ENTRY) | (found.full == NO_ENTRY);
+            if let [base, ..] = full.bases(found.full) {
+                lookups.touched ^= cells.touch(*base);
             }
         }
-        found
+        lookups.is_complete = !missing;
+        lookups
     }
 
     /// A number of the names of a line: no other names of its kind have it, before or after they are forgotten.
     fn names_id(&self, found: Found) -> u64 {
         (self.names.memo.forgotten() & 0x3f_ffff) << 32 | u64::from(found.names)
     }
+}
 
+impl Places {
     /// Changes when entries found before are gone.
     fn forgotten(&self) -> u64 {
         self.names.memo.forgotten() + self.full.memo.forgotten()
     }
 }
 
-impl Lookups {
-    /// True when the first `count` have both entries.
-    #[inline(always)]
-    fn all(&self, count: usize) -> bool {
-        self.names.iter().zip(&self.full).take(count).all(|(names, full)| names.is_some() & full.is_some())
-    }
-
-    #[inline(always)]
-    fn get(&self, index: usize) -> Option<Found> {
-        Some(Found { names: self.names[index]?, full: self.full[index]? })
-    }
-}
-
 impl Shard {
     fn count(&mut self, batch: &Batch<'_>, tally: &mut Tally) {
-        let found = self.http.beyond.is_empty().then(|| self.http.look_up(batch, &self.cells));
-        std::hint::black_box(found.as_ref().map(|found| found.touched));
-        if let (Some(requests), Some(found)) = (batch.all_requests(), &found)
-            && found.all(requests.len())
+        let lookups = self.http.beyond.is_empty().then(|| self.http.look_up(batch.requests(), &self.cells));
+        std::hint::black_box(lookups.as_ref().map(|lookups| lookups.touched));
+        if let (Some(requests), Some(lookups)) = (batch.all_requests(), &lookups)
+            && lookups.is_complete
         {
             // The usual batch: requests that have all been seen before.
             tally.parsed += requests.len() as u64;
-            for (http, (names, full)) in requests.iter().zip(found.names.iter().zip(&found.full)) {
-                if let (Some(names), Some(full)) = (*names, *full) {
-                    self.count_http(http, Found { names, full }, 1);
-                }
+            for (http, found) in requests.iter().zip(&lookups.found) {
+                self.count_http(http, *found, 1);
             }
             return;
         }
+        // Entries are valid until something is forgotten.
         let forgotten = self.http.forgotten();
         for index in 0..batch.len() {
             let times = batch.repeated(index);
             match batch.line(index) {
                 Line::Http(http) => {
                     tally.parsed += 1;
-                    let found = found.as_ref().filter(|_| self.http.forgotten() == forgotten);
-                    let found = match found.and_then(|found| found.get(index)) {
-                        Some(found) => found,
-                        None => self.find_http(http),
+                    let lookups = lookups.as_ref().filter(|_| self.http.forgotten() == forgotten);
+                    let found = match lookups.map(|lookups| lookups.found[index]) {
+                        Some(found) if found.names != NO_ENTRY && found.full != NO_ENTRY => found,
+                        _ => self.find_http(http),
                     };
                     self.count_http(http, found, times);
                 }
@@ -664,8 +658,9 @@ impl Shard {
     /// The entries of a request, made when they are new.
     #[cold]
     fn find_http(&mut self, http: &Http<'_>) -> Found {
-        let (names, words) = (http.raw_names(), http_words(http));
-        find(&self.directory, &self.fields, &mut self.cells, &mut self.http, Subject::Http(http), names, words)
+        let Self { directory, fields, cells, more, http: places, .. } = self;
+        let mut resolver = Resolver { directory, fields, cells, more };
+        resolver.find(places, Subject::Http(http), http.raw_names(), http_words(http))
     }
 
     #[inline(always)]
@@ -695,8 +690,9 @@ impl Shard {
     }
 
     fn count_tcp(&mut self, tcp: &Tcp<'_>, times: u32) {
-        let (subject, names) = (Subject::Tcp(tcp), tcp.raw_names());
-        let found = find(&self.directory, &self.fields, &mut self.cells, &mut self.tcp, subject, names, [0; 2]);
+        let subject = Subject::Tcp(tcp);
+        let Self { directory, fields, cells, more, tcp: places, .. } = &mut *self;
+        let found = Resolver { directory, fields, cells, more }.find(places, subject, tcp.raw_names(), [0; 2]);
         let numbers = Numbers::of_tcp(tcp);
         self.tcp.count_fallen(&self.plan, found, times, &mut self.fell_out);
         let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
@@ -744,17 +740,17 @@ impl Shard {
         };
         let hash = self.some.hash(&key);
         let known = match key.text {
-            [] => self.some.candidate(hash).and_then(|candidate| self.some.find_words(hash, candidate, key.words)),
+            [] => self.some.find_words(hash, self.some.candidate(hash), key.words),
             _ => self.some.get(hash, &key),
         };
         let entry = match known {
-            Some(entry) => entry,
-            None => {
+            NO_ENTRY => {
                 let write = |index: usize, out: &mut Vec<u8>| subject.write(fields[index], word, out);
                 let found = self.directory.row(slot.group, write);
                 let base = self.cells.base(slot.group, found.row);
                 self.some.insert(hash, &key, &[base], u32::from(found.fell_out))
             }
+            entry => entry,
         };
         self.fell_out[metric] += u64::from(self.some.fell_out(entry)) * u64::from(times);
         if let [base] = self.some.bases(entry) {
@@ -766,18 +762,32 @@ impl Shard {
 impl Places {
     /// Adds what every line has to its rows. `buckets` are those of timers and of queues.
     #[inline(always)]
-    fn update(&self, found: Found, numbers: &Numbers, times: u32, mut cells: Open<'_>, buckets: [&Buckets; 2]) {
+    fn update(&self, found: Found, numbers: &Numbers, times: u32, cells: Open<'_>, buckets: [&Buckets; 2]) {
+        if self.are_of_names {
+            self.update_as::<true>(found, numbers, times, cells, buckets);
+        } else {
+            self.update_as::<false>(found, numbers, times, cells, buckets);
+        }
+    }
+
+    #[inline(always)]
+    fn update_as<const ARE_OF_NAMES: bool>(
+        &self,
+        found: Found,
+        numbers: &Numbers,
+        times: u32,
+        mut cells: Open<'_>,
+        buckets: [&Buckets; 2],
+    ) {
         let full = self.full.memo.bases(found.full);
         let Some(names) = self.names.memo.bases(found.names).first_chunk::<GROUPS>() else { return };
-        let base = |place: &Place| {
-            if place.row < GROUPS {
-                names[place.row]
-            } else {
-                full.get(place.row - GROUPS).copied().unwrap_or(Base::UNUSED)
-            }
+        let any_base = |place: &Place| match place.row {
+            row if row < GROUPS => names[row],
+            row => full.get(row - GROUPS).copied().unwrap_or(Base::UNUSED),
         };
+        let base = |place: &Place| if ARE_OF_NAMES { names[place.row % GROUPS] } else { any_base(place) };
         let weight = u64::from(times);
-        cells.add(base(&self.lines), self.lines.sum, weight);
+        cells.add(any_base(&self.lines), self.lines.sum, weight);
         if !numbers.logasap {
             cells.add(base(&self.bytes), self.bytes.sum, numbers.bytes * weight);
         }
@@ -836,10 +846,6 @@ impl Rows {
     }
 }
 
-fn names_key(names: &[u8]) -> Key<'_> {
-    Key { text: names, more: &[], words: [0; 2] }
-}
-
 /// The small values of a key whose names have an entry.
 #[inline(always)]
 fn full_words(names: EntryId, words: [u64; 2]) -> [u64; 2] {
@@ -871,44 +877,46 @@ fn write_field(subject: Subject<'_, '_>, field: Field, out: &mut Vec<u8>) {
     out.extend_from_slice(&length.to_le_bytes());
 }
 
-/// Finds the entries of a line, or makes them. `words` are its small values.
-fn find(
-    directory: &Directory,
-    fields: &[Vec<Field>],
-    cells: &mut Cells,
-    places: &mut Places,
-    subject: Subject<'_, '_>,
-    names: &[u8],
-    words: [u64; 2],
-) -> Found {
-    let key = names_key(names);
-    let hash = places.names.memo.hash(&key);
-    let names = match places.names.memo.get(hash, &key) {
-        Some(entry) => entry,
-        None => {
+/// Finds the entries of a line, and makes what is missing.
+struct Resolver<'r> {
+    directory: &'r Directory,
+    fields: &'r [Vec<Field>],
+    cells: &'r mut Cells,
+    /// The bytes of a key's fields beyond the names.
+    more: &'r mut Vec<u8>,
+}
+
+impl Resolver<'_> {
+    /// The entries of a line with these raw names and small values.
+    fn find(&mut self, places: &mut Places, subject: Subject<'_, '_>, names: &[u8], words: [u64; 2]) -> Found {
+        let key = Key { text: names, more: &[], words: [0; 2] };
+        let hash = places.names.memo.hash(&key);
+        let mut names = places.names.memo.get(hash, &key);
+        if names == NO_ENTRY {
             let forgotten = places.names.memo.forgotten();
-            let (mut bases, fell_out) = resolve(directory, fields, cells, &places.names.groups, subject);
+            let (mut bases, fell_out) = self.resolve(&places.names.groups, subject);
             bases.resize(GROUPS, Base::UNUSED);
-            let entry = places.names.memo.insert(hash, &key, &bases, fell_out);
+            names = places.names.memo.insert(hash, &key, &bases, fell_out);
             if places.names.memo.forgotten() != forgotten {
                 // The numbers of names are given anew.
                 places.full.memo.forget();
             }
-            entry
         }
-    };
-    let mut more = Vec::new();
-    write_fields(subject, &places.beyond, &mut more);
-    let key = Key { text: &more, more: &[], words: full_words(names, words) };
-    let hash = places.full.memo.hash(&key);
-    let full = match places.full.memo.get(hash, &key) {
-        Some(entry) => entry,
-        None => {
-            let (bases, fell_out) = resolve(directory, fields, cells, &places.full.groups, subject);
-            places.full.memo.insert(hash, &key, &bases, fell_out)
+        self.more.clear();
+        write_fields(subject, &places.beyond, self.more);
+        let key = Key { text: self.more, more: &[], words: full_words(names, words) };
+        let hash = places.full.memo.hash(&key);
+        let mut full = places.full.memo.get(hash, &key);
+        if full == NO_ENTRY {
+            let (bases, fell_out) = resolve(self.directory, self.fields, self.cells, &places.full.groups, subject);
+            full = places.full.memo.insert(hash, &key, &bases, fell_out);
         }
-    };
-    Found { names, full }
+        Found { names, full }
+    }
+
+    fn resolve(&mut self, groups: &[usize], subject: Subject<'_, '_>) -> (Vec<Base>, u32) {
+        resolve(self.directory, self.fields, self.cells, groups, subject)
+    }
 }
 
 /// Looks up, or makes, the rows of a raw tuple seen for the first time. Bit i of the second value: in

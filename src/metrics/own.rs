@@ -10,6 +10,10 @@
 //! `\`, and moves a backslash behind a line break that follows it. Two sources could become one series. Values
 //! with their backslashes doubled come out right, so every value recorded here goes through [`label_value`].
 
+mod ledger;
+
+pub use ledger::Ledger;
+
 use std::cmp::Ordering;
 use std::fmt::Display;
 use std::io::Write;

@@ -20,8 +20,11 @@ pub struct Key<'k> {
     pub words: [u64; 2],
 }
 
-/// Number of a remembered tuple.
+/// Number of a remembered tuple, or [`NO_ENTRY`].
 pub type EntryId = u32;
+
+/// What a lookup returns when there is none: a plain number, so that looking up a batch needs no branch on it.
+pub const NO_ENTRY: EntryId = EntryId::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -122,16 +125,14 @@ impl Memo {
 
     /// The first entry that can be the one with `hash`.
     #[inline(always)]
-    pub fn candidate(&self, hash: u64) -> Option<EntryId> {
+    pub fn candidate(&self, hash: u64) -> EntryId {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
-            let slot = *self.slots.get(at)?;
-            if slot >> 32 == hash >> 32 && slot != 0 {
-                return Some(slot as EntryId - 1);
-            }
-            if slot == 0 {
-                return None;
+            let slot = self.slots.get(at).copied().unwrap_or(0);
+            // An empty slot reads as no entry.
+            if (slot ^ hash) >> 32 == 0 || slot == 0 {
+                return (slot as EntryId).wrapping_sub(1);
             }
             at = (at + 1) & mask;
         }
@@ -139,39 +140,40 @@ impl Memo {
 
     /// The entry of a key that is nothing but `text`, whose first candidate is `candidate`.
     #[inline(always)]
-    pub fn find_text(&self, hash: u64, candidate: EntryId, text: &[u8]) -> Option<EntryId> {
-        let known = self.entries.get(candidate as usize)?;
+    pub fn find_text(&self, hash: u64, candidate: EntryId, text: &[u8]) -> EntryId {
+        let Some(known) = self.entries.get(candidate as usize) else { return NO_ENTRY };
         let start = known.start as usize;
         let is_text = known.text as usize == text.len() && known.is_text;
         match self.texts.get(start..start + text.len()) {
-            Some(known) if is_text && same(known, text) => Some(candidate),
+            Some(known) if is_text && same(known, text) => candidate,
             _ => self.get(hash, &Key { text, more: &[], words: [0; 2] }),
         }
     }
 
     /// The entry of a key that is nothing but `words`, whose first candidate is `candidate`.
     #[inline(always)]
-    pub fn find_words(&self, hash: u64, candidate: EntryId, words: [u64; 2]) -> Option<EntryId> {
-        let known = self.words.get(candidate as usize)?;
+    pub fn find_words(&self, hash: u64, candidate: EntryId, words: [u64; 2]) -> EntryId {
+        let Some(known) = self.words.get(candidate as usize) else { return NO_ENTRY };
         // One by one: as arrays they would be loaded together just after they were stored one by one.
         if known[0] == words[0] && known[1] == words[1] && !self.any_text {
-            return Some(candidate);
+            return candidate;
         }
         self.get(hash, &Key { text: &[], more: &[], words })
     }
 
     /// The entry of `key`, whose hash is `hash`.
-    pub fn get(&self, hash: u64, key: &Key<'_>) -> Option<EntryId> {
+    #[inline(never)]
+    pub fn get(&self, hash: u64, key: &Key<'_>) -> EntryId {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         while self.slots[at] != 0 {
             let entry = self.slots[at] as EntryId - 1;
             if self.slots[at] >> 32 == hash >> 32 && self.is(entry, key) {
-                return Some(entry);
+                return entry;
             }
             at = (at + 1) & mask;
         }
-        None
+        NO_ENTRY
     }
 
     fn is(&self, entry: EntryId, key: &Key<'_>) -> bool {
@@ -333,12 +335,11 @@ mod tests {
         ];
         for (key, base) in keys.iter().zip(&bases) {
             let hash = memo.hash(key);
-            assert_eq!(memo.get(hash, key), None);
+            assert_eq!(memo.get(hash, key), NO_ENTRY);
             memo.insert(hash, key, &[*base], 0);
         }
         for (key, base) in keys.iter().zip(&bases) {
-            let entry = memo.get(memo.hash(key), key).expect("remembered");
-            assert_eq!(memo.bases(entry), [*base]);
+            assert_eq!(memo.bases(memo.get(memo.hash(key), key)), [*base]);
         }
     }
 
@@ -354,7 +355,7 @@ mod tests {
                 other[at] ^= 0x80;
                 let key = Key { text: &other, more: b"", words: [0, 0] };
                 assert_ne!(memo.hash(&key), memo.hash(&Key { text: &text, ..key }), "byte {at} of {length}");
-                assert_eq!(memo.get(memo.hash(&Key { text: &text, ..key }), &key), None);
+                assert_eq!(memo.get(memo.hash(&Key { text: &text, ..key }), &key), NO_ENTRY);
             }
         }
     }
@@ -365,11 +366,11 @@ mod tests {
         let bases = bases(3);
         let keys = [b"a", b"b", b"c"].map(|text| Key { text, more: b"", words: [0, 0] });
         for (key, base) in keys.iter().zip(&bases) {
-            assert_eq!(memo.get(7 << 32, key), None);
+            assert_eq!(memo.get(7 << 32, key), NO_ENTRY);
             memo.insert(7 << 32, key, &[*base], 0);
         }
         for (key, base) in keys.iter().zip(&bases) {
-            assert_eq!(memo.get(7 << 32, key).map(|entry| memo.bases(entry).to_vec()), Some(vec![*base]));
+            assert_eq!(memo.bases(memo.get(7 << 32, key)), [*base]);
         }
     }
 
@@ -382,7 +383,7 @@ mod tests {
             let key = Key { text: &text, more: b"", words: [0, 0] };
             let hash = memo.hash(&key);
             let entry = memo.insert(hash, &key, &[*base], 0);
-            assert_eq!(memo.get(hash, &key), Some(entry));
+            assert_eq!(memo.get(hash, &key), entry);
             assert_eq!(memo.bases(entry), [*base]);
             assert!(memo.len() <= 1000);
         }

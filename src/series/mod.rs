@@ -16,7 +16,7 @@ mod policy;
 
 pub use cells::{Base, Cells, Layout, Open};
 pub use directory::{Directory, Found, Group, Labels};
-pub use memo::{EntryId, Key, Memo};
+pub use memo::{EntryId, Key, Memo, NO_ENTRY};
 pub use policy::{OTHER, Policy, escape_into};
 
 /// Number of a row in its group.
