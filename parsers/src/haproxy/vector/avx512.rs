@@ -277,9 +277,16 @@ fn counts(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> O
     if !fit || at + end as usize + 2 >= line.len() || !is_termination(ahead, at + ending as usize) {
         return None;
     }
-    let counts = window.numbers::<7>(&fields);
-    http.retries = counts[0];
-    http.queues = [counts[1], counts[2]];
+    if fields.end::<6>() + 6 == end {
+        // `R Q/Q `: one digit each, as nearly always.
+        let digit = |before: u32| ahead.get(at + (end - before) as usize).map(|byte| u32::from(byte & 15));
+        http.retries = digit(5)?;
+        http.queues = [digit(3)?, digit(1)?];
+    } else {
+        let counts = window.numbers::<7>(&fields);
+        http.retries = counts[0];
+        http.queues = [counts[1], counts[2]];
+    }
     http.ending_end = at as u32 + ending;
     http.ended_normally = ahead.get(at + ending as usize - 4) == Some(&b'-');
     http.queues_end = at as u32 + end;

@@ -25,15 +25,31 @@ macro_rules! scan_in_steps {
         pub(super) fn scan<'a>(block: &'a [u8], reader: &mut Reader<'_, 'a>) {
             let (mut found, mut start) = (Newlines::new(), 0);
             let (chunks, _) = block.as_chunks::<64>();
-            for (index, chunk) in chunks.iter().enumerate() {
-                found.add(64 * index, newlines(chunk));
-                if found.is_full() || index + 1 == chunks.len() {
-                    for ends in found.take().chunks(BATCH) {
-                        start = read_batch(block, start, ends, reader);
-                    }
+            for (index, chunks) in chunks.chunks(Newlines::CHUNKS).enumerate() {
+                for (offset, chunk) in chunks.iter().enumerate() {
+                    found.add(64 * (Newlines::CHUNKS * index + offset), newlines(chunk));
+                }
+                if found.is_full() {
+                    start = read_found(block, start, &mut found, reader);
                 }
             }
+            start = read_found(block, start, &mut found, reader);
             reader.read(&block[start..]);
+        }
+
+        /// Reads the lines that end at the newlines found, the first from `start` on. Returns where the next line
+        /// starts.
+        #[target_feature(enable = $features)]
+        fn read_found<'a>(
+            block: &'a [u8],
+            mut start: usize,
+            found: &mut Newlines,
+            reader: &mut Reader<'_, 'a>,
+        ) -> usize {
+            for ends in found.take().chunks(BATCH) {
+                start = read_batch(block, start, ends, reader);
+            }
+            start
         }
 
         /// Reads the lines that end at `ends`, the first from `start` on. Returns where the next line starts.
@@ -165,7 +181,9 @@ struct Newlines {
 
 impl Newlines {
     /// A power of two, so that an index can be wrapped instead of checked.
-    const ROOM: usize = 512;
+    const ROOM: usize = 1024;
+    /// Chunks of 64 bytes that are searched before a look at how many newlines there are.
+    const CHUNKS: usize = 8;
 
     const fn new() -> Self {
         Self { ends: [0; Self::ROOM], count: 0 }
@@ -192,10 +210,10 @@ impl Newlines {
         }
     }
 
-    /// True when the newlines of another 64 bytes may not fit.
+    /// True when the newlines of as many chunks more may not fit.
     #[inline(always)]
     fn is_full(&self) -> bool {
-        self.count > Self::ROOM - 64
+        self.count > Self::ROOM - 64 * Self::CHUNKS
     }
 
     fn take(&mut self) -> &[usize] {
