@@ -569,6 +569,7 @@ impl Counter for Haproxy {
 /// one after the other.
 struct Lookups {
     hashes: [u64; BATCH],
+    slots: [u64; BATCH],
     found: [Found; BATCH],
     /// True when every line has both entries.
     is_complete: bool,
@@ -581,23 +582,33 @@ impl Places {
     #[inline]
     fn look_up(&self, requests: &[Http<'_>], cells: &Cells) -> Lookups {
         let none = Found { names: NO_ENTRY, full: NO_ENTRY };
-        let mut lookups = Lookups { hashes: [0; BATCH], found: [none; BATCH], is_complete: true, touched: 0 };
+        let mut lookups =
+            Lookups { hashes: [0; BATCH], slots: [0; BATCH], found: [none; BATCH], is_complete: true, touched: 0 };
         let (names, full) = (&self.names.memo, &self.full.memo);
-        for (http, found) in requests.iter().zip(&mut lookups.found) {
+        let Lookups { found, hashes, slots, touched, .. } = &mut lookups;
+        for ((http, found), hash) in requests.iter().zip(&mut *found).zip(&mut *hashes) {
             let text = http.raw_names();
-            let hash = names.hash_text(text);
-            found.names = names.find_text(hash, names.candidate(hash), text);
-        }
-        for ((http, found), hash) in requests.iter().zip(&mut lookups.found).zip(&mut lookups.hashes) {
+            let names_hash = names.hash_text(text);
+            found.names = names.find_text(names_hash, names.candidate(names_hash, names.slot(names_hash)), text);
             *hash = full.hash_words(full_words(found.names, http_words(http)));
-            found.full = full.candidate(*hash);
+        }
+        for (slot, hash) in slots.iter_mut().zip(&*hashes).take(requests.len()) {
+            *slot = full.slot(*hash);
+        }
+        for ((found, hash), slot) in found.iter_mut().zip(&*hashes).zip(&*slots).take(requests.len()) {
+            found.full = full.candidate(*hash, *slot);
+        }
+        for found in found.iter().take(requests.len()) {
+            *touched ^= full.touch(found.full);
         }
         let mut missing = false;
-        for ((http, found), hash) in requests.iter().zip(&mut lookups.found).zip(&lookups.hashes) {
+        for ((http, found), hash) in requests.iter().zip(&mut *found).zip(&*hashes) {
             found.full = full.find_words(*hash, found.full, full_words(found.names, http_words(http)));
             missing |= (found.names == NO_ENTRY) | (found.full == NO_ENTRY);
+        }
+        for found in found.iter().take(requests.len()) {
             if let [base, ..] = full.bases(found.full) {
-                lookups.touched ^= cells.touch(*base);
+                *touched ^= cells.touch(*base);
             }
         }
         lookups.is_complete = !missing;
@@ -740,7 +751,7 @@ impl Shard {
         };
         let hash = self.some.hash(&key);
         let known = match key.text {
-            [] => self.some.find_words(hash, self.some.candidate(hash), key.words),
+            [] => self.some.find_words(hash, self.some.candidate(hash, self.some.slot(hash)), key.words),
             _ => self.some.get(hash, &key),
         };
         let entry = match known {
@@ -815,8 +826,18 @@ impl Places {
         timer(&self.timers[2], connect);
         timer(&self.timers[3], response);
         timer(&self.timers[4], total);
-        observe(&self.queues[0], buckets[1], u64::from(numbers.queues[0]));
-        observe(&self.queues[1], buckets[1], u64::from(numbers.queues[1]));
+        if numbers.queues == [0, 0] {
+            // Nearly always, and the first bucket is the one of 0.
+            for place in &self.queues {
+                cells.count(base(place), place.bucket, times);
+            }
+            return;
+        }
+        for (place, length) in self.queues.iter().zip(numbers.queues) {
+            let bucket = place.bucket + buckets[1].of(u64::from(length));
+            cells.add(base(place), place.sum, u64::from(length) * weight);
+            cells.count(base(place), bucket, times);
+        }
     }
 
     /// Counts a line that fell out of the labels or limits of some groups, once per metric there.

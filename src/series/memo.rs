@@ -123,19 +123,30 @@ impl Memo {
         hasher.finish()
     }
 
-    /// The first entry that can be the one with `hash`.
+    /// The first slot where the entry with `hash` can be: what [`Memo::candidate`] looks at first.
     #[inline(always)]
-    pub fn candidate(&self, hash: u64) -> EntryId {
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        loop {
-            let slot = self.slots.get(at).copied().unwrap_or(0);
-            // An empty slot reads as no entry.
-            if (slot ^ hash) >> 32 == 0 || slot == 0 {
-                return (slot as EntryId).wrapping_sub(1);
-            }
-            at = (at + 1) & mask;
+    pub fn slot(&self, hash: u64) -> u64 {
+        self.slots.get(hash as usize & (self.slots.len() - 1)).copied().unwrap_or(0)
+    }
+
+    /// The first entry that can be the one with `hash`, whose first slot is `slot`.
+    #[inline(always)]
+    pub fn candidate(&self, hash: u64, mut slot: u64) -> EntryId {
+        let mut next = hash;
+        // An empty slot reads as no entry.
+        while (slot ^ hash) >> 32 != 0 && slot != 0 {
+            next = next.wrapping_add(1);
+            slot = self.slot(next);
         }
+        (slot as EntryId).wrapping_sub(1)
+    }
+
+    /// Reads what [`Memo::find_words`] and [`Memo::bases`] will read, for nothing but having it near.
+    #[inline(always)]
+    pub fn touch(&self, candidate: EntryId) -> u64 {
+        let words = self.words.get(candidate as usize).map_or(0, |words| words[0]);
+        let base = self.bases.get(candidate as usize * self.groups);
+        words ^ base.map_or(0, |base| base.number())
     }
 
     /// The entry of a key that is nothing but `text`, whose first candidate is `candidate`.
