@@ -1,7 +1,7 @@
 //! Renders the exposition for scrapes, into buffers that are reused.
 //!
-//! Rendering runs on tokio's blocking threads: it takes locks that the sources' workers hold, and may wait for a
-//! commit to disk, so on an async worker it could hold up the health answers and every other connection.
+//! Rendering runs on tokio's blocking threads: it takes locks that the sources' workers hold for a block at a time,
+//! so on an async worker it could hold up the health answers and every other connection.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -41,7 +41,7 @@ impl Spare {
     }
 
     fn give_back(&self, mut buffer: Vec<u8>) {
-        // The exposition may have shrunk for good, when stale series expired. Keep twice of what it needs.
+        // Growing may have left the buffer with more room than any rendering needs. Keep twice of this one.
         let wanted = buffer.len().saturating_mul(2);
         buffer.clear();
         buffer.shrink_to(wanted);

@@ -16,7 +16,7 @@ use crate::series::{Cells, Directory};
 
 pub mod own;
 
-/// What a sample counts in, for METRICS.md and the OpenMetrics `UNIT` line.
+/// What a sample counts in: METRICS.md says so, and cells of seconds are converted by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// A plain number of things.

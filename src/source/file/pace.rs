@@ -10,9 +10,8 @@ use std::time::Duration;
 use super::look::Outcome;
 use super::wake::{Request, Signals};
 
-/// Looks in a row that found something, after which the watch is dropped (earlier if wakes come in floods);
-/// and looks in a row that found
-/// nothing, after which it is asked for again.
+/// Looks in a row that found something, after which the watch is dropped (earlier if wakes come in floods); and
+/// looks in a row that found nothing, after which it is asked for again.
 const LOOKS_TO_CHANGE: u32 = 10;
 
 /// A file without wakes is polled at this many coalescing intervals.
