@@ -136,7 +136,7 @@ const LABEL_OVERFLOW: Metric = metric(
     Kind::Counter,
     Unit::None,
     &["metric"],
-    "Samples of the metric counted under the label value other because a limit was reached.",
+    "Samples of the metric counted under the label value other because a policy or a limit did not admit them.",
 );
 const PROCESS_CPU_SECONDS: Metric = metric(
     "process_cpu_seconds_total",
