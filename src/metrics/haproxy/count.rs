@@ -1,0 +1,283 @@
+//! Counts lines in a shard.
+
+use std::sync::Arc;
+
+use tailmeter_parsers::haproxy::{Batch, Event, Http, Line, Scanner, Tcp};
+
+use super::labels::{Field, Subject, pack, write_field};
+use super::rows::{Found, Places, Resolver, http_words};
+use super::{
+    ABORTED, BACKEND_QUEUE, INCOMPLETE, METRICS, PHASES, REDISPATCHES, REQUESTS, RESPONSE_BYTES, RETRIES, SERVER_QUEUE,
+    SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
+};
+use crate::metrics::{Buckets, Counter, Kind, Plan, Tally, Unit};
+use crate::series::{Cells, Directory, Key, Memo, NO_ENTRY};
+
+/// A line that counts in metrics with rows of their own.
+#[derive(Clone, Copy)]
+struct Unusual<'s, 'a> {
+    subject: Subject<'s, 'a>,
+    /// Its names, as [`Places::names_id`] gives them.
+    names: u64,
+}
+
+/// What the lines of both kinds have in common.
+pub(super) struct Numbers {
+    pub(super) bytes: u64,
+    /// TR, Tw, Tc, Tr, and Ta or Tt, in milliseconds. What a kind has no place for is not looked at.
+    pub(super) timers_ms: [i32; 5],
+    pub(super) retries: u32,
+    pub(super) redispatched: bool,
+    pub(super) queues: [u32; 2],
+    pub(super) logasap: bool,
+    pub(super) ended_normally: bool,
+}
+
+impl Numbers {
+    #[inline]
+    fn of_http(http: &Http<'_>) -> Self {
+        Self {
+            bytes: http.bytes_read,
+            timers_ms: http.timers_ms,
+            retries: http.retries,
+            redispatched: http.redispatched,
+            queues: http.queues,
+            logasap: http.logasap,
+            ended_normally: http.ended_normally,
+        }
+    }
+
+    fn of_tcp(tcp: &Tcp<'_>) -> Self {
+        let [queue, connect, total] = tcp.timers_ms;
+        Self {
+            bytes: tcp.bytes_read,
+            timers_ms: [0, queue, connect, 0, total],
+            retries: tcp.retries,
+            redispatched: tcp.redispatched,
+            queues: tcp.queues,
+            logasap: tcp.logasap,
+            ended_normally: tcp.termination_state().first() == Some(&b'-'),
+        }
+    }
+}
+
+/// Counts HAProxy's lines in a shard of its own.
+pub struct Haproxy {
+    scanner: Scanner,
+    shard: Shard,
+}
+
+/// Cells and what leads to them.
+struct Shard {
+    plan: Arc<Plan>,
+    directory: Arc<Directory>,
+    cells: Cells,
+    fell_out: Vec<u64>,
+    /// The sources of each group's labels.
+    fields: Vec<Vec<Field>>,
+    http: Places,
+    tcp: Places,
+    /// Rows of the metrics that only some lines count.
+    some: Memo,
+    /// The bytes of a key's fields beyond the names; kept to be used again.
+    more: Vec<u8>,
+    timer_buckets: Buckets,
+    queue_buckets: Buckets,
+}
+
+impl Haproxy {
+    /// A counter without a row.
+    pub fn new(plan: Arc<Plan>, directory: Arc<Directory>) -> Self {
+        let mut fields = vec![Vec::new(); plan.groups.len()];
+        for (metric, slot) in plan.slots.iter().enumerate() {
+            if let Some(slot) = slot {
+                let labels = plan.groups[slot.group].labels.iter();
+                fields[slot.group] = labels.map(|label| Field::of(&label.name, metric)).collect();
+            }
+        }
+        let [header, queue, connect, response, request] = TIMERS.map(Some);
+        let both = [Some(RETRIES), Some(REDISPATCHES), Some(SERVER_QUEUE), Some(BACKEND_QUEUE)];
+        let metrics = |lines, [header, queue, connect, response, total]: [Option<usize>; 5]| {
+            let [retries, redispatches, server, backend] = both;
+            let bytes = Some(RESPONSE_BYTES);
+            [Some(lines), bytes, header, queue, connect, response, total, retries, redispatches, server, backend]
+        };
+        let http = metrics(REQUESTS, [header, queue, connect, response, request]);
+        let tcp = metrics(SESSIONS, [None, queue, connect, None, Some(SESSION_DURATION)]);
+        let buckets = |metric: usize| match METRICS[metric].kind {
+            Kind::Histogram(bounds) => Buckets::new(bounds, METRICS[metric].unit),
+            _ => Buckets::new(&[], Unit::None),
+        };
+        let shard = Shard {
+            cells: Cells::new(plan.groups.iter().map(|group| group.layout)),
+            fell_out: vec![0; METRICS.len()],
+            http: Places::new(&plan, &fields, http),
+            tcp: Places::new(&plan, &fields, tcp),
+            some: Memo::new(plan.memo_entries, 1),
+            more: Vec::new(),
+            timer_buckets: buckets(TIMERS[0]),
+            queue_buckets: buckets(SERVER_QUEUE),
+            plan,
+            directory,
+            fields,
+        };
+        Self { scanner: Scanner::new(), shard }
+    }
+}
+
+impl Counter for Haproxy {
+    fn count(&mut self, lines: &[u8], tally: &mut Tally) {
+        let shard = &mut self.shard;
+        self.scanner.scan(lines, &mut |batch| shard.count(batch, tally));
+    }
+
+    fn cells(&self) -> &Cells {
+        &self.shard.cells
+    }
+
+    fn fell_out(&self) -> &[u64] {
+        &self.shard.fell_out
+    }
+}
+
+impl Shard {
+    fn count(&mut self, batch: &Batch<'_>, tally: &mut Tally) {
+        let lookups = self.http.beyond.is_empty().then(|| self.http.look_up(batch.requests(), &self.cells));
+        std::hint::black_box(lookups.as_ref().map(|lookups| lookups.touched));
+        if let (Some(requests), Some(lookups)) = (batch.all_requests(), &lookups)
+            && lookups.is_complete
+        {
+            // The usual batch: requests that have all been seen before.
+            tally.parsed += requests.len() as u64;
+            for (http, found) in requests.iter().zip(&lookups.found) {
+                self.count_http(http, *found, 1);
+            }
+            return;
+        }
+        // Entries are valid until something is forgotten.
+        let forgotten = self.http.forgotten();
+        for index in 0..batch.len() {
+            let times = batch.repeated(index);
+            match batch.line(index) {
+                Line::Http(http) => {
+                    tally.parsed += 1;
+                    let lookups = lookups.as_ref().filter(|_| self.http.forgotten() == forgotten);
+                    let found = match lookups.map(|lookups| lookups.found[index]) {
+                        Some(found) if found.names != NO_ENTRY && found.full != NO_ENTRY => found,
+                        _ => self.find_http(http),
+                    };
+                    self.count_http(http, found, times);
+                }
+                Line::Other(Ok(Event::Tcp(tcp))) => {
+                    tally.parsed += 1;
+                    self.count_tcp(tcp, times);
+                }
+                Line::Other(Ok(_)) => tally.ignored += 1,
+                Line::Other(Err(reject)) => tally.reject(*reject, batch.text(index)),
+            }
+        }
+    }
+
+    /// The entries of a request, made when they are new.
+    #[cold]
+    fn find_http(&mut self, http: &Http<'_>) -> Found {
+        let Self { directory, fields, cells, more, http: places, .. } = self;
+        let mut resolver = Resolver { directory, fields, cells, more };
+        resolver.find(places, Subject::Http(http), http.raw_names(), http_words(http))
+    }
+
+    #[inline(always)]
+    fn count_http(&mut self, http: &Http<'_>, found: Found, times: u32) {
+        let numbers = Numbers::of_http(http);
+        self.http.count_fallen(&self.plan, found, times, &mut self.fell_out);
+        let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
+        self.http.update(found, &numbers, times, cells, buckets);
+        let [request, queue, connect, response, total] = numbers.timers_ms;
+        let aborted = request | queue | connect | response | total < 0;
+        if !numbers.ended_normally | numbers.logasap | http.truncated | aborted {
+            self.count_unusual(
+                Unusual { subject: Subject::Http(http), names: self.http.names_id(found) },
+                &numbers,
+                http.truncated,
+                times,
+            );
+        }
+        if http.has_tls() {
+            self.count_some(
+                TLS_CONNECTIONS,
+                Unusual { subject: Subject::Http(http), names: self.http.names_id(found) },
+                "",
+                times,
+            );
+        }
+    }
+
+    fn count_tcp(&mut self, tcp: &Tcp<'_>, times: u32) {
+        let subject = Subject::Tcp(tcp);
+        let Self { directory, fields, cells, more, tcp: places, .. } = &mut *self;
+        let found = Resolver { directory, fields, cells, more }.find(places, subject, tcp.raw_names(), [0; 2]);
+        let numbers = Numbers::of_tcp(tcp);
+        self.tcp.count_fallen(&self.plan, found, times, &mut self.fell_out);
+        let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
+        self.tcp.update(found, &numbers, times, cells, buckets);
+        if !numbers.ended_normally || numbers.logasap || numbers.timers_ms.iter().any(|ms| *ms < 0) {
+            self.count_unusual(Unusual { subject, names: self.tcp.names_id(found) | 1 << 55 }, &numbers, false, times);
+        }
+    }
+
+    /// Counts aborted phases, an abnormal end, and an incomplete line.
+    #[cold]
+    fn count_unusual(&mut self, line: Unusual<'_, '_>, numbers: &Numbers, truncated: bool, times: u32) {
+        for (phase, ms) in PHASES.iter().zip(numbers.timers_ms) {
+            if ms < 0 {
+                self.count_some(ABORTED, line, phase, times);
+            }
+        }
+        if !numbers.ended_normally {
+            self.count_some(TERMINATIONS, line, "", times);
+        }
+        if numbers.logasap {
+            self.count_some(INCOMPLETE, line, "logasap", times);
+        }
+        if truncated {
+            self.count_some(INCOMPLETE, line, "truncated", times);
+        }
+    }
+
+    /// Counts a line in a metric that has rows of its own.
+    fn count_some(&mut self, metric: usize, line: Unusual<'_, '_>, word: &str, times: u32) {
+        let Some(slot) = self.plan.slots[metric] else { return };
+        let Unusual { subject, names } = line;
+        let fields = &self.fields[slot.group];
+        self.more.clear();
+        for field in fields.iter().filter(|field| !field.is_in_names()) {
+            write_field(subject, *field, &mut self.more);
+        }
+        // The first four letters of a word tell it from all others; so few small values are the whole key, but
+        // for long labels.
+        let word_id = word.bytes().take(4).fold(0, |id, byte| id << 8 | u64::from(byte));
+        let id = (metric as u64) << 56 | names;
+        let key = match pack(&self.more) {
+            Some(values) => Key { text: &[], more: &[], words: [id, word_id << 32 ^ values] },
+            None => Key { text: &self.more, more: &[], words: [id, word_id] },
+        };
+        let hash = self.some.hash(&key);
+        let known = match key.text {
+            [] => self.some.find_words(hash, self.some.candidate(hash, self.some.slot(hash)), key.words),
+            _ => self.some.get(hash, &key),
+        };
+        let entry = match known {
+            NO_ENTRY => {
+                let write = |index: usize, out: &mut Vec<u8>| subject.write(fields[index], word, out);
+                let found = self.directory.row(slot.group, write);
+                let base = self.cells.base(slot.group, found.row);
+                self.some.insert(hash, &key, &[base], u32::from(found.fell_out))
+            }
+            entry => entry,
+        };
+        self.fell_out[metric] += u64::from(self.some.fell_out(entry)) * u64::from(times);
+        if let [base] = self.some.bases(entry) {
+            self.cells.add(*base, slot.sum, u64::from(times));
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Where the values of labels come from.
+
+use tailmeter_parsers::haproxy::{Http, Method, Tcp};
+
+use super::TERMINATIONS;
+
+/// Where a label's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Frontend,
+    Backend,
+    Server,
+    Status,
+    Method,
+    Termination,
+    /// The first two characters of the termination state.
+    Ending,
+    Version,
+    Ssl,
+    Phase,
+    SslVersion,
+    Resumed,
+    Ciphers,
+    Reason,
+    Path,
+    ClientIp,
+    ClientPort,
+    RequestHeader(usize),
+    ResponseHeader(usize),
+    Sni,
+}
+
+impl Field {
+    /// The source of label `name` of `metric`. The configuration has been checked: every name is of the
+    /// vocabulary.
+    pub(super) fn of(name: &str, metric: usize) -> Self {
+        match name {
+            "termination_state" if metric == TERMINATIONS => Self::Ending,
+            "frontend_name" => Self::Frontend,
+            "backend_name" => Self::Backend,
+            "server_name" => Self::Server,
+            "status_code" => Self::Status,
+            "http_request_method" => Self::Method,
+            "termination_state" => Self::Termination,
+            "http_version" => Self::Version,
+            "ssl" => Self::Ssl,
+            "phase" => Self::Phase,
+            "ssl_version" => Self::SslVersion,
+            "resumed" => Self::Resumed,
+            "ssl_ciphers" => Self::Ciphers,
+            "reason" => Self::Reason,
+            "http_request_path" => Self::Path,
+            "client_ip" => Self::ClientIp,
+            "client_port" => Self::ClientPort,
+            "ssl_fc_sni" => Self::Sni,
+            _ => {
+                let number = |prefix| name.strip_prefix(prefix).and_then(|number: &str| number.parse().ok());
+                match (number("request_header_"), number("response_header_")) {
+                    (Some(number), _) => Self::RequestHeader(number),
+                    (_, Some(number)) => Self::ResponseHeader(number),
+                    _ => Self::Reason,
+                }
+            }
+        }
+    }
+
+    /// True when it stands in the raw names, or in the word that goes with the metric.
+    pub(super) fn is_in_names(self) -> bool {
+        matches!(self, Self::Frontend | Self::Backend | Self::Server | Self::Ssl | Self::Phase | Self::Reason)
+    }
+}
+
+/// The line whose labels are wanted.
+#[derive(Clone, Copy)]
+pub(super) enum Subject<'s, 'a> {
+    Http(&'s Http<'a>),
+    Tcp(&'s Tcp<'a>),
+}
+
+impl<'a> Subject<'_, 'a> {
+    /// Appends the value of `field`. `word` is the value of phase and reason.
+    pub(super) fn write(self, field: Field, word: &str, out: &mut Vec<u8>) {
+        let text: &[u8] = match (field, self) {
+            (Field::Phase | Field::Reason, _) => word.as_bytes(),
+            (Field::Frontend, Subject::Http(http)) => http.frontend_name(),
+            (Field::Frontend, Subject::Tcp(tcp)) => tcp.frontend_name(),
+            (Field::Backend, Subject::Http(http)) => http.backend_name(),
+            (Field::Backend, Subject::Tcp(tcp)) => tcp.backend_name(),
+            (Field::Server, Subject::Http(http)) => http.server_name(),
+            (Field::Server, Subject::Tcp(tcp)) => tcp.server_name(),
+            (Field::Termination, _) => termination_state(self.termination_state(), 4),
+            (Field::Ending, _) => termination_state(self.termination_state(), 2),
+            (Field::Ssl, Subject::Http(http)) => truth(http.ssl()),
+            (Field::Ssl, Subject::Tcp(tcp)) => truth(tcp.ssl()),
+            (Field::ClientIp, Subject::Http(http)) => http.client_ip(),
+            (Field::ClientIp, Subject::Tcp(tcp)) => tcp.client_ip(),
+            (Field::ClientPort, Subject::Http(http)) => return write_number(http.client_port(), out),
+            (Field::ClientPort, Subject::Tcp(tcp)) => return write_number(tcp.client_port(), out),
+            (_, Subject::Tcp(_)) => b"",
+            (Field::Status, Subject::Http(http)) => match http.status_code {
+                -1 => b"-1",
+                100..=999 => return write_number(http.status_code as u32, out),
+                _ => crate::series::OTHER,
+            },
+            (Field::Method, Subject::Http(http)) => match http.method() {
+                Method::Known(method) => method,
+                Method::BadRequest => b"<BADREQ>",
+                Method::Other => crate::series::OTHER,
+            },
+            (Field::Version, Subject::Http(http)) => http.http_version().unwrap_or(crate::series::OTHER),
+            (Field::Path, Subject::Http(http)) => http.path().unwrap_or_default(),
+            (Field::RequestHeader(number), Subject::Http(http)) => nth(http.request_headers(), number),
+            (Field::ResponseHeader(number), Subject::Http(http)) => nth(http.response_headers(), number),
+            (Field::Sni, Subject::Http(http)) => http.tls().map_or(b"", |tls| tls.ssl_fc_sni),
+            (Field::SslVersion, Subject::Http(http)) => http.tls().map_or(b"", |tls| tls.ssl_version),
+            (Field::Ciphers, Subject::Http(http)) => http.tls().map_or(b"", |tls| tls.ssl_ciphers),
+            (Field::Resumed, Subject::Http(http)) => truth(http.tls().is_some_and(|tls| tls.ssl_fc_is_resumed == b"1")),
+        };
+        out.extend_from_slice(text);
+    }
+
+    fn termination_state(self) -> &'a [u8] {
+        match self {
+            Self::Http(http) => http.termination_state(),
+            Self::Tcp(tcp) => tcp.termination_state(),
+        }
+    }
+}
+
+fn truth(value: bool) -> &'static [u8] {
+    if value { b"true" } else { b"false" }
+}
+
+fn write_number(number: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn nth<'a>(headers: Option<impl Iterator<Item = &'a [u8]>>, number: usize) -> &'a [u8] {
+    headers.and_then(|mut headers| headers.nth(number.wrapping_sub(1))).unwrap_or_default()
+}
+
+/// The first `length` characters of a termination state, if they are some that HAProxy writes
+/// (configuration manual, 8.5).
+fn termination_state(state: &[u8], length: usize) -> &[u8] {
+    pub(super) const CHARACTERS: [&[u8]; 4] = [b"-CSPLRIDUKcs", b"-RQCHDLTP", b"-NIDVEOU", b"-NIUPRD"];
+    let state = state.get(..length).unwrap_or(state);
+    let is_known = state.iter().zip(CHARACTERS).all(|(character, known)| known.contains(character));
+    if is_known { state } else { crate::series::OTHER }
+}
+
+/// The values of few short fields as one number; none is 0.
+pub(super) fn pack(values: &[u8]) -> Option<u64> {
+    let mut bytes = [0; 8];
+    bytes.get_mut(..values.len())?.copy_from_slice(values);
+    Some(u64::from_le_bytes(bytes))
+}
+
+/// Appends the values of `fields`, so that no two lists of values give the same bytes.
+pub(super) fn write_fields(subject: Subject<'_, '_>, fields: &[Field], out: &mut Vec<u8>) {
+    fields.iter().for_each(|field| write_field(subject, *field, out));
+}
+
+pub(super) fn write_field(subject: Subject<'_, '_>, field: Field, out: &mut Vec<u8>) {
+    let start = out.len();
+    subject.write(field, "", out);
+    let length = (out.len() - start) as u32;
+    out.extend_from_slice(&length.to_le_bytes());
+}
