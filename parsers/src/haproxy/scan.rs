@@ -95,11 +95,11 @@ impl<'a> Batch<'a> {
         self.repeated[index]
     }
 
-    /// The slots of the next lines, for a fast reader to fill; [`Reader::keep`] keeps them.
+    /// The texts and slots of the next lines, for a fast reader to fill; [`Reader::keep`] keeps them.
     #[cfg(target_arch = "x86_64")]
     #[inline]
-    pub(super) fn slots(&mut self) -> &mut [Http<'a>; BATCH] {
-        &mut self.http
+    pub(super) fn slots(&mut self) -> (&mut [&'a [u8]; BATCH], &mut [Http<'a>; BATCH]) {
+        (&mut self.lines, &mut self.http)
     }
 
     /// Parses a line the plain way and keeps the outcome.
@@ -225,21 +225,19 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// Keeps `lines` as a batch of their own: line i is in slot i, but for those with bit i in `left`, which
-    /// are read the plain way.
+    /// Keeps the first `count` lines as a batch of their own, but for those with bit i in `left`, which are read
+    /// the plain way.
     #[cfg(target_arch = "x86_64")]
     #[inline]
-    pub(super) fn keep(&mut self, lines: &[&'a [u8]], left: u32) {
+    pub(super) fn keep(&mut self, count: usize, mut left: u32) {
         let batch = &mut self.batch;
-        batch.lines[..lines.len()].copy_from_slice(lines);
-        batch.is_http = !left & (u32::MAX >> (BATCH - lines.len()));
-        let mut left = left;
+        batch.is_http = !left & (u32::MAX >> (BATCH - count));
         while left != 0 {
             batch.len = left.trailing_zeros() as usize;
-            batch.push(lines[batch.len], self.templates);
+            batch.push(batch.lines[batch.len], self.templates);
             left &= left - 1;
         }
-        batch.len = lines.len();
+        batch.len = count;
         self.flush();
     }
 

@@ -103,10 +103,7 @@ impl Window {
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
     fn has(&self, (spaces, count): (u64, u32)) -> bool {
-        // One bit more stands for the delimiter that must not be missing.
-        let kinds = _pext_u64(self.space, self.delimiter) | 1 << (self.delimiter.count_ones() & 63);
-        let missing = self.delimiter.count_ones() < count;
-        _bzhi_u64(kinds, count) == spaces && !missing
+        _bzhi_u64(_pext_u64(self.space, self.delimiter), count) == spaces
     }
 
     /// True when there are only digits, slashes and spaces from `from` to before `to`.

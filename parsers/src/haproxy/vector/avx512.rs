@@ -84,10 +84,9 @@ impl Window {
 
     /// True when the kinds of the first delimiters are those of `kinds`.
     #[inline]
-    #[target_feature(enable = "bmi2,popcnt")]
+    #[target_feature(enable = "bmi2")]
     fn has(&self, (spaces, count): (u64, u32)) -> bool {
-        let kinds = _pext_u64(self.space, self.delimiter);
-        _bzhi_u64(kinds, count) == spaces && self.delimiter.count_ones() >= count
+        _bzhi_u64(_pext_u64(self.space, self.delimiter), count) == spaces
     }
 
     /// True when there are only digits, slashes and spaces from `from` to before `to`.

@@ -55,22 +55,24 @@ macro_rules! scan_in_steps {
         /// Reads the lines that end at `ends`, the first from `start` on. Returns where the next line starts.
         #[target_feature(enable = $features)]
         fn read_batch<'a>(block: &'a [u8], mut start: usize, ends: &[usize], reader: &mut Reader<'_, 'a>) -> usize {
-            let mut lines = Lines::new();
+            let (texts, http) = reader.batch.slots();
+            let mut lines = Lines::new(texts);
             for end in ends {
                 lines.push(block, start, *end);
                 start = end + 1;
             }
-            let (http, templates) = (reader.batch.slots(), &mut *reader.templates);
-            lines.step(block, http, |line, ahead, _, http| client(line, ahead, templates, http));
-            lines.step(block, http, |_, ahead, at, http| {
+            let templates = &mut *reader.templates;
+            lines.step(http, |line, ahead, _, http| client(line, ahead, templates, http));
+            lines.step(http, |_, ahead, at, http| {
                 let at = names(ahead, at, http)?;
                 numbers(ahead, at, http)
             });
-            lines.step(block, http, |line, ahead, at, http| {
+            lines.step(http, |line, ahead, at, http| {
                 let at = counts(line, ahead, at, http)?;
                 request(line, ahead, at, http)
             });
-            reader.keep(&lines.texts[..lines.count], lines.left);
+            let (count, left) = (lines.count, lines.left);
+            reader.keep(count, left);
             start
         }
     };
@@ -126,10 +128,10 @@ impl Level {
 const AHEAD: usize = 512;
 
 /// The lines of a batch on their way through the steps.
-struct Lines<'a> {
-    texts: [&'a [u8]; BATCH],
-    /// Where each starts in the block.
-    starts: [usize; BATCH],
+struct Lines<'l, 'a> {
+    texts: &'l mut [&'a [u8]; BATCH],
+    /// What can be loaded from each one's start on.
+    ahead: [&'a [u8; AHEAD]; BATCH],
     /// Where each has been read to, from its start.
     at: [usize; BATCH],
     count: usize,
@@ -137,17 +139,20 @@ struct Lines<'a> {
     left: u32,
 }
 
-impl<'a> Lines<'a> {
+impl<'l, 'a> Lines<'l, 'a> {
     #[inline(always)]
-    fn new() -> Self {
-        Self { texts: [&[]; BATCH], starts: [0; BATCH], at: [0; BATCH], count: 0, left: 0 }
+    fn new(texts: &'l mut [&'a [u8]; BATCH]) -> Self {
+        Self { texts, ahead: [&[0; AHEAD]; BATCH], at: [0; BATCH], count: 0, left: 0 }
     }
 
     #[inline(always)]
     fn push(&mut self, block: &'a [u8], start: usize, end: usize) {
         let index = self.count % BATCH;
         self.texts[index] = &block[start..end];
-        self.starts[index] = start;
+        match block[start..].first_chunk() {
+            Some(ahead) => self.ahead[index] = ahead,
+            None => self.left |= 1 << index,
+        }
         self.count = index + 1;
     }
 
@@ -155,7 +160,6 @@ impl<'a> Lines<'a> {
     #[inline(always)]
     fn step(
         &mut self,
-        block: &'a [u8],
         http: &mut [Http<'a>; BATCH],
         mut step: impl FnMut(&'a [u8], &[u8; AHEAD], usize, &mut Http<'a>) -> Option<usize>,
     ) {
@@ -163,8 +167,7 @@ impl<'a> Lines<'a> {
             if self.left >> index & 1 == 1 {
                 continue;
             }
-            let ahead = block.get(self.starts[index]..).and_then(|ahead| ahead.first_chunk());
-            match ahead.and_then(|ahead| step(self.texts[index], ahead, self.at[index], http)) {
+            match step(self.texts[index], self.ahead[index], self.at[index], http) {
                 Some(at) => self.at[index] = at,
                 None => self.left |= 1 << index,
             }
@@ -222,7 +225,8 @@ impl Newlines {
     }
 }
 
-/// Kinds of the delimiters in the three windows of a line, by number: 1 for a space, 0 for a slash.
+/// Kinds of the delimiters in the three windows of a line, by number: 1 for a space, 0 for a slash. The last is
+/// a space: a window that lacks it does not fit.
 ///
 /// `FT␣BE/SRV␣`, `TR/Tw/Tc/Tr/Ta␣ST␣B␣` and `CC␣CS␣TSC␣ac/fc/bc/sc/rc␣sq/bq␣`.
 const NAMES: (u64, u32) = (0b101, 3);
