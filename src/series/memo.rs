@@ -40,8 +40,8 @@ struct Entry {
 /// lost by that, they are only looked up once more.
 #[derive(Debug)]
 pub struct Memo {
-    /// Open addressing with linear probing, at most three fifths full. The upper half of a slot is that of the
-    /// hash, the lower half the entry's number plus one; 0 is empty.
+    /// Open addressing in pairs, at most half full. The upper half of a slot is that of the hash, the lower half
+    /// the entry's number plus one; 0 is empty.
     slots: Vec<u64>,
     /// The small values of each entry's key: apart, because they are all that most lookups compare.
     words: Vec<[u64; 2]>,
@@ -123,22 +123,27 @@ impl Memo {
         hasher.finish()
     }
 
-    /// The first slot where the entry with `hash` can be: what [`Memo::candidate`] looks at first.
+    /// The first two slots where the entry with `hash` can be: what [`Memo::candidate`] looks at first.
     #[inline(always)]
-    pub fn slot(&self, hash: u64) -> u64 {
-        self.slots.get(hash as usize & (self.slots.len() - 1)).copied().unwrap_or(0)
+    pub fn pair(&self, hash: u64) -> [u64; 2] {
+        let at = hash as usize & (self.slots.len() - 2);
+        self.slots.get(at..).and_then(|slots| slots.first_chunk()).copied().unwrap_or_default()
     }
 
-    /// The first entry that can be the one with `hash`, whose first slot is `slot`.
+    /// The first entry that can be the one with `hash`, whose first pair of slots is `pair`.
     #[inline(always)]
-    pub fn candidate(&self, hash: u64, mut slot: u64) -> EntryId {
+    pub fn candidate(&self, hash: u64, mut pair: [u64; 2]) -> EntryId {
         let mut next = hash;
-        // An empty slot reads as no entry.
-        while (slot ^ hash) >> 32 != 0 && slot != 0 {
-            next = next.wrapping_add(1);
-            slot = self.slot(next);
+        loop {
+            let [first, second] = pair;
+            // Both are looked at, whichever it is, and an empty slot reads as no entry.
+            let slot = if (first ^ hash) >> 32 == 0 { first } else { second };
+            if (slot ^ hash) >> 32 == 0 || slot == 0 {
+                return (slot as EntryId).wrapping_sub(1);
+            }
+            next = next.wrapping_add(2);
+            pair = self.pair(next);
         }
-        (slot as EntryId).wrapping_sub(1)
     }
 
     /// Reads what [`Memo::find_words`] and [`Memo::bases`] will read, for nothing but having it near.
@@ -175,16 +180,20 @@ impl Memo {
     /// The entry of `key`, whose hash is `hash`.
     #[inline(never)]
     pub fn get(&self, hash: u64, key: &Key<'_>) -> EntryId {
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        while self.slots[at] != 0 {
-            let entry = self.slots[at] as EntryId - 1;
-            if self.slots[at] >> 32 == hash >> 32 && self.is(entry, key) {
-                return entry;
+        let mut next = hash;
+        loop {
+            let pair = self.pair(next);
+            for slot in pair {
+                let entry = (slot as EntryId).wrapping_sub(1);
+                if (slot ^ hash) >> 32 == 0 && self.is(entry, key) {
+                    return entry;
+                }
             }
-            at = (at + 1) & mask;
+            if pair[1] == 0 {
+                return NO_ENTRY;
+            }
+            next = next.wrapping_add(2);
         }
-        NO_ENTRY
     }
 
     fn is(&self, entry: EntryId, key: &Key<'_>) -> bool {
@@ -225,7 +234,9 @@ impl Memo {
         if self.entries.len() >= self.max_entries || self.texts.len() + length > self.max_bytes {
             self.forget();
         }
-        if 5 * self.entries.len() >= 3 * self.slots.len() {
+        // Sparse as long as that costs little memory, since then nearly every first look finds.
+        let sparse = if self.slots.len() < 4096 { 8 } else { 2 };
+        if sparse * (self.entries.len() + 1) > self.slots.len() {
             self.grow();
         }
         let id = self.entries.len() as EntryId;
@@ -257,11 +268,13 @@ impl Memo {
     }
 
     fn place(&mut self, hash: u64, id: EntryId) {
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        while self.slots[at] != 0 {
-            at = (at + 1) & mask;
+        let mut next = hash;
+        while self.pair(next)[1] != 0 {
+            next = next.wrapping_add(2);
         }
+        let at = next as usize & (self.slots.len() - 2);
+        // Pairs fill from the left.
+        let at = at + usize::from(self.slots[at] != 0);
         self.slots[at] = hash >> 32 << 32 | u64::from(id + 1);
     }
 

@@ -263,7 +263,7 @@ impl Shard {
         };
         let hash = self.some.hash(&key);
         let known = match key.text {
-            [] => self.some.find_words(hash, self.some.candidate(hash, self.some.slot(hash)), key.words),
+            [] => self.some.find_words(hash, self.some.candidate(hash, self.some.pair(hash)), key.words),
             _ => self.some.get(hash, &key),
         };
         let entry = match known {

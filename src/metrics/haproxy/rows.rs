@@ -104,7 +104,7 @@ impl Places {
 /// one after the other.
 pub(super) struct Lookups {
     pub(super) hashes: [u64; BATCH],
-    pub(super) slots: [u64; BATCH],
+    pub(super) pairs: [[u64; 2]; BATCH],
     pub(super) found: [Found; BATCH],
     /// True when every line has both entries.
     pub(super) is_complete: bool,
@@ -118,20 +118,20 @@ impl Places {
     pub(super) fn look_up(&self, requests: &[Http<'_>], cells: &Cells) -> Lookups {
         let none = Found { names: NO_ENTRY, full: NO_ENTRY };
         let mut lookups =
-            Lookups { hashes: [0; BATCH], slots: [0; BATCH], found: [none; BATCH], is_complete: true, touched: 0 };
+            Lookups { hashes: [0; BATCH], pairs: [[0; 2]; BATCH], found: [none; BATCH], is_complete: true, touched: 0 };
         let (names, full) = (&self.names.memo, &self.full.memo);
-        let Lookups { found, hashes, slots, touched, .. } = &mut lookups;
+        let Lookups { found, hashes, pairs, touched, .. } = &mut lookups;
         for ((http, found), hash) in requests.iter().zip(&mut *found).zip(&mut *hashes) {
             let text = http.raw_names();
             let names_hash = names.hash_text(text);
-            found.names = names.find_text(names_hash, names.candidate(names_hash, names.slot(names_hash)), text);
+            found.names = names.find_text(names_hash, names.candidate(names_hash, names.pair(names_hash)), text);
             *hash = full.hash_words(full_words(found.names, http_words(http)));
         }
-        for (slot, hash) in slots.iter_mut().zip(&*hashes).take(requests.len()) {
-            *slot = full.slot(*hash);
+        for (pair, hash) in pairs.iter_mut().zip(&*hashes).take(requests.len()) {
+            *pair = full.pair(*hash);
         }
-        for ((found, hash), slot) in found.iter_mut().zip(&*hashes).zip(&*slots).take(requests.len()) {
-            found.full = full.candidate(*hash, *slot);
+        for ((found, hash), pair) in found.iter_mut().zip(&*hashes).zip(&*pairs).take(requests.len()) {
+            found.full = full.candidate(*hash, *pair);
         }
         for found in found.iter().take(requests.len()) {
             *touched ^= full.touch(found.full);
