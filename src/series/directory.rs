@@ -88,12 +88,13 @@ impl Directory {
         if tuples.blocks.len() + 1 < *max_series {
             return Found { row: self.insert(tuples, block), fell_out };
         }
-        // The last row is for all that come too late.
-        block.clear();
-        labels.iter().for_each(|label| write_label(&label.name, OTHER, &mut block));
-        let row = self.find(tuples, &block).unwrap_or_else(|| self.insert(tuples, block));
+        // The last row is for all that come too late. A tuple that is written like it is in its own row there.
+        let mut other = Vec::with_capacity(64);
+        labels.iter().for_each(|label| write_label(&label.name, OTHER, &mut other));
+        fell_out |= block != other;
+        let row = self.find(tuples, &other).unwrap_or_else(|| self.insert(tuples, other));
         tuples.overflow = Some(row);
-        Found { row, fell_out: true }
+        Found { row, fell_out }
     }
 
     fn find(&self, tuples: &Tuples, block: &[u8]) -> Option<RowId> {
@@ -166,6 +167,25 @@ mod tests {
         let directory = directory(1, Policy::default());
         assert_eq!(row(&directory, ["1", "2"]), Found { row: 0, fell_out: true });
         assert_eq!(directory.len(0), 1);
+    }
+
+    #[test]
+    fn what_is_other_by_itself_does_not_fall_out() {
+        let tuples = [["other", "other"], ["1", "2"], ["other", "other"]];
+        for order in [[0, 1, 2], [1, 0, 2]] {
+            let directory = directory(1, Policy::default());
+            let found = order.map(|number| row(&directory, tuples[number]));
+            assert_eq!(found, order.map(|number| Found { row: 0, fell_out: number == 1 }));
+        }
+    }
+
+    #[test]
+    fn one_series_without_labels_is_its_own() {
+        let directory = Directory::new(vec![Group { labels: Vec::new(), max_series: 1, layout: Layout::default() }]);
+        for _ in 0..2 {
+            let found = directory.row(0, |_, _| ());
+            assert_eq!(found, Found { row: 0, fell_out: false });
+        }
     }
 
     #[test]
