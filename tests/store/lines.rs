@@ -8,26 +8,26 @@ use tailmeter::config::{Config, LabelChoice, LabelPolicy, MetricConfig};
 use tailmeter::metrics::haproxy::FAMILY;
 
 /// SplitMix64.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ mixed >> 31
     }
 
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         (self.number() % limit as u64) as usize
     }
 
     /// True once in `n` times.
-    pub fn once_in(&mut self, n: usize) -> bool {
+    pub(crate) fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    pub fn pick<T: Copy>(&mut self, values: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, values: &[T]) -> T {
         values[self.below(values.len())]
     }
 }
@@ -114,7 +114,7 @@ const REPETITIONS: &[&str] = &["1", "2", "3", "7", "0", "x", "4000"];
 
 /// A line without its newline. Shows itself as text.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Line(pub Vec<u8>);
+pub(crate) struct Line(pub(crate) Vec<u8>);
 
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,7 +124,7 @@ impl fmt::Debug for Line {
 
 impl Line {
     /// The line of this seed.
-    pub fn of(seed: u64) -> Self {
+    pub(crate) fn of(seed: u64) -> Self {
         let mut random = Random(seed);
         let random = &mut random;
         let message = match random.below(40) {
@@ -160,7 +160,7 @@ impl Line {
 }
 
 /// The lines of this block; `is_closed` gives the last one its newline, without which an empty line is none.
-pub fn block(lines: &[Line], is_closed: bool) -> Vec<u8> {
+pub(crate) fn block(lines: &[Line], is_closed: bool) -> Vec<u8> {
     let lines = lines.iter().map(|line| line.0.as_slice()).collect::<Vec<_>>();
     let mut block = lines.join(&b'\n');
     if lines.last().is_some_and(|last| is_closed || last.is_empty()) {
@@ -274,7 +274,7 @@ fn named(label: &str, random: &mut Random) -> String {
 }
 
 /// The configuration of this seed, whose labels, metrics and, when `is_bounded`, limits and policies are random.
-pub fn config(seed: u64, is_bounded: bool) -> Config {
+pub(crate) fn config(seed: u64, is_bounded: bool) -> Config {
     let mut random = Random(seed);
     let random = &mut random;
     let mut config = Config::default();

@@ -16,7 +16,7 @@ const TIMER: &str = "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 
 const QUEUE: &str = "0 1 2 3 5 10 20 50 100";
 
 /// The metrics of timers, with their phase: TR, Tw, Tc, Tr, Ta, Tt.
-pub const TIMERS: [(&str, &str); 6] = [
+pub(crate) const TIMERS: [(&str, &str); 6] = [
     ("haproxy_log_request_header_duration_seconds", "request"),
     ("haproxy_log_queue_duration_seconds", "queue"),
     ("haproxy_log_connect_duration_seconds", "connect"),
@@ -38,44 +38,44 @@ enum Change {
 
 /// A row's cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// The value, or the sum, in millionths.
-    pub millionths: u128,
+    pub(crate) millionths: u128,
     /// Observations by bucket, each for itself.
-    pub buckets: Vec<u64>,
+    pub(crate) buckets: Vec<u64>,
 }
 
 /// One metric.
 #[derive(Clone, Debug, Default)]
-pub struct Expected {
-    pub rows: BTreeMap<Labels, Cell>,
+pub(crate) struct Expected {
+    pub(crate) rows: BTreeMap<Labels, Cell>,
     /// All of its samples, whatever their labels.
-    pub total: Cell,
+    pub(crate) total: Cell,
     /// Samples that fell out of labels or limit.
-    pub fell_out: u64,
+    pub(crate) fell_out: u64,
     /// The row of all that came too late has been needed.
     is_full: bool,
 }
 
 /// What lines should have counted.
-pub struct Reference<'c> {
+pub(crate) struct Reference<'c> {
     config: &'c Config,
-    pub metrics: BTreeMap<&'static str, Expected>,
-    pub parsed: u64,
-    pub ignored: u64,
-    pub rejected: u64,
+    pub(crate) metrics: BTreeMap<&'static str, Expected>,
+    pub(crate) parsed: u64,
+    pub(crate) ignored: u64,
+    pub(crate) rejected: u64,
     /// Lines, with their repetitions, whose last timer is incomplete and -1 at once.
-    pub incomplete_aborted: u64,
+    pub(crate) incomplete_aborted: u64,
 }
 
 impl<'c> Reference<'c> {
-    pub fn new(config: &'c Config) -> Self {
+    pub(crate) fn new(config: &'c Config) -> Self {
         let metrics = BTreeMap::new();
         Self { config, metrics, parsed: 0, ignored: 0, rejected: 0, incomplete_aborted: 0 }
     }
 
     /// Counts one line, without its newline.
-    pub fn line(&mut self, line: &[u8]) {
+    pub(crate) fn line(&mut self, line: &[u8]) {
         let times = u64::from(envelope::detect(line).repeated);
         match parse(line) {
             Ok(event @ Event::Http(http)) => {
@@ -228,7 +228,7 @@ impl Cell {
 impl Expected {
     /// Compares every row.
     #[track_caller]
-    pub fn assert_rows(&self, shown: &Metric) {
+    pub(crate) fn assert_rows(&self, shown: &Metric) {
         let name = shown.name.as_str();
         for (labels, row) in &shown.rows {
             let cell = self.rows.get(labels).unwrap_or_else(|| panic!("{name}{labels:?} should not be there"));
@@ -240,7 +240,7 @@ impl Expected {
 
     /// Compares the sum over all rows.
     #[track_caller]
-    pub fn assert_total(&self, shown: &Metric) {
+    pub(crate) fn assert_total(&self, shown: &Metric) {
         assert_eq!(1000 * shown.thousandths(), self.total.millionths, "{}", shown.name);
         let mut buckets = vec![0; self.total.buckets.len()];
         for row in shown.rows.values() {
@@ -255,7 +255,7 @@ impl Expected {
 }
 
 /// The raw value of a label, as bytes.
-pub fn value(label: &str, metric: &str, event: &Event<'_>, word: &str) -> Vec<u8> {
+pub(crate) fn value(label: &str, metric: &str, event: &Event<'_>, word: &str) -> Vec<u8> {
     let truth = |value: bool| if value { "true" } else { "false" }.as_bytes().to_vec();
     match (label, event) {
         ("phase" | "reason", _) => word.into(),

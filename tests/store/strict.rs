@@ -3,41 +3,41 @@
 use std::collections::BTreeMap;
 
 /// A row's labels in their order, values as bytes with every escape undone.
-pub type Labels = Vec<(String, Vec<u8>)>;
+pub(crate) type Labels = Vec<(String, Vec<u8>)>;
 
 /// One series of a counter or gauge, or all of one histogram.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     /// The value, or the sum of a histogram, in thousandths.
-    pub thousandths: u128,
+    pub(crate) thousandths: u128,
     /// Upper bounds as written, and how many observations are at or below each.
-    pub buckets: Vec<(String, u64)>,
+    pub(crate) buckets: Vec<(String, u64)>,
 }
 
 impl Row {
     /// Observations of a histogram.
-    pub fn observations(&self) -> u64 {
+    pub(crate) fn observations(&self) -> u64 {
         self.buckets.last().map_or(0, |(_, count)| *count)
     }
 }
 
 /// One metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Metric {
-    pub name: String,
-    pub kind: String,
-    pub help: String,
-    pub rows: BTreeMap<Labels, Row>,
+pub(crate) struct Metric {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) help: String,
+    pub(crate) rows: BTreeMap<Labels, Row>,
 }
 
 impl Metric {
     /// The sum of all rows, in thousandths.
-    pub fn thousandths(&self) -> u128 {
+    pub(crate) fn thousandths(&self) -> u128 {
         self.rows.values().map(|row| row.thousandths).sum()
     }
 
     /// The observations of all rows.
-    pub fn observations(&self) -> u64 {
+    pub(crate) fn observations(&self) -> u64 {
         self.rows.values().map(Row::observations).sum()
     }
 }
@@ -47,7 +47,7 @@ impl Metric {
 /// # Panics
 /// With the line, when it is not as it must be.
 #[track_caller]
-pub fn read(text: &[u8]) -> BTreeMap<String, Metric> {
+pub(crate) fn read(text: &[u8]) -> BTreeMap<String, Metric> {
     let text = std::str::from_utf8(text).expect("UTF-8");
     assert!(text.is_empty() || text.ends_with('\n'), "the last line has no end");
     let mut metrics = BTreeMap::new();
