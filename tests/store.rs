@@ -251,3 +251,15 @@ fn strict_own(text: &[u8]) -> impl Fn(&str) -> BTreeMap<String, u64> {
         samples.map(|(metric, value)| (metric.to_owned(), value.parse().expect(value))).collect()
     }
 }
+
+/// The largest numbers that a line can hold, as often as a line can stand for: sums wrap at 2^64, and nothing panics.
+#[test]
+fn the_largest_numbers_do_not_panic() {
+    let http = "1.1.1.1:1 [01/Feb/2026:12:14:14.001] f b/s 2147483647/0/0/0/2147483647 200 999999999999999999 - - ---- \
+                1/1/1/1/+4294967295 4294967295/4294967295 \"GET / HTTP/1.1\"";
+    let line =
+        Line(format!("Feb  1 12:14:14 lb1 haproxy[1]: message repeated 999999999 times: [ {http}]").into_bytes());
+    let counted = count(&Config::default(), &[(0, block(&[line.clone(), line], true))], None);
+    assert_eq!(counted.outcomes, [2, 0, 0]);
+    strict::read(counted.text.as_bytes());
+}
