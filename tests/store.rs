@@ -173,7 +173,7 @@ proptest! {
 
     /// Each timer of each line is observed, or aborted in its phase, or incomplete: always exactly one of them.
     ///
-    /// - TR, Tr: observed + aborted = requests. The abort counter has the same labels, so this holds of every row.
+    /// - TR, Tr: observed + aborted = requests.
     /// - Tw, Tc: observed + aborted = requests + sessions.
     /// - Ta and Tt together: observed + aborted + incomplete = requests + sessions, where a last timer that is
     ///   incomplete and -1 at once counts as both.

@@ -146,7 +146,7 @@ const BACKEND_QUEUE: usize = 14;
 const TLS_CONNECTIONS: usize = 15;
 const INCOMPLETE: usize = 16;
 
-/// The phases of the timers TR, Tw, Tc, Tr; Ta is never missing.
+/// The phases of the timers TR, Tw, Tc, Tr, and Ta or Tt, which HAProxy never leaves out.
 const PHASES: [&str; 5] = ["request", "queue", "connect", "response", "active"];
 
 const fn label(name: &'static str, help: &'static str, private: bool) -> Label {
@@ -162,7 +162,7 @@ const LABELS: &[Label] = &[
     label("termination_state", "How it ended: two characters in `terminations_total`, else as logged.", false),
     label("http_version", "For example `HTTP/1.1`; `other` when the request has none.", false),
     label("ssl", "`true` when the client came over TLS.", false),
-    label("phase", "`request`, `queue`, `connect` or `response`.", false),
+    label("phase", "`request`, `queue`, `connect` or `response`; `active` if even the last timer is missing.", false),
     label("ssl_version", "Version of TLS, for example `TLSv1.3`.", false),
     label("resumed", "`true` when the TLS session was resumed.", false),
     label("ssl_ciphers", "Name of the TLS cipher suite.", false),

@@ -101,7 +101,7 @@ impl<'c> Reference<'c> {
                 count("haproxy_log_aborted_requests_total", phase, Change::Add(1));
             }
         }
-        if http.has_tls() {
+        if http.tls().is_some_and(|tls| tls.ssl_version != b"-") {
             count("haproxy_log_tls_connections_total", "", Change::Add(1));
         }
         let last = http.timers_ms[4];

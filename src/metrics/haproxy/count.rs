@@ -202,7 +202,8 @@ impl Shard {
                 times,
             );
         }
-        if http.has_tls() {
+        // Without TLS the fields are there all the same, with dashes.
+        if http.has_tls() && http.tls().is_some_and(|tls| tls.ssl_version != b"-") {
             self.count_some(
                 TLS_CONNECTIONS,
                 Unusual { subject: Subject::Http(http), names: self.http.names_id(found) },

@@ -193,17 +193,17 @@ impl Places {
         let weight = u64::from(times);
         cells.add(any_base(&self.lines), self.lines.sum, weight);
         if !numbers.logasap {
-            cells.add(base(&self.bytes), self.bytes.sum, numbers.bytes * weight);
+            cells.add(base(&self.bytes), self.bytes.sum, numbers.bytes.wrapping_mul(weight));
         }
         if numbers.retries > 0 {
-            cells.add(base(&self.retries), self.retries.sum, u64::from(numbers.retries) * weight);
+            cells.add(base(&self.retries), self.retries.sum, u64::from(numbers.retries).wrapping_mul(weight));
         }
         if numbers.redispatched {
             cells.add(base(&self.redispatches), self.redispatches.sum, weight);
         }
         let mut observe = |place: &Place, buckets: &Buckets, value: u64| {
             let base = base(place);
-            cells.add(base, place.sum, value * weight);
+            cells.add(base, place.sum, value.wrapping_mul(weight));
             cells.count(base, place.bucket + buckets.of(value), times);
         };
         let [request, queue, connect, response, total] = numbers.timers_ms;
@@ -228,7 +228,7 @@ impl Places {
         }
         for (place, length) in self.queues.iter().zip(numbers.queues) {
             let bucket = place.bucket + buckets[1].of(u64::from(length));
-            cells.add(base(place), place.sum, u64::from(length) * weight);
+            cells.add(base(place), place.sum, u64::from(length).wrapping_mul(weight));
             cells.count(base(place), bucket, times);
         }
     }
