@@ -248,17 +248,33 @@ fn numbers(ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize>
     let window = Window::at(ahead, at)?;
     let fields = window.fields();
     let end = fields.end::<6>();
-    let fit = fields.fit(&NUMBERS_SHORTEST, &NUMBERS_LONGEST) & window.are_numbers(0, end);
+    let dash = equal(window.text, b'-');
+    let fit = fields.fit(&NUMBERS_SHORTEST, &NUMBERS_LONGEST) && _bzhi_u64(!(window.number | dash), end) == 0;
     if !window.has(NUMBERS) {
         return None;
     }
-    if !fit {
+    // A dash is part of a field that is nothing but `-1`.
+    let starts = window.delimiter << 1 | 1;
+    let aborted = dash & starts & equal(window.text, b'1') >> 1 & window.delimiter >> 2;
+    if !fit || _bzhi_u64(dash ^ aborted, end) != 0 {
         let end = read_aborted(ahead, at, http)?;
         http.numbers_end = end as u32 - 1;
         return Some(end);
     }
     let numbers = window.numbers::<0>(&fields);
     http.timers_ms = [numbers[0] as i32, numbers[1] as i32, numbers[2] as i32, numbers[3] as i32, numbers[4] as i32];
+    if _bzhi_u64(aborted, end) != 0 {
+        let kinds = _pext_u64(aborted, starts);
+        for (index, ms) in http.timers_ms.iter_mut().enumerate() {
+            if kinds >> index & 1 == 1 {
+                *ms = -1;
+            }
+        }
+        // Neither status nor bytes: what is not a timer goes the plain way.
+        if kinds & 0b110_0000 != 0 {
+            return None;
+        }
+    }
     http.status_code = numbers[5] as i16;
     http.bytes_read = u64::from(numbers[6]);
     http.numbers_end = at as u32 + end;
