@@ -29,26 +29,30 @@ macro_rules! scan_in_steps {
                 for (offset, chunk) in chunks.iter().enumerate() {
                     found.add(64 * (Newlines::CHUNKS * index + offset), newlines(chunk));
                 }
-                if found.is_full() {
-                    start = read_found(block, start, &mut found, reader);
+                if found.count >= BATCH {
+                    start = read_found(block, start, &mut found, BATCH, reader);
                 }
             }
-            start = read_found(block, start, &mut found, reader);
+            start = read_found(block, start, &mut found, 1, reader);
             reader.read(&block[start..]);
         }
 
-        /// Reads the lines that end at the newlines found, the first from `start` on. Returns where the next line
-        /// starts.
+        /// Reads the lines that end at the newlines found, the first from `start` on, but for those beyond a
+        /// multiple of `batch`. Returns where the next line starts.
         #[target_feature(enable = $features)]
         fn read_found<'a>(
             block: &'a [u8],
             mut start: usize,
             found: &mut Newlines,
+            batch: usize,
             reader: &mut Reader<'_, 'a>,
         ) -> usize {
-            for ends in found.take().chunks(BATCH) {
+            let count = found.count - found.count % batch;
+            for ends in found.ends[..count].chunks(BATCH) {
                 start = read_batch(block, start, ends, reader);
             }
+            found.ends.copy_within(count..found.count, 0);
+            found.count -= count;
             start
         }
 
@@ -175,15 +179,16 @@ impl<'l, 'a> Lines<'l, 'a> {
     }
 }
 
-/// Offsets of newlines in a block, a few hundred at a time. Found first and used later, so that neither loop
-/// has a branch that depends on how long lines are.
+/// Offsets of newlines in a block, a batch at a time. Found first and used later, so that neither loop has a
+/// branch that depends on how long lines are; but soon, so that their lines are still in the nearest cache.
 struct Newlines {
     ends: [usize; Self::ROOM],
     count: usize,
 }
 
 impl Newlines {
-    /// A power of two, so that an index can be wrapped instead of checked.
+    /// More than a batch and all that [`Self::CHUNKS`] can hold; a power of two, so that an index can be wrapped
+    /// instead of checked.
     const ROOM: usize = 1024;
     /// Chunks of 64 bytes that are searched before a look at how many newlines there are.
     const CHUNKS: usize = 8;
@@ -192,7 +197,7 @@ impl Newlines {
         Self { ends: [0; Self::ROOM], count: 0 }
     }
 
-    /// Adds the newlines of the 64 bytes at `at`, given as bits. Not when [`is_full`](Self::is_full).
+    /// Adds the newlines of the 64 bytes at `at`, given as bits.
     #[inline(always)]
     fn add(&mut self, at: usize, newlines: u64) {
         // One is written whether or not it is there: more are rare.
@@ -211,17 +216,6 @@ impl Newlines {
             self.count += 1;
             newlines &= newlines - 1;
         }
-    }
-
-    /// True when the newlines of as many chunks more may not fit.
-    #[inline(always)]
-    fn is_full(&self) -> bool {
-        self.count > Self::ROOM - 64 * Self::CHUNKS
-    }
-
-    fn take(&mut self) -> &[usize] {
-        let count = core::mem::take(&mut self.count);
-        &self.ends[..count]
     }
 }
 
