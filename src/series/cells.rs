@@ -23,12 +23,6 @@ pub struct Base {
 impl Base {
     /// The row has no cells in this shard.
     const NONE: Self = Self { sums: u32::MAX, buckets: u32::MAX };
-    /// Something of it, for nothing but having read it.
-    #[inline(always)]
-    pub(super) fn number(self) -> u64 {
-        u64::from(self.sums)
-    }
-
     /// Cells that are never shown, where what is not counted goes.
     pub const UNUSED: Self = Self { sums: 0, buckets: 0 };
 }

@@ -4,6 +4,7 @@
 //! entries. So the processor waits for the memory of many lines at once, not for one line after the other.
 
 use std::hash::{BuildHasher, Hasher};
+use std::slice::from_ref;
 
 use foldhash::fast::RandomState;
 
@@ -26,6 +27,13 @@ pub type EntryId = u32;
 /// What a lookup returns when there is none: a plain number, so that looking up a batch needs no branch on it.
 pub const NO_ENTRY: EntryId = EntryId::MAX;
 
+/// The small values of an entry's key, and the base of its row in the first group.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    words: [u64; 2],
+    base: Base,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     start: u32,
@@ -43,15 +51,15 @@ pub struct Memo {
     /// Open addressing in pairs, at most half full. The upper half of a slot is that of the hash, the lower half
     /// the entry's number plus one; 0 is empty.
     slots: Vec<u64>,
-    /// The small values of each entry's key: apart, because they are all that most lookups compare.
-    words: Vec<[u64; 2]>,
+    /// What most lookups need of each entry, apart from the rest and together, for few cache lines.
+    near: Vec<Near>,
     entries: Vec<Entry>,
     /// True when an entry's key has more than small values.
     any_text: bool,
     /// True when an entry fell out.
     any_fell_out: bool,
     texts: Vec<u8>,
-    /// For each entry its row's base in each group.
+    /// For each entry its row's base in each group, when there are several.
     bases: Vec<Base>,
     groups: usize,
     /// How often everything was forgotten.
@@ -69,7 +77,7 @@ impl Memo {
         let max_entries = max_entries.clamp(1, 1 << 24);
         Self {
             slots: vec![0; 64],
-            words: Vec::new(),
+            near: Vec::new(),
             entries: Vec::new(),
             any_text: false,
             any_fell_out: false,
@@ -146,12 +154,10 @@ impl Memo {
         }
     }
 
-    /// Reads what [`Memo::find_words`] and [`Memo::bases`] will read, for nothing but having it near.
+    /// Reads what [`Memo::find_words`] and [`Memo::bases`] of one group will read, for nothing but having it near.
     #[inline(always)]
     pub fn touch(&self, candidate: EntryId) -> u64 {
-        let words = self.words.get(candidate as usize).map_or(0, |words| words[0]);
-        let base = self.bases.get(candidate as usize * self.groups);
-        words ^ base.map_or(0, |base| base.number())
+        self.near.get(candidate as usize).map_or(0, |near| near.words[0])
     }
 
     /// The entry of a key that is nothing but `text`, whose first candidate is `candidate`.
@@ -169,7 +175,7 @@ impl Memo {
     /// The entry of a key that is nothing but `words`, whose first candidate is `candidate`.
     #[inline(always)]
     pub fn find_words(&self, hash: u64, candidate: EntryId, words: [u64; 2]) -> EntryId {
-        let Some(known) = self.words.get(candidate as usize) else { return NO_ENTRY };
+        let Some(Near { words: known, .. }) = self.near.get(candidate as usize) else { return NO_ENTRY };
         // One by one: as arrays they would be loaded together just after they were stored one by one.
         if known[0] == words[0] && known[1] == words[1] && !self.any_text {
             return candidate;
@@ -197,13 +203,13 @@ impl Memo {
     }
 
     fn is(&self, entry: EntryId, key: &Key<'_>) -> bool {
-        let (Some(entry), Some(words)) = (self.entries.get(entry as usize), self.words.get(entry as usize)) else {
+        let (Some(entry), Some(near)) = (self.entries.get(entry as usize), self.near.get(entry as usize)) else {
             return false;
         };
         let (text, more) = (key.text.len(), key.more.len());
         let start = entry.start as usize;
         let known = self.texts.get(start..start + text + more).unwrap_or_default();
-        *words == key.words
+        near.words == key.words
             && (entry.text as usize, entry.more as usize) == (text, more)
             && known[..text] == *key.text
             && known[text..] == *key.more
@@ -212,6 +218,9 @@ impl Memo {
     /// The base of entry `entry`'s row in each group.
     #[inline(always)]
     pub fn bases(&self, entry: EntryId) -> &[Base] {
+        if self.groups == 1 {
+            return self.near.get(entry as usize).map(|near| from_ref(&near.base)).unwrap_or_default();
+        }
         let first = entry as usize * self.groups;
         self.bases.get(first..first + self.groups).unwrap_or_default()
     }
@@ -242,7 +251,7 @@ impl Memo {
         let id = self.entries.len() as EntryId;
         self.any_text |= length > 0;
         self.any_fell_out |= fell_out != 0;
-        self.words.push(key.words);
+        self.near.push(Near { words: key.words, base: bases.first().copied().unwrap_or(Base::UNUSED) });
         self.entries.push(Entry {
             start: self.texts.len() as u32,
             text: key.text.len() as u32,
@@ -252,7 +261,9 @@ impl Memo {
         });
         self.texts.extend_from_slice(key.text);
         self.texts.extend_from_slice(key.more);
-        self.bases.extend_from_slice(bases);
+        if self.groups != 1 {
+            self.bases.extend_from_slice(bases);
+        }
         self.place(hash, id);
         id
     }
@@ -261,7 +272,7 @@ impl Memo {
     pub fn forget(&mut self) {
         self.forgotten += 1;
         self.slots.fill(0);
-        self.words.clear();
+        self.near.clear();
         self.entries.clear();
         self.texts.clear();
         self.bases.clear();
@@ -281,7 +292,7 @@ impl Memo {
     fn grow(&mut self) {
         self.slots = vec![0; 2 * self.slots.len()];
         for id in 0..self.entries.len() {
-            let (words, Entry { start, text, more, .. }) = (self.words[id], self.entries[id]);
+            let (words, Entry { start, text, more, .. }) = (self.near[id].words, self.entries[id]);
             let (start, middle) = (start as usize, (start + text) as usize);
             let key =
                 Key { text: &self.texts[start..middle], more: &self.texts[middle..middle + more as usize], words };
