@@ -1,8 +1,8 @@
 //! HAProxy's metrics, and how its lines update them.
 //!
-//! Every line updates one row in each group of its kind. The rows are found by one look into a [`Memo`] with
-//! raw bytes of the line; what only few lines have (aborted phases, abnormal ends, TLS fields) has rows of
-//! its own, looked up when needed.
+//! Here is the catalogue. `labels` says where values come from; `rows` finds the rows of a line by looks into a
+//! [`Memo`](crate::series::Memo) with raw bytes of it; `count` adds. What only few lines have (aborted phases,
+//! abnormal ends, TLS fields) has rows of its own, looked up when needed.
 
 mod count;
 mod labels;
