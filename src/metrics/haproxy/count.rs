@@ -75,6 +75,8 @@ struct Shard {
     fell_out: Vec<u64>,
     /// The sources of each group's labels.
     fields: Vec<Vec<Field>>,
+    /// Those of them that the names do not say.
+    beyond: Vec<Vec<Field>>,
     http: Places,
     tcp: Places,
     /// Rows of the metrics that only some lines count.
@@ -117,6 +119,10 @@ impl Haproxy {
             more: Vec::new(),
             timer_buckets: buckets(TIMERS[0]),
             queue_buckets: buckets(SERVER_QUEUE),
+            beyond: fields
+                .iter()
+                .map(|fields| fields.iter().copied().filter(|field| !field.is_in_names()).collect())
+                .collect(),
             plan,
             directory,
             fields,
@@ -251,21 +257,25 @@ impl Shard {
         let Unusual { subject, names } = line;
         let fields = &self.fields[slot.group];
         self.more.clear();
-        for field in fields.iter().filter(|field| !field.is_in_names()) {
+        for field in &self.beyond[slot.group] {
             write_field(subject, *field, &mut self.more);
         }
         // The first four letters of a word tell it from all others; so few small values are the whole key, but
         // for long labels.
         let word_id = word.bytes().take(4).fold(0, |id, byte| id << 8 | u64::from(byte));
         let id = (metric as u64) << 56 | names;
-        let key = match pack(&self.more) {
-            Some(values) => Key { text: &[], more: &[], words: [id, word_id << 32 ^ values] },
-            None => Key { text: &self.more, more: &[], words: [id, word_id] },
-        };
-        let hash = self.some.hash(&key);
-        let known = match key.text {
-            [] => self.some.find_words(hash, self.some.candidate(hash, self.some.pair(hash)), key.words),
-            _ => self.some.get(hash, &key),
+        let (key, hash, known) = match pack(&self.more) {
+            Some(values) => {
+                let words = [id, word_id << 32 ^ values];
+                let hash = self.some.hash_words(words);
+                let known = self.some.find_words(hash, self.some.candidate(hash, self.some.pair(hash)), words);
+                (Key { text: &[], more: &[], words }, hash, known)
+            }
+            None => {
+                let key = Key { text: &self.more, more: &[], words: [id, word_id] };
+                let hash = self.some.hash(&key);
+                (key, hash, self.some.get(hash, &key))
+            }
         };
         let entry = match known {
             NO_ENTRY => {
