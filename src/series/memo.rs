@@ -27,6 +27,27 @@ pub type EntryId = u32;
 /// What a lookup returns when there is none: a plain number, so that looking up a batch needs no branch on it.
 pub const NO_ENTRY: EntryId = EntryId::MAX;
 
+/// Bits of the hash in a slot. The others number the entries.
+const TAG_BITS: u32 = 12;
+
+/// The bits that a slot shares with every hash of its entry.
+#[inline(always)]
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32 >> (32 - TAG_BITS) << (32 - TAG_BITS)
+}
+
+/// True when `slot` may hold the entry of a hash with `tag`.
+#[inline(always)]
+fn has_tag(slot: u32, tag: u32) -> bool {
+    (slot ^ tag) >> (32 - TAG_BITS) == 0
+}
+
+/// The entry in `slot`; [`NO_ENTRY`] in an empty one.
+#[inline(always)]
+fn entry_of(slot: u32) -> EntryId {
+    (slot << TAG_BITS >> TAG_BITS).wrapping_sub(1)
+}
+
 /// The small values of an entry's key, and the base of its row in the first group.
 #[derive(Clone, Copy, Debug)]
 struct Near {
@@ -48,9 +69,9 @@ struct Entry {
 /// lost by that, they are only looked up once more.
 #[derive(Debug)]
 pub struct Memo {
-    /// Open addressing in pairs, at most half full. The upper half of a slot is that of the hash, the lower half
-    /// the entry's number plus one; 0 is empty.
-    slots: Vec<u64>,
+    /// Open addressing in pairs, at most five eighths full. The upper [`TAG_BITS`] of a slot are those of the hash,
+    /// the others the entry's number plus one; 0 is empty. Small, because slots fill most of a cache.
+    slots: Vec<u32>,
     /// What most lookups need of each entry, apart from the rest and together, for few cache lines.
     near: Vec<Near>,
     entries: Vec<Entry>,
@@ -74,7 +95,7 @@ impl Memo {
     /// Remembers at most `max_entries` tuples of 128 bytes on average, each with rows in `groups` groups.
     pub fn new(max_entries: usize, groups: usize) -> Self {
         let hasher = RandomState::default();
-        let max_entries = max_entries.clamp(1, 1 << 24);
+        let max_entries = max_entries.clamp(1, (1 << (32 - TAG_BITS)) - 2);
         Self {
             slots: vec![0; 64],
             near: Vec::new(),
@@ -133,21 +154,21 @@ impl Memo {
 
     /// The first two slots where the entry with `hash` can be: what [`Memo::candidate`] looks at first.
     #[inline(always)]
-    pub fn pair(&self, hash: u64) -> [u64; 2] {
+    pub fn pair(&self, hash: u64) -> [u32; 2] {
         let at = hash as usize & (self.slots.len() - 2);
         self.slots.get(at..).and_then(|slots| slots.first_chunk()).copied().unwrap_or_default()
     }
 
     /// The first entry that can be the one with `hash`, whose first pair of slots is `pair`.
     #[inline(always)]
-    pub fn candidate(&self, hash: u64, mut pair: [u64; 2]) -> EntryId {
-        let mut next = hash;
+    pub fn candidate(&self, hash: u64, mut pair: [u32; 2]) -> EntryId {
+        let (tag, mut next) = (tag(hash), hash);
         loop {
             let [first, second] = pair;
             // Both are looked at, whichever it is, and an empty slot reads as no entry.
-            let slot = if (first ^ hash) >> 32 == 0 { first } else { second };
-            if (slot ^ hash) >> 32 == 0 || slot == 0 {
-                return (slot as EntryId).wrapping_sub(1);
+            let slot = if has_tag(first, tag) { first } else { second };
+            if has_tag(slot, tag) || slot == 0 {
+                return entry_of(slot);
             }
             next = next.wrapping_add(2);
             pair = self.pair(next);
@@ -190,9 +211,8 @@ impl Memo {
         loop {
             let pair = self.pair(next);
             for slot in pair {
-                let entry = (slot as EntryId).wrapping_sub(1);
-                if (slot ^ hash) >> 32 == 0 && self.is(entry, key) {
-                    return entry;
+                if has_tag(slot, tag(hash)) && self.is(entry_of(slot), key) {
+                    return entry_of(slot);
                 }
             }
             if pair[1] == 0 {
@@ -244,8 +264,8 @@ impl Memo {
             self.forget();
         }
         // Sparse as long as that costs little memory, since then nearly every first look finds.
-        let sparse = if self.slots.len() < 4096 { 8 } else { 2 };
-        if sparse * (self.entries.len() + 1) > self.slots.len() {
+        let (part, whole) = if self.slots.len() < 4096 { (1, 8) } else { (5, 8) };
+        if whole * (self.entries.len() + 1) > part * self.slots.len() {
             self.grow();
         }
         let id = self.entries.len() as EntryId;
@@ -286,7 +306,7 @@ impl Memo {
         let at = next as usize & (self.slots.len() - 2);
         // Pairs fill from the left.
         let at = at + usize::from(self.slots[at] != 0);
-        self.slots[at] = hash >> 32 << 32 | u64::from(id + 1);
+        self.slots[at] = tag(hash) | (id + 1);
     }
 
     fn grow(&mut self) {

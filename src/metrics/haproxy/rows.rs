@@ -104,7 +104,7 @@ impl Places {
 /// one after the other.
 pub(super) struct Lookups {
     pub(super) hashes: [u64; BATCH],
-    pub(super) pairs: [[u64; 2]; BATCH],
+    pub(super) pairs: [[u32; 2]; BATCH],
     pub(super) found: [Found; BATCH],
     /// True when every line has both entries.
     pub(super) is_complete: bool,
