@@ -154,16 +154,12 @@ impl Places {
     pub(super) fn names_id(&self, found: Found) -> u64 {
         (self.names.memo.forgotten() & 0x3f_ffff) << 32 | u64::from(found.names)
     }
-}
 
-impl Places {
     /// Changes when entries found before are gone.
     pub(super) fn forgotten(&self) -> u64 {
         self.names.memo.forgotten() + self.full.memo.forgotten()
     }
-}
 
-impl Places {
     /// Adds what every line has to its rows. `buckets` are those of timers and of queues.
     #[inline(always)]
     pub(super) fn update(&self, found: Found, numbers: &Numbers, times: u32, cells: Open<'_>, buckets: [&Buckets; 2]) {

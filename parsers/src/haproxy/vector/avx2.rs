@@ -2,9 +2,9 @@
 
 use core::arch::x86_64::*;
 
-use super::super::http::{Http, method_word};
+use super::super::http::Http;
 use super::super::scan::{BATCH, Reader, TEMPLATE, Template, Templates};
-use super::{AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_termination, low_word, read_aborted, read_request};
+use super::{AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_termination, read_aborted, read_request, take_method};
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -234,19 +234,8 @@ fn counts(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> O
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
 fn request(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
     read_request(line, at, http)?;
-    let (start, end) = http.request;
-    let first_space = equal(load_at(ahead, start as usize)?, b' ').trailing_zeros();
-    if first_space == 32 && end - start > 32 {
-        return None;
-    }
-    http.method_length = first_space.min(end - start);
-    http.method_word = match http.method_length {
-        length @ 1..=8 => low_word(ahead, start as usize, length)?,
-        _ => method_word(http.raw_method()),
-    };
-    (http.logasap, http.truncated, http.redispatched) = (false, false, false);
-    http.tls = (0, 0);
-    Some(end as usize)
+    let window = load_at(ahead, http.request.0 as usize)?;
+    take_method(ahead, equal(window, b' ').trailing_zeros(), 32, http)
 }
 
 /// Where `ADDRESS:PORT`, at most 64 bytes from `start` on, ends.

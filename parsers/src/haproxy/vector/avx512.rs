@@ -3,9 +3,9 @@
 
 use core::arch::x86_64::*;
 
-use super::super::http::{Http, method_word};
+use super::super::http::Http;
 use super::super::scan::{BATCH, Reader, TEMPLATE, Template, Templates};
-use super::{AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_termination, low_word, read_aborted, read_request};
+use super::{AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_termination, read_aborted, read_request, take_method};
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -313,19 +313,8 @@ fn counts(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> O
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
 fn request(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
     read_request(line, at, http)?;
-    let (start, end) = http.request;
-    let first_space = equal(load_at(ahead, start as usize)?, b' ').trailing_zeros();
-    if first_space == 64 && end - start > 64 {
-        return None;
-    }
-    http.method_length = first_space.min(end - start);
-    http.method_word = match http.method_length {
-        length @ 1..=8 => low_word(ahead, start as usize, length)?,
-        _ => method_word(http.raw_method()),
-    };
-    (http.logasap, http.truncated, http.redispatched) = (false, false, false);
-    http.tls = (0, 0);
-    Some(end as usize)
+    let window = load_at(ahead, http.request.0 as usize)?;
+    take_method(ahead, equal(window, b' ').trailing_zeros(), 64, http)
 }
 
 /// Bytes from eight before the client's end: up to five digits of a port, and ` [dd/Mon/yyyy:hh:mm:ss.mmm] `.

@@ -85,6 +85,7 @@ macro_rules! scan_in_steps {
 mod avx2;
 mod avx512;
 
+use super::http::method_word;
 use super::scan::{BATCH, Reader};
 use super::{Http, timer};
 use crate::cursor::Cursor;
@@ -274,6 +275,24 @@ fn read_request(line: &[u8], mut at: usize, http: &mut Http<'_>) -> Option<()> {
     }
     http.request = (at as u32 + 1, line.len() as u32 - 1);
     Some(())
+}
+
+/// Fills the method of a request whose first `window` bytes have their first space at `first_space`, and what no line
+/// on this way has. Returns where the request ends; `None` when the window ends before the method.
+#[inline(always)]
+fn take_method(ahead: &[u8; AHEAD], first_space: u32, window: u32, http: &mut Http<'_>) -> Option<usize> {
+    let (start, end) = http.request;
+    if first_space == window && end - start > window {
+        return None;
+    }
+    http.method_length = first_space.min(end - start);
+    http.method_word = match http.method_length {
+        length @ 1..=8 => low_word(ahead, start as usize, length)?,
+        _ => method_word(http.raw_method()),
+    };
+    (http.logasap, http.truncated, http.redispatched) = (false, false, false);
+    http.tls = (0, 0);
+    Some(end as usize)
 }
 
 /// Reads up to two `{…} ` blocks. Returns where the request's quote must be.
