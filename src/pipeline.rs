@@ -17,8 +17,7 @@ use crate::http::{Pages, SourceStatus};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, Telemetry};
 use crate::metrics::{Counter, FAMILIES, Family, Plan, Tally};
 use crate::series::Directory;
-use crate::source::file::Status;
-use crate::source::{Block, Sink};
+use crate::source::{Block, Incident, Sink, Status};
 
 /// A rejected line of a source is shown (masked) at most this often.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(60);
@@ -230,7 +229,16 @@ impl Sink for Feed {
             self.telemetry.truncated.increment(1);
             self.lines.truncated.fetch_add(1, Relaxed);
         }
+        self.telemetry.read_bytes.increment(block.bytes);
         self.report(&tally);
+    }
+
+    fn incident(&mut self, incident: Incident) {
+        match incident {
+            Incident::Rotated(rotation) => self.telemetry.rotations[rotation.index()].increment(1),
+            Incident::Lost(bytes, reason) => self.telemetry.lost_bytes[reason.index()].increment(bytes),
+            Incident::Dropped(messages) => self.telemetry.dropped_messages.increment(messages),
+        }
     }
 }
 

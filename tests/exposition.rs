@@ -23,7 +23,7 @@ use proptest::prelude::*;
 use tailmeter::config::{Config, LabelChoice, LabelPolicy, MetricConfig};
 use tailmeter::metrics::haproxy::FAMILY;
 use tailmeter::pipeline::Pipeline;
-use tailmeter::source::{Block, Sink};
+use tailmeter::source::{Block, End, Sink};
 
 use lines::{Line, Random};
 use reference::Reference;
@@ -44,7 +44,7 @@ fn with_labels(config: &mut Config, metric: &str, labels: &[&str]) {
 fn exposition(config: &Config, lines: &[Line]) -> Vec<u8> {
     let pipeline = Pipeline::new(config, |_| {});
     let mut feed = pipeline.shard("haproxy").unwrap().feed("test");
-    feed.block(Block { lines: &lines::block(lines, true), end: 0, cut: false });
+    feed.block(Block { lines: &lines::block(lines, true), bytes: 0, end: End::Nowhere, cut: false });
     let mut text = Vec::new();
     pipeline.render(&mut text);
     text
@@ -250,7 +250,7 @@ fn count_on(progress: &Progress, epoch: Instant, mut feed: impl Sink) {
         let block = lines::block(&lines, true);
         let began = now();
         progress.began.store(began, SeqCst);
-        feed.block(Block { lines: &block, end: 0, cut: false });
+        feed.block(Block { lines: &block, bytes: 0, end: End::Nowhere, cut: false });
         progress.longest.fetch_max(now() - began, SeqCst);
         progress.began.store(0, SeqCst);
         progress.blocks.fetch_add(1, SeqCst);
@@ -332,9 +332,11 @@ fn scrapes_and_counting_do_not_disturb_each_other() {
     let pipeline = Pipeline::new(&config, |_| {});
     let shard = pipeline.shard("haproxy").unwrap();
     let mut feed = shard.feed("test");
-    feed.block(Block { lines: &lines::block(&lines, true), end: 0, cut: false });
+    feed.block(Block { lines: &lines::block(&lines, true), bytes: 0, end: End::Nowhere, cut: false });
     // Every metric has a row from the beginning on.
-    (0..64).for_each(|seed| feed.block(Block { lines: &lines::block(&[Line::of(seed)], true), end: 0, cut: false }));
+    (0..64).for_each(|seed| {
+        feed.block(Block { lines: &lines::block(&[Line::of(seed)], true), bytes: 0, end: End::Nowhere, cut: false })
+    });
     let (progress, epoch) = (Progress::default(), Instant::now());
     let scrapes = thread::scope(|scope| {
         scope.spawn(|| count_on(&progress, epoch, feed));

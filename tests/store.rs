@@ -20,7 +20,7 @@ use tailmeter::metrics::haproxy::{FAMILY, plan};
 use tailmeter::metrics::{Tally, own};
 use tailmeter::pipeline::Pipeline;
 use tailmeter::series::Directory;
-use tailmeter::source::{Block, Sink};
+use tailmeter::source::{Block, End, Sink};
 
 use lines::{Line, Random, block, config};
 use reference::{Expected, Reference, TIMERS};
@@ -225,7 +225,7 @@ fn the_own_telemetry_tells_what_fell_out() {
         let lines = (100 * round..100 * round + 100).map(Line::of).collect::<Vec<_>>();
         lines.iter().for_each(|line| reference.line(&line.0));
         let lines = block(&lines, true);
-        feeds[round as usize % 3].block(Block { lines: &lines, end: 0, cut: false });
+        feeds[round as usize % 3].block(Block { lines: &lines, bytes: 0, end: End::Nowhere, cut: false });
         let mut text = Vec::new();
         pipeline.render(&mut text);
         text.clear();

@@ -23,6 +23,7 @@ use metrics::{Counter, Gauge, SharedString, counter, describe_counter, describe_
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::{Family, Kind, Label, Metric, Unit};
+use crate::source::{Loss, Rotation};
 
 /// tailmeter itself, as a family of the catalogue. No log has this format.
 pub const FAMILY: Family = Family { name: "tailmeter", metrics: METRICS, labels: LABELS };
@@ -38,6 +39,8 @@ pub const METRICS: &[Metric] = &[
     SOURCE_LAG_BYTES,
     SOURCE_LAG_SECONDS,
     ROTATIONS,
+    LOST_BYTES,
+    DROPPED_MESSAGES,
     SOURCE_ERRORS,
     SERIES,
     SERIES_LIMIT,
@@ -115,6 +118,20 @@ const ROTATIONS: Metric = metric(
     &["source", "kind"],
     "Rotations of the source that were followed, by kind.",
 );
+const LOST_BYTES: Metric = metric(
+    "tailmeter_source_lost_bytes_total",
+    Kind::Counter,
+    Unit::Bytes,
+    &["source", "reason"],
+    "Bytes that are known to have been in the source and can never be read, by reason.",
+);
+const DROPPED_MESSAGES: Metric = metric(
+    "tailmeter_source_dropped_messages_total",
+    Kind::Counter,
+    Unit::None,
+    &["source"],
+    "Messages that the kernel threw away because they came faster than they were read.",
+);
 const SOURCE_ERRORS: Metric = metric(
     "tailmeter_source_errors_total",
     Kind::Counter,
@@ -179,7 +196,7 @@ pub const LABELS: &[Label] = &[
     label("source", "Configured path or name of the source, never a rotated one."),
     label("format", "Log family that parses the source."),
     label("outcome", "parsed, ignored or rejected."),
-    label("reason", "Why a line was rejected."),
+    label("reason", "Why a line was rejected, or why bytes were lost."),
     label("kind", "Which rotation or error it was."),
     label("metric", "Name of the metric that the sample is about."),
     label("version", "Version of tailmeter."),
@@ -372,6 +389,12 @@ pub struct SourceTelemetry {
     pub rejected: Counter,
     /// Lines longer than the limit.
     pub truncated: Counter,
+    /// Rotations followed, by [`Rotation::index`].
+    pub rotations: [Counter; Rotation::ALL.len()],
+    /// Bytes that can never be read, by [`Loss::index`].
+    pub lost_bytes: [Counter; Loss::ALL.len()],
+    /// Messages that the kernel threw away.
+    pub dropped_messages: Counter,
     source: SharedString,
     format: SharedString,
 }
@@ -392,6 +415,11 @@ impl SourceTelemetry {
             ignored: lines("ignored"),
             rejected: lines("rejected"),
             truncated: counter!(TRUNCATED_LINES.name, "source" => of_source()),
+            rotations: Rotation::ALL
+                .map(|kind| counter!(ROTATIONS.name, "source" => of_source(), "kind" => kind.as_str())),
+            lost_bytes: Loss::ALL
+                .map(|reason| counter!(LOST_BYTES.name, "source" => of_source(), "reason" => reason.as_str())),
+            dropped_messages: counter!(DROPPED_MESSAGES.name, "source" => of_source()),
             source: of_source(),
             format: format.clone(),
         }
@@ -402,11 +430,6 @@ impl SourceTelemetry {
         self.rejected.increment(lines);
         counter!(REJECTED_LINES.name, "source" => self.source.clone(), "format" => self.format.clone(), "reason" => reason)
             .increment(lines);
-    }
-
-    /// Counts a rotation that was followed.
-    pub fn rotation(&self, kind: &'static str) {
-        counter!(ROTATIONS.name, "source" => self.source.clone(), "kind" => kind).increment(1);
     }
 
     /// Counts a failure to find, open or read the source.
@@ -469,7 +492,7 @@ mod tests {
             source.lag_seconds.set(0.25);
             source.parsed.increment(3);
             source.reject("timestamp", 2);
-            source.rotation("rename");
+            source.rotations[0].increment(1);
             source.error("open");
         }
         let series = SeriesTelemetry::new("haproxy_log_requests_total");

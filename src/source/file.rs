@@ -14,7 +14,6 @@ mod lines;
 mod look;
 mod pace;
 mod replay;
-mod status;
 mod wake;
 
 use std::future::Future;
@@ -27,10 +26,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until};
 
-use crate::source::{Identity, Sink};
+use crate::source::{Identity, Sink, Status};
 
 pub use replay::replay;
-pub use status::Status;
 
 use look::{Outcome, Tail};
 use pace::Pace;
@@ -94,13 +92,26 @@ impl Options {
 }
 
 /// A place in a file, from which reading resumes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// The file.
     pub file: Identity,
+    /// What it begins with, since inodes are used again.
+    pub fingerprint: Fingerprint,
     /// Offset (bytes) behind the last line that was counted, as [`Block::end`](crate::source::Block::end)
     /// gave it.
     pub offset: u64,
+    /// Most bytes that the file was seen to have: what lies behind the offset is known to exist.
+    pub size: u64,
+}
+
+/// Digest of the first bytes of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// How many bytes it is of; 0 when the file was empty.
+    pub length: u32,
+    /// The first 16 bytes of their SHA-256.
+    pub digest: [u8; 16],
 }
 
 /// One file to follow.

@@ -8,7 +8,7 @@
 
 use memchr::{memchr, memrchr};
 
-use crate::source::{Block, Sink};
+use crate::source::{Block, End, Sink};
 
 /// Carries the bytes of one file from reads to blocks.
 ///
@@ -140,8 +140,10 @@ impl Splitter {
 
     /// Hands over `range` of the buffer; `behind` bytes read so far follow it and its newline.
     fn deliver(&mut self, range: std::ops::Range<usize>, behind: usize, cut: bool, sink: &mut dyn Sink) {
+        let from = self.delivered;
         self.delivered = self.position - behind as u64;
-        sink.block(Block { lines: &self.buffer[range], end: self.delivered, cut });
+        let (bytes, end) = (self.delivered - from, End::Offset(self.delivered));
+        sink.block(Block { lines: &self.buffer[range], bytes, end, cut });
     }
 
     /// Moves the start of an incomplete line to the front of the buffer.
@@ -172,7 +174,9 @@ mod tests {
     impl Sink for Collected {
         fn block(&mut self, block: Block<'_>) {
             assert!(!block.lines.is_empty(), "no empty blocks");
-            self.ends.push(block.end);
+            let End::Offset(end) = block.end else { panic!("no offset: {block:?}") };
+            assert_eq!(block.bytes, end - self.ends.last().copied().unwrap_or(0));
+            self.ends.push(end);
             if block.cut {
                 assert_eq!(memchr(b'\n', block.lines), None);
                 self.lines.push((block.lines.to_vec(), true));

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use std::time::{Duration, Instant};
 use memchr::memrchr;
 
 use super::lines::Splitter;
-use super::status::{Standing, Status, Telemetry, Trouble};
-use super::{File, Options, Position, Start};
-use crate::source::{Identity, Sink};
+use super::{File, Fingerprint, Options, Position, Start};
+use crate::metrics::own::source_name;
+use crate::source::status::{Standing, Status, Telemetry, Trouble};
+use crate::source::{Identity, Incident, Rotation, Sink};
 
 /// Blocks read in one look, so that a file with a backlog leaves room for the others.
 const BLOCKS_PER_LOOK: usize = 16;
@@ -108,7 +110,7 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn new(file: File, options: &Options, status: Arc<Status>) -> Self {
-        let telemetry = Telemetry::new(&file.path);
+        let telemetry = Telemetry::new(&source_name(file.path.as_os_str().as_bytes()));
         telemetry.up(&status, false);
         Tail {
             telemetry,
@@ -201,34 +203,41 @@ impl Tail {
 
     fn enter(&mut self, open: Open, offset: u64) {
         self.splitter.restart(offset);
-        self.sink.opened(open.identity, offset);
+        self.announce(open.identity, offset);
         self.current = Some(open);
+    }
+
+    fn announce(&mut self, file: Identity, offset: u64) {
+        let position = Position { file, fingerprint: Fingerprint::default(), offset, size: offset };
+        self.sink.stands(crate::source::Position::File(position));
+    }
+
+    fn rotated(&mut self, rotation: Rotation) {
+        self.telemetry.rotation(&self.status, rotation);
+        self.sink.incident(Incident::Rotated(rotation));
     }
 
     /// Reads what is new in the current file, at most [`BLOCKS_PER_LOOK`] blocks of it.
     fn read(&mut self, now: Instant, outcome: &mut Outcome) -> Result<(), Trouble> {
-        let Some(open) = &self.current else {
+        let Some((identity, size)) = self.current.as_ref().map(|open| (open.identity, open.size())) else {
             return Ok(());
         };
-        let identity = open.identity;
-        let result = match open.size() {
-            Err(error) => Err(error),
-            Ok(size) => {
-                if size < self.splitter.position() {
-                    // What was held of an incomplete line is gone from the file, and so is its end.
-                    self.telemetry.truncation(&self.status);
-                    self.splitter.restart(0);
-                    self.sink.opened(identity, 0);
-                }
-                let before = self.splitter.position();
-                let result = read_blocks(open, size, &mut self.splitter, &mut *self.sink);
-                outcome.read = self.splitter.position() - before;
-                outcome.more = result.as_ref().is_ok_and(|&more| more);
-                self.telemetry.read(&self.status, outcome.read);
-                self.stands(size.max(self.splitter.position()), identity);
-                result
+        let result = size.and_then(|size| {
+            if size < self.splitter.position() {
+                // What was held of an incomplete line is gone from the file, and so is its end.
+                self.rotated(Rotation::Truncate);
+                self.splitter.restart(0);
+                self.announce(identity, 0);
             }
-        };
+            let before = self.splitter.position();
+            let Some(open) = &self.current else { return Ok(false) };
+            let result = read_blocks(open, size, &mut self.splitter, &mut *self.sink);
+            outcome.read = self.splitter.position() - before;
+            outcome.more = result.as_ref().is_ok_and(|&more| more);
+            self.telemetry.read(&self.status, outcome.read);
+            self.stands(size.max(self.splitter.position()), identity);
+            result
+        });
         if outcome.read > 0 {
             self.quiet_since = Some(now);
         }
@@ -272,7 +281,7 @@ impl Tail {
             if !unreadable {
                 self.splitter.finish(&mut *self.sink);
             }
-            self.telemetry.rename(&self.status);
+            self.rotated(Rotation::Rename);
             self.enter(next, 0);
             self.quiet_since = Some(now);
             outcome.more = true;

@@ -1,17 +1,15 @@
-//! What is known of a followed file from outside: [`Status`] for readiness and the status page, and the
-//! same facts as own telemetry, under the label `source` (the configured path).
+//! What is known of a source from outside: [`Status`] for readiness and the status page, and the same facts as own
+//! telemetry, under the label `source` (the configured path or name).
 
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, counter, gauge};
 
-use super::Identity;
-use crate::metrics::own::{label_value, source_name};
+use super::{Identity, Rotation};
+use crate::metrics::own::label_value;
 
-/// Where one followed file stands. Cheap to share and to read; every field is updated on its own, so two
+/// Where one source stands. Cheap to share and to read; every field is updated on its own, so two
 /// fields read together may be one look apart.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -116,31 +114,25 @@ impl Trouble {
     }
 }
 
-/// Handles of the telemetry of one file, taken once. The `metrics` recorder must be installed before.
+/// Handles of the telemetry of one source, taken once: gauges, and what is not kept from run to run. Counters that
+/// belong to lines are the [`Sink`](super::Sink)'s. The `metrics` recorder must be installed before.
 pub(super) struct Telemetry {
     up: Gauge,
-    read_bytes: Counter,
     lag_bytes: Gauge,
     lag_seconds: Gauge,
-    renames: Counter,
-    truncations: Counter,
     errors: [Counter; 6],
     caught_up_at: Instant,
 }
 
 impl Telemetry {
-    pub(super) fn new(path: &Path) -> Self {
-        let source = label_value(&source_name(path.as_os_str().as_bytes()));
-        let rotations =
-            |kind: &'static str| counter!("tailmeter_rotations_total", "source" => source.clone(), "kind" => kind);
+    /// Of the source called `name` (see [`source_name`](crate::metrics::own::source_name)).
+    pub(super) fn new(name: &str) -> Self {
+        let source = label_value(name);
         let errors = |trouble: Trouble| counter!("tailmeter_source_errors_total", "source" => source.clone(), "kind" => trouble.label());
         Telemetry {
             up: gauge!("tailmeter_source_up", "source" => source.clone()),
-            read_bytes: counter!("tailmeter_source_read_bytes_total", "source" => source.clone()),
             lag_bytes: gauge!("tailmeter_source_lag_bytes", "source" => source.clone()),
             lag_seconds: gauge!("tailmeter_source_lag_seconds", "source" => source.clone()),
-            renames: rotations("rename"),
-            truncations: rotations("truncate"),
             errors: Trouble::ALL.map(errors),
             caught_up_at: Instant::now(),
         }
@@ -154,18 +146,15 @@ impl Telemetry {
     pub(super) fn read(&self, status: &Status, bytes: u64) {
         if bytes > 0 {
             status.read_bytes.fetch_add(bytes, Relaxed);
-            self.read_bytes.increment(bytes);
         }
     }
 
-    pub(super) fn rename(&self, status: &Status) {
-        status.renames.fetch_add(1, Relaxed);
-        self.renames.increment(1);
-    }
-
-    pub(super) fn truncation(&self, status: &Status) {
-        status.truncations.fetch_add(1, Relaxed);
-        self.truncations.increment(1);
+    pub(super) fn rotation(&self, status: &Status, rotation: Rotation) {
+        let counted = match rotation {
+            Rotation::Rename => &status.renames,
+            Rotation::Truncate => &status.truncations,
+        };
+        counted.fetch_add(1, Relaxed);
     }
 
     pub(super) fn error(&self, status: &Status, trouble: Trouble) {
