@@ -17,7 +17,7 @@ use crate::source::Sink;
 use crate::source::file::{Options, replay};
 
 /// Bytes of one read: they and what they update stay in the second-level cache of most processors.
-const BLOCK_BYTES: usize = 128 * 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// A progress bar appears after this time.
 const PATIENCE: Duration = Duration::from_secs(1);

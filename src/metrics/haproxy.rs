@@ -5,6 +5,7 @@
 //! abnormal ends, TLS fields) has rows of its own, looked up when needed.
 
 mod count;
+mod grid;
 mod labels;
 mod rows;
 

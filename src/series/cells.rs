@@ -27,6 +27,18 @@ impl Base {
     pub const UNUSED: Self = Self { sums: 0, buckets: 0 };
 }
 
+impl Base {
+    /// The index of cell `sum` of the row, for [`Open::add_at`].
+    pub fn sum(self, sum: usize) -> u32 {
+        self.sums + sum as u32
+    }
+
+    /// The index of bucket cell `bucket` of the row, for [`Open::count_at`].
+    pub fn bucket(self, bucket: usize) -> u32 {
+        self.buckets + bucket as u32
+    }
+}
+
 /// Cells at [`Base::UNUSED`]: more than the buckets of any histogram.
 const UNUSED: usize = 256;
 
@@ -85,10 +97,10 @@ impl Cells {
         Open { sums: &mut self.sums, buckets: &mut self.buckets, carried: &mut self.carried }
     }
 
-    /// Reads the first cell at `base`, for nothing but having it near.
+    /// Reads the cell at `index` (see [`Base::sum`]), for nothing but having it near.
     #[inline(always)]
-    pub fn touch(&self, base: Base) -> u64 {
-        self.sums.get(base.sums as usize).copied().unwrap_or(0)
+    pub fn touch(&self, index: usize) -> u64 {
+        self.sums.get(index).copied().unwrap_or(0)
     }
 
     #[cold]
@@ -168,7 +180,13 @@ impl Open<'_> {
     /// Adds `value` to cell `sum` of the row at `base`. Sums wrap at 2^64.
     #[inline(always)]
     pub fn add(&mut self, base: Base, sum: usize, value: u64) {
-        if let Some(cell) = self.sums.get_mut(base.sums as usize + sum) {
+        self.add_at(base.sums as usize + sum, value);
+    }
+
+    /// Adds `value` to the cell at `index`. Sums wrap at 2^64.
+    #[inline(always)]
+    pub fn add_at(&mut self, index: usize, value: u64) {
+        if let Some(cell) = self.sums.get_mut(index) {
             *cell = cell.wrapping_add(value);
         }
     }
@@ -176,19 +194,25 @@ impl Open<'_> {
     /// Counts `times` observations in bucket cell `bucket` of the row at `base`.
     #[inline(always)]
     pub fn count(&mut self, base: Base, bucket: usize, times: u32) {
-        let index = base.buckets as usize + bucket;
-        let Some(cell) = self.buckets.get_mut(index) else { return };
-        let (value, carry) = cell.overflowing_add(times);
-        *cell = value;
-        if carry {
-            self.carry(index);
-        }
+        self.count_at(base.buckets as usize + bucket, times);
     }
 
-    #[cold]
-    fn carry(&mut self, index: usize) {
-        *self.carried.entry(index).or_default() += 1 << 32;
+    /// Counts `times` observations in the bucket cell at `index`.
+    #[inline(always)]
+    pub fn count_at(&mut self, index: usize, times: u32) {
+        let Some(cell) = self.buckets.get_mut(index) else { return };
+        let (value, has_carried) = cell.overflowing_add(times);
+        *cell = value;
+        if has_carried {
+            carry(self.carried, index);
+        }
     }
+}
+
+/// Apart, so that whoever counts may keep the slices in registers.
+#[cold]
+fn carry(carried: &mut BTreeMap<usize, u64>, index: usize) {
+    *carried.entry(index).or_default() += 1 << 32;
 }
 
 #[cfg(test)]

@@ -61,8 +61,6 @@ struct Entry {
     text: u32,
     more: u32,
     fell_out: u32,
-    /// True when the key has nothing but a text.
-    is_text: bool,
 }
 
 /// A bounded memory of raw tuples. When it is full it forgets everything and starts again: rows are not
@@ -116,22 +114,9 @@ impl Memo {
     /// The hash of `key`, seeded at random.
     pub fn hash(&self, key: &Key<'_>) -> u64 {
         match (key.text, key.more, key.words) {
-            (text, [], [0, 0]) => self.hash_text(text),
             ([], [], words) => self.hash_words(words),
             _ => self.hash_any(key),
         }
-    }
-
-    /// The hash of a key that is nothing but `text`.
-    #[inline(always)]
-    pub fn hash_text(&self, text: &[u8]) -> u64 {
-        let [a, b, c, d] = self.seeds;
-        // Three loads that overlap hold all of a usual text: no branch on its length.
-        let Some([first, middle, last]) = thirds(text) else {
-            return self.hash_any(&Key { text, more: &[], words: [0; 2] });
-        };
-        let outer = fold(first[0] ^ a, first[1] ^ b) ^ fold(last[0] ^ c, last[1] ^ d).rotate_left(31);
-        fold(outer ^ middle[0].rotate_left(17) ^ text.len() as u64, middle[1] ^ c) ^ outer
     }
 
     /// The hash of a key that is nothing but `words`.
@@ -172,24 +157,6 @@ impl Memo {
             }
             next = next.wrapping_add(2);
             pair = self.pair(next);
-        }
-    }
-
-    /// Reads what [`Memo::find_words`] and [`Memo::bases`] of one group will read, for nothing but having it near.
-    #[inline(always)]
-    pub fn touch(&self, candidate: EntryId) -> u64 {
-        self.near.get(candidate as usize).map_or(0, |near| near.words[0])
-    }
-
-    /// The entry of a key that is nothing but `text`, whose first candidate is `candidate`.
-    #[inline(always)]
-    pub fn find_text(&self, hash: u64, candidate: EntryId, text: &[u8]) -> EntryId {
-        let Some(known) = self.entries.get(candidate as usize) else { return NO_ENTRY };
-        let start = known.start as usize;
-        let is_text = known.text as usize == text.len() && known.is_text;
-        match self.texts.get(start..start + text.len()) {
-            Some(known) if is_text && same(known, text) => candidate,
-            _ => self.get(hash, &Key { text, more: &[], words: [0; 2] }),
         }
     }
 
@@ -245,6 +212,12 @@ impl Memo {
         self.bases.get(first..first + self.groups).unwrap_or_default()
     }
 
+    /// True when any tuple fell out.
+    #[inline(always)]
+    pub fn any_fell_out(&self) -> bool {
+        self.any_fell_out
+    }
+
     /// Bit g: in group g the tuple fell out of its labels or limits.
     #[inline(always)]
     pub fn fell_out(&self, entry: EntryId) -> u32 {
@@ -277,7 +250,6 @@ impl Memo {
             text: key.text.len() as u32,
             more: key.more.len() as u32,
             fell_out,
-            is_text: key.more.is_empty() && key.words == [0; 2],
         });
         self.texts.extend_from_slice(key.text);
         self.texts.extend_from_slice(key.more);
@@ -334,36 +306,9 @@ impl Memo {
 
 /// Multiplies and folds the two halves of the product together.
 #[inline(always)]
-fn fold(a: u64, b: u64) -> u64 {
+pub(super) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
-}
-
-/// First, middle and last 16 bytes of a text of 16 to 48 bytes: together they hold all of it.
-#[inline(always)]
-fn thirds(text: &[u8]) -> Option<[[u64; 2]; 3]> {
-    if text.len() > 48 {
-        return None;
-    }
-    let words = |bytes: &[u8; 16]| {
-        let [low, high] = bytes.as_chunks::<8>().0 else { return [0; 2] };
-        [u64::from_le_bytes(*low), u64::from_le_bytes(*high)]
-    };
-    let first = words(text.first_chunk()?);
-    let middle = words(text.get((text.len() - 16) / 2..)?.first_chunk()?);
-    Some([first, middle, words(text.last_chunk()?)])
-}
-
-/// True when the texts are equal. Their lengths are.
-#[inline(always)]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    match (thirds(a), thirds(b)) {
-        (Some(a), Some(b)) => {
-            let differs = |index: usize| (a[index][0] ^ b[index][0]) | (a[index][1] ^ b[index][1]);
-            differs(0) | differs(1) | differs(2) == 0
-        }
-        _ => a == b,
-    }
 }
 
 #[cfg(test)]
@@ -395,23 +340,6 @@ mod tests {
         }
         for (key, base) in keys.iter().zip(&bases) {
             assert_eq!(memo.bases(memo.get(memo.hash(key), key)), [*base]);
-        }
-    }
-
-    #[test]
-    fn texts_of_every_length_differ_in_every_byte() {
-        for length in 1..70 {
-            let mut memo = Memo::new(100, 1);
-            let text = (0..length).collect::<Vec<u8>>();
-            let key = Key { text: &text, more: b"", words: [0, 0] };
-            memo.insert(memo.hash(&key), &key, &bases(1), 0);
-            for at in 0..text.len() {
-                let mut other = text.clone();
-                other[at] ^= 0x80;
-                let key = Key { text: &other, more: b"", words: [0, 0] };
-                assert_ne!(memo.hash(&key), memo.hash(&Key { text: &text, ..key }), "byte {at} of {length}");
-                assert_eq!(memo.get(memo.hash(&Key { text: &text, ..key }), &key), NO_ENTRY);
-            }
         }
     }
 

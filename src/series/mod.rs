@@ -6,18 +6,20 @@
 //! - [`Directory`]: which label tuples have a row; shared by all shards, so that limits hold for the whole
 //!   process. Rows are never taken away, so a row's number is its name for ever.
 //! - [`Cells`]: the cells of one shard. Who counts owns the shard; a scrape adds shards up.
-//! - [`Memo`]: raw bytes of a line -> rows, so that label policies run only when a raw tuple is new.
+//! - [`Texts`], [`Memo`]: raw bytes of a line -> rows, so that label policies run only when a raw tuple is new.
 //! - [`Policy`]: what becomes of a raw label value.
 
 mod cells;
 mod directory;
 mod memo;
 mod policy;
+mod texts;
 
 pub use cells::{Base, Cells, Layout, Open};
 pub use directory::{Directory, Found, Group, Labels};
 pub use memo::{EntryId, Key, Memo, NO_ENTRY};
 pub use policy::{OTHER, Policy, escape_into};
+pub use texts::Texts;
 
 /// Number of a row in its group.
 pub type RowId = u32;

@@ -272,15 +272,14 @@ pub(super) struct Templates {
     /// The one that fitted last.
     pub(super) last: usize,
     next: usize,
-    /// ` [dd/Mon/yyyy:hh:mm:ss.mmm] ` from byte 8 on, with the month of the last accept date, and zeros for
-    /// digits.
-    pub(super) date: [u8; 64],
+    /// ` [dd/Mon/yyyy:hh:mm:ss.mmm] ` with the month of the last accept date, and zeros for digits.
+    pub(super) date: [u8; 32],
 }
 
 impl Default for Templates {
     fn default() -> Self {
-        let mut date = [0; 64];
-        date[8..36].copy_from_slice(b" [00/Jan/0000:00:00:00.000] ");
+        let mut date = [0; 32];
+        date[..28].copy_from_slice(b" [00/Jan/0000:00:00:00.000] ");
         let empty = Template { bytes: [0; TEMPLATE], digits: 0, len: 0 };
         Self { known: [empty; TEMPLATES], count: 0, last: 0, next: 0, date }
     }
@@ -290,7 +289,7 @@ impl Templates {
     /// Remembers the envelope and month of a line that was read the plain way.
     fn learn(&mut self, line: &[u8], envelope: &envelope::Envelope<'_>, http: &Http<'_>) {
         if let Some(month) = http.accept_date().get(3..6) {
-            self.date[13..16].copy_from_slice(month);
+            self.date[5..8].copy_from_slice(month);
         }
         if envelope.start > TEMPLATE || envelope.repeated != 1 {
             return;

@@ -35,7 +35,7 @@ pub(super) struct Numbers {
 
 impl Numbers {
     #[inline]
-    fn of_http(http: &Http<'_>) -> Self {
+    pub(super) fn of_http(http: &Http<'_>) -> Self {
         Self {
             bytes: http.bytes_read,
             timers_ms: http.timers_ms,
@@ -155,8 +155,16 @@ impl Shard {
         {
             // The usual batch: requests that have all been seen before.
             tally.parsed += requests.len() as u64;
-            for (http, found) in requests.iter().zip(&lookups.found) {
-                self.count_http(http, *found, 1);
+            let buckets = [&self.timer_buckets, &self.queue_buckets];
+            self.http.update_all(requests, &lookups.found, self.cells.open(), buckets);
+            let mut more = if self.http.any_fell_out() { u32::MAX } else { 0 };
+            for (index, http) in requests.iter().enumerate() {
+                more |= u32::from(has_more(http)) << index;
+            }
+            for (index, (http, found)) in requests.iter().zip(&lookups.found).enumerate() {
+                if more >> index & 1 == 1 {
+                    self.count_more(http, *found, 1);
+                }
             }
             return;
         }
@@ -192,30 +200,24 @@ impl Shard {
         resolver.find(places, Subject::Http(http), http.raw_names(), http_words(http))
     }
 
-    #[inline(always)]
     fn count_http(&mut self, http: &Http<'_>, found: Found, times: u32) {
         let numbers = Numbers::of_http(http);
-        self.http.count_fallen(&self.plan, found, times, &mut self.fell_out);
         let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
         self.http.update(found, &numbers, times, cells, buckets);
-        let [request, queue, connect, response, total] = numbers.timers_ms;
-        let aborted = request | queue | connect | response | total < 0;
-        if !numbers.ended_normally | numbers.logasap | http.truncated | aborted {
-            self.count_unusual(
-                Unusual { subject: Subject::Http(http), names: self.http.names_id(found) },
-                &numbers,
-                http.truncated,
-                times,
-            );
+        if has_more(http) || self.http.any_fell_out() {
+            self.count_more(http, found, times);
         }
+    }
+
+    /// Counts what only some requests have: see [`has_more`].
+    #[inline(never)]
+    fn count_more(&mut self, http: &Http<'_>, found: Found, times: u32) {
+        self.http.count_fallen(&self.plan, found, times, &mut self.fell_out);
+        let line = Unusual { subject: Subject::Http(http), names: self.http.names_id(found) };
+        self.count_unusual(line, &Numbers::of_http(http), http.truncated, times);
         // Without TLS the fields are there all the same, with dashes.
-        if http.has_tls() && http.tls().is_some_and(|tls| tls.ssl_version != b"-") {
-            self.count_some(
-                TLS_CONNECTIONS,
-                Unusual { subject: Subject::Http(http), names: self.http.names_id(found) },
-                "",
-                times,
-            );
+        if http.tls().is_some_and(|tls| tls.ssl_version != b"-") {
+            self.count_some(TLS_CONNECTIONS, line, "", times);
         }
     }
 
@@ -233,7 +235,6 @@ impl Shard {
     }
 
     /// Counts aborted phases, an abnormal end, and an incomplete line.
-    #[cold]
     fn count_unusual(&mut self, line: Unusual<'_, '_>, numbers: &Numbers, truncated: bool, times: u32) {
         for (phase, ms) in PHASES.iter().zip(numbers.timers_ms) {
             if ms < 0 {
@@ -291,4 +292,12 @@ impl Shard {
             self.cells.add(*base, slot.sum, u64::from(times));
         }
     }
+}
+
+/// True when a request counts in metrics that only some lines count.
+#[inline(always)]
+fn has_more(http: &Http<'_>) -> bool {
+    let [request, queue, connect, response, total] = http.timers_ms;
+    let is_aborted = request | queue | connect | response | total < 0;
+    is_aborted | !http.ended_normally | http.logasap | http.truncated | http.has_tls()
 }

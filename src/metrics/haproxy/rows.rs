@@ -3,9 +3,10 @@
 use tailmeter_parsers::haproxy::{BATCH, Http};
 
 use super::count::Numbers;
+use super::grid::Grid;
 use super::labels::{Field, Subject, write_fields};
 use crate::metrics::{Buckets, Plan, Slot};
-use crate::series::{Base, Cells, Directory, EntryId, Key, Memo, NO_ENTRY, Open};
+use crate::series::{Base, Cells, Directory, EntryId, Key, Memo, NO_ENTRY, Open, Texts};
 
 /// Where a metric is counted: its cells in a row, and which of the line's rows that is: one of its names, or,
 /// from [`GROUPS`] on, one of its full tuple. The last row of the names is where disabled metrics go.
@@ -29,7 +30,7 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Places {
     /// Raw names -> rows in the groups whose labels are all in the names.
-    pub(super) names: Rows,
+    pub(super) names: NamesRows,
     /// Names, status, method and the fields beyond -> rows in all other groups.
     pub(super) full: Rows,
     /// Fields that a raw tuple needs beyond names, status and method.
@@ -43,6 +44,38 @@ pub(super) struct Places {
     pub(super) queues: [Place; 2],
     /// True when all of them but `lines` are counted in rows of the names.
     pub(super) are_of_names: bool,
+    /// The cell that counts the line, by entry of the full tuple.
+    line_cells: Vec<u32>,
+    /// The entries of full tuples by names, status and method, if these are the whole tuple.
+    grid: Grid,
+}
+
+/// The cells that nearly every line with the same names adds to, by their indexes: one cache line says them all.
+/// What is not counted by names has cells that are never shown.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Near {
+    bytes: u32,
+    sums: [u32; 5],
+    /// The first bucket of each timer, and of each queue.
+    buckets: [u32; 5],
+    queues: [u32; 2],
+}
+
+/// Rows by raw names.
+#[derive(Debug)]
+pub(super) struct NamesRows {
+    pub(super) texts: Texts,
+    /// The groups of the plan that they are in, in the order of an entry's rows.
+    groups: Vec<usize>,
+    /// By entry: the bases of its rows.
+    bases: Vec<[Base; GROUPS]>,
+    /// By entry: bit i, in `groups[i]` it fell out of labels or limits.
+    fell_out: Vec<u32>,
+    /// By entry.
+    near: Vec<Near>,
+    /// True when any entry fell out.
+    any_fell_out: bool,
 }
 
 /// Rows by raw tuple.
@@ -58,6 +91,21 @@ pub(super) struct Rows {
 pub(super) struct Found {
     pub(super) names: EntryId,
     pub(super) full: EntryId,
+    /// Which cell counts the line.
+    pub(super) cell: u32,
+}
+
+impl Near {
+    const UNUSED: Self = Self { bytes: 0, sums: [0; 5], buckets: [0; 5], queues: [0; 2] };
+
+    /// Observes a timer `times`, unless it is -1.
+    #[inline(always)]
+    fn observe(&self, timer: usize, ms: i32, times: u32, cells: &mut Open<'_>, buckets: &Buckets) {
+        if ms >= 0 {
+            cells.add_at(self.sums[timer] as usize, (ms as u64).wrapping_mul(u64::from(times)));
+            cells.count_at(self.buckets[timer] as usize + buckets.of(ms as u64), times);
+        }
+    }
 }
 
 impl Places {
@@ -82,12 +130,19 @@ impl Places {
             }
         }
         let [lines, bytes, request, queue, connect, response, total, retries, redispatches, server, backend] = places;
-        let names = Memo::new(plan.memo_entries, GROUPS);
+        let names = NamesRows {
+            texts: Texts::new(plan.memo_entries),
+            groups: of_names,
+            bases: Vec::new(),
+            fell_out: Vec::new(),
+            near: Vec::new(),
+            any_fell_out: false,
+        };
         let full = Memo::new(plan.memo_entries, of_full.len());
         let are_of_names = places[1..].iter().all(|place| place.row < GROUPS);
         Self {
             are_of_names,
-            names: Rows { memo: names, groups: of_names },
+            names,
             full: Rows { memo: full, groups: of_full },
             beyond,
             lines,
@@ -96,15 +151,40 @@ impl Places {
             retries,
             redispatches,
             queues: [server, backend],
+            line_cells: Vec::new(),
+            grid: Grid::new(),
         }
+    }
+
+    /// Keeps the rows of new names.
+    fn add_names(&mut self, names: EntryId, rows: &[Base], fell_out: u32) {
+        let mut bases = [Base::UNUSED; GROUPS];
+        bases.iter_mut().zip(rows).for_each(|(base, row)| *base = *row);
+        let base = |place: &Place| bases.get(place.row).copied().unwrap_or(Base::UNUSED);
+        let sum = |place: &Place| base(place).sum(place.sum);
+        let bucket = |place: &Place| base(place).bucket(place.bucket);
+        let near = Near {
+            bytes: sum(&self.bytes),
+            sums: self.timers.each_ref().map(sum),
+            buckets: self.timers.each_ref().map(bucket),
+            queues: self.queues.each_ref().map(bucket),
+        };
+        let rows = &mut self.names;
+        // Numbers of what was forgotten are given anew.
+        rows.bases.truncate(names as usize);
+        rows.fell_out.truncate(names as usize);
+        rows.near.truncate(names as usize);
+        rows.bases.push(bases);
+        rows.fell_out.push(fell_out);
+        rows.near.push(near);
+        rows.any_fell_out |= fell_out != 0;
     }
 }
 
 /// What is found of a batch of requests, step by step for all of them: so they wait for memory together, not
 /// one after the other.
 pub(super) struct Lookups {
-    pub(super) hashes: [u64; BATCH],
-    pub(super) pairs: [[u32; 2]; BATCH],
+    places: [usize; BATCH],
     pub(super) found: [Found; BATCH],
     /// True when every line has both entries.
     pub(super) is_complete: bool,
@@ -116,62 +196,100 @@ impl Places {
     /// Looks up the requests of a batch. Only when names, status and method are the whole key.
     #[inline]
     pub(super) fn look_up(&self, requests: &[Http<'_>], cells: &Cells) -> Lookups {
-        let none = Found { names: NO_ENTRY, full: NO_ENTRY };
-        let mut lookups =
-            Lookups { hashes: [0; BATCH], pairs: [[0; 2]; BATCH], found: [none; BATCH], is_complete: true, touched: 0 };
-        let (names, full) = (&self.names.memo, &self.full.memo);
-        let Lookups { found, hashes, pairs, touched, .. } = &mut lookups;
-        for ((http, found), hash) in requests.iter().zip(&mut *found).zip(&mut *hashes) {
-            let text = http.raw_names();
-            let names_hash = names.hash_text(text);
-            found.names = names.find_text(names_hash, names.candidate(names_hash, names.pair(names_hash)), text);
-            *hash = full.hash_words(full_words(found.names, http_words(http)));
+        let none = Found { names: NO_ENTRY, full: NO_ENTRY, cell: 0 };
+        let mut lookups = Lookups { places: [0; BATCH], found: [none; BATCH], is_complete: true, touched: 0 };
+        let names = &self.names.texts;
+        let Lookups { found, places, touched, .. } = &mut lookups;
+        for ((http, found), place) in requests.iter().zip(&mut *found).zip(&mut *places) {
+            found.names = names.find(http.raw_names());
+            *place = self.grid.place(found.names, http.status_code, http.method_key());
         }
-        for (pair, hash) in pairs.iter_mut().zip(&*hashes).take(requests.len()) {
-            *pair = full.pair(*hash);
-        }
-        for ((found, hash), pair) in found.iter_mut().zip(&*hashes).zip(&*pairs).take(requests.len()) {
-            found.full = full.candidate(*hash, *pair);
-        }
-        for found in found.iter().take(requests.len()) {
-            *touched ^= full.touch(found.full);
+        for (found, place) in found.iter_mut().zip(&*places).take(requests.len()) {
+            (found.full, found.cell) = self.grid.get(*place);
         }
         let mut missing = false;
-        for ((http, found), hash) in requests.iter().zip(&mut *found).zip(&*hashes) {
-            found.full = full.find_words(*hash, found.full, full_words(found.names, http_words(http)));
-            missing |= (found.names == NO_ENTRY) | (found.full == NO_ENTRY);
-        }
-        for found in found.iter().take(requests.len()) {
-            if let [base, ..] = full.bases(found.full) {
-                *touched ^= cells.touch(*base);
+        for (http, found) in requests.iter().zip(&mut *found) {
+            if found.full == NO_ENTRY && found.names != NO_ENTRY {
+                found.full = self.find_full(found.names, http);
+                found.cell = self.line_cell(found.full);
             }
+            missing |= found.full == NO_ENTRY;
+            *touched ^= cells.touch(found.cell as usize);
         }
         lookups.is_complete = !missing;
         lookups
     }
 
+    /// The entry of a full tuple that has no place in the grid.
+    #[cold]
+    fn find_full(&self, names: EntryId, http: &Http<'_>) -> EntryId {
+        let words = full_words(names, http_words(http));
+        let memo = &self.full.memo;
+        let hash = memo.hash_words(words);
+        memo.find_words(hash, memo.candidate(hash, memo.pair(hash)), words)
+    }
+
+    /// The cell that counts a line with this entry.
+    #[inline(always)]
+    fn line_cell(&self, full: EntryId) -> u32 {
+        self.line_cells.get(full as usize).copied().unwrap_or(0)
+    }
+
     /// A number of the names of a line: no other names of its kind have it, before or after they are forgotten.
     pub(super) fn names_id(&self, found: Found) -> u64 {
-        (self.names.memo.forgotten() & 0x3f_ffff) << 32 | u64::from(found.names)
+        (self.names.texts.forgotten() & 0x3f_ffff) << 32 | u64::from(found.names)
     }
 
     /// Changes when entries found before are gone.
     pub(super) fn forgotten(&self) -> u64 {
-        self.names.memo.forgotten() + self.full.memo.forgotten()
+        self.names.texts.forgotten() + self.full.memo.forgotten()
+    }
+
+    /// Adds what the requests of a usual batch have to their rows, one kind of cell after the other: each pass needs
+    /// little, which stays in registers.
+    #[inline(never)]
+    pub(super) fn update_all(
+        &self,
+        requests: &[Http<'_>],
+        found: &[Found; BATCH],
+        mut cells: Open<'_>,
+        buckets: [&Buckets; 2],
+    ) {
+        let mut near = [&Near::UNUSED; BATCH];
+        for (near, found) in near.iter_mut().zip(found).take(requests.len()) {
+            *near = self.names.near.get(found.names as usize).unwrap_or(&Near::UNUSED);
+        }
+        // Neighbours often add to the same cells, and then wait for one another: several kinds a pass, for something
+        // to do meanwhile.
+        for ((http, found), near) in requests.iter().zip(found).zip(near) {
+            cells.add_at(found.cell as usize, 1);
+            cells.add_at(near.bytes as usize, if http.logasap { 0 } else { http.bytes_read });
+            if (http.queues[0] | http.queues[1] | http.retries) == 0 && !http.redispatched {
+                cells.count_at(near.queues[0] as usize, 1);
+                cells.count_at(near.queues[1] as usize, 1);
+            } else {
+                self.update_rare(found.names, &Numbers::of_http(http), 1, &mut cells, buckets[1]);
+            }
+        }
+        for (http, near) in requests.iter().zip(near) {
+            near.observe(0, http.timers_ms[0], 1, &mut cells, buckets[0]);
+            near.observe(1, http.timers_ms[1], 1, &mut cells, buckets[0]);
+            near.observe(2, http.timers_ms[2], 1, &mut cells, buckets[0]);
+        }
+        for (http, near) in requests.iter().zip(near) {
+            near.observe(3, http.timers_ms[3], 1, &mut cells, buckets[0]);
+            near.observe(4, if http.logasap { -1 } else { http.timers_ms[4] }, 1, &mut cells, buckets[0]);
+        }
+        if !self.are_of_names {
+            for (http, found) in requests.iter().zip(found) {
+                self.update_full(found.full, &Numbers::of_http(http), 1, &mut cells, buckets);
+            }
+        }
     }
 
     /// Adds what every line has to its rows. `buckets` are those of timers and of queues.
     #[inline(always)]
-    pub(super) fn update(&self, found: Found, numbers: &Numbers, times: u32, cells: Open<'_>, buckets: [&Buckets; 2]) {
-        if self.are_of_names {
-            self.update_as::<true>(found, numbers, times, cells, buckets);
-        } else {
-            self.update_as::<false>(found, numbers, times, cells, buckets);
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn update_as<const ARE_OF_NAMES: bool>(
+    pub(super) fn update(
         &self,
         found: Found,
         numbers: &Numbers,
@@ -179,77 +297,106 @@ impl Places {
         mut cells: Open<'_>,
         buckets: [&Buckets; 2],
     ) {
-        let full = self.full.memo.bases(found.full);
-        let Some(names) = self.names.memo.bases(found.names).first_chunk::<GROUPS>() else { return };
-        let any_base = |place: &Place| match place.row {
-            row if row < GROUPS => names[row],
-            row => full.get(row - GROUPS).copied().unwrap_or(Base::UNUSED),
-        };
-        let base = |place: &Place| if ARE_OF_NAMES { names[place.row % GROUPS] } else { any_base(place) };
+        let Some(near) = self.names.near.get(found.names as usize) else { return };
         let weight = u64::from(times);
-        cells.add(any_base(&self.lines), self.lines.sum, weight);
+        cells.add_at(found.cell as usize, weight);
         if !numbers.logasap {
-            cells.add(base(&self.bytes), self.bytes.sum, numbers.bytes.wrapping_mul(weight));
+            cells.add_at(near.bytes as usize, numbers.bytes.wrapping_mul(weight));
         }
-        if numbers.retries > 0 {
-            cells.add(base(&self.retries), self.retries.sum, u64::from(numbers.retries).wrapping_mul(weight));
+        for (timer, ms) in numbers.timers_ms.into_iter().enumerate() {
+            // A line written before the end does not say how long it all took.
+            let ms = if timer == 4 && numbers.logasap { -1 } else { ms };
+            near.observe(timer, ms, times, &mut cells, buckets[0]);
         }
-        if numbers.redispatched {
-            cells.add(base(&self.redispatches), self.redispatches.sum, weight);
-        }
-        let mut observe = |place: &Place, buckets: &Buckets, value: u64| {
-            let base = base(place);
-            cells.add(base, place.sum, value.wrapping_mul(weight));
-            cells.count(base, place.bucket + buckets.of(value), times);
-        };
-        let [request, queue, connect, response, total] = numbers.timers_ms;
-        // A line written before the end does not say how long it all took.
-        let total = if numbers.logasap { -1 } else { total };
-        let mut timer = |place: &Place, ms: i32| {
-            if ms >= 0 {
-                observe(place, buckets[0], ms as u64);
-            }
-        };
-        timer(&self.timers[0], request);
-        timer(&self.timers[1], queue);
-        timer(&self.timers[2], connect);
-        timer(&self.timers[3], response);
-        timer(&self.timers[4], total);
-        if numbers.queues == [0, 0] {
+        if (numbers.queues[0] | numbers.queues[1] | numbers.retries) == 0 && !numbers.redispatched {
             // Nearly always, and the first bucket is the one of 0.
-            for place in &self.queues {
-                cells.count(base(place), place.bucket, times);
+            cells.count_at(near.queues[0] as usize, times);
+            cells.count_at(near.queues[1] as usize, times);
+        } else {
+            self.update_rare(found.names, numbers, times, &mut cells, buckets[1]);
+        }
+        if !self.are_of_names {
+            self.update_full(found.full, numbers, times, &mut cells, buckets);
+        }
+    }
+
+    /// Adds queues that are not empty, retries and redispatches.
+    #[inline(never)]
+    fn update_rare(&self, names: EntryId, numbers: &Numbers, times: u32, cells: &mut Open<'_>, buckets: &Buckets) {
+        let Some(bases) = self.names.bases.get(names as usize) else { return };
+        self.add_rare(|place| bases.get(place.row).copied(), numbers, times, cells, buckets);
+    }
+
+    /// Adds to those rows that names alone do not lead to.
+    #[inline(never)]
+    fn update_full(&self, full: EntryId, numbers: &Numbers, times: u32, cells: &mut Open<'_>, buckets: [&Buckets; 2]) {
+        let bases = self.full.memo.bases(full);
+        let base = |place: &Place| bases.get(place.row.checked_sub(GROUPS)?).copied();
+        let weight = u64::from(times);
+        if let Some(base) = base(&self.bytes).filter(|_| !numbers.logasap) {
+            cells.add(base, self.bytes.sum, numbers.bytes.wrapping_mul(weight));
+        }
+        let timers = if numbers.logasap { 4 } else { 5 };
+        for (place, ms) in self.timers.iter().zip(numbers.timers_ms).take(timers) {
+            if let Some(base) = base(place).filter(|_| ms >= 0) {
+                cells.add(base, place.sum, (ms as u64).wrapping_mul(weight));
+                cells.count(base, place.bucket + buckets[0].of(ms as u64), times);
             }
-            return;
+        }
+        self.add_rare(base, numbers, times, cells, buckets[1]);
+    }
+
+    fn add_rare(
+        &self,
+        base: impl Fn(&Place) -> Option<Base>,
+        numbers: &Numbers,
+        times: u32,
+        cells: &mut Open<'_>,
+        buckets: &Buckets,
+    ) {
+        let weight = u64::from(times);
+        let counts = [(&self.retries, numbers.retries), (&self.redispatches, u32::from(numbers.redispatched))];
+        for (place, count) in counts {
+            if let Some(base) = base(place).filter(|_| count > 0) {
+                cells.add(base, place.sum, u64::from(count).wrapping_mul(weight));
+            }
         }
         for (place, length) in self.queues.iter().zip(numbers.queues) {
-            let bucket = place.bucket + buckets[1].of(u64::from(length));
-            cells.add(base(place), place.sum, u64::from(length).wrapping_mul(weight));
-            cells.count(base(place), bucket, times);
+            if let Some(base) = base(place) {
+                cells.add(base, place.sum, u64::from(length).wrapping_mul(weight));
+                cells.count(base, place.bucket + buckets.of(u64::from(length)), times);
+            }
         }
+    }
+
+    /// True when a line may have fallen out of labels or limits.
+    #[inline(always)]
+    pub(super) fn any_fell_out(&self) -> bool {
+        self.names.any_fell_out || self.full.memo.any_fell_out()
     }
 
     /// Counts a line that fell out of the labels or limits of some groups, once per metric there.
     #[inline(always)]
     pub(super) fn count_fallen(&self, plan: &Plan, found: Found, times: u32, fell_out: &mut [u64]) {
-        for (rows, entry) in [(&self.names, found.names), (&self.full, found.full)] {
-            let groups = rows.memo.fell_out(entry);
-            if groups != 0 {
-                rows.count_fallen(plan, groups, times, fell_out);
-            }
+        if self.names.any_fell_out {
+            let groups = self.names.fell_out.get(found.names as usize).copied().unwrap_or(0);
+            count_fallen(plan, &self.names.groups, groups, times, fell_out);
+        }
+        let groups = self.full.memo.fell_out(found.full);
+        if groups != 0 {
+            count_fallen(plan, &self.full.groups, groups, times, fell_out);
         }
     }
 }
 
-impl Rows {
-    #[cold]
-    pub(super) fn count_fallen(&self, plan: &Plan, groups: u32, times: u32, fell_out: &mut [u64]) {
-        for (position, group) in self.groups.iter().enumerate() {
-            if groups >> position & 1 == 1 {
-                for (slot, fell_out) in plan.slots.iter().zip(&mut *fell_out) {
-                    if slot.is_some_and(|slot| slot.group == *group) {
-                        *fell_out += u64::from(times);
-                    }
+/// Counts a line in `fell_out` of the metrics in those `groups` that are set in `bits`.
+#[cold]
+fn count_fallen(plan: &Plan, groups: &[usize], bits: u32, times: u32, fell_out: &mut [u64]) {
+    for (position, group) in groups.iter().enumerate() {
+        if bits >> position & 1 == 1 {
+            for (slot, fell_out) in plan.slots.iter().zip(&mut *fell_out) {
+                if slot.is_some_and(|slot| slot.group == *group) {
+                    *fell_out += u64::from(times);
                 }
             }
         }
@@ -286,18 +433,16 @@ impl Resolver<'_> {
         names: &[u8],
         words: [u64; 2],
     ) -> Found {
-        let key = Key { text: names, more: &[], words: [0; 2] };
-        let hash = places.names.memo.hash(&key);
-        let mut names = places.names.memo.get(hash, &key);
+        let text = names;
+        let mut names = places.names.texts.find(text);
         if names == NO_ENTRY {
-            let forgotten = places.names.memo.forgotten();
-            let (mut bases, fell_out) = self.resolve(&places.names.groups, subject);
-            bases.resize(GROUPS, Base::UNUSED);
-            names = places.names.memo.insert(hash, &key, &bases, fell_out);
-            if places.names.memo.forgotten() != forgotten {
-                // The numbers of names are given anew.
+            let (bases, fell_out) = self.resolve(&places.names.groups, subject);
+            names = places.names.texts.insert(text);
+            if names == 0 {
+                // Numbers are given anew.
                 places.full.memo.forget();
             }
+            places.add_names(names, &bases, fell_out);
         }
         self.more.clear();
         write_fields(subject, &places.beyond, self.more);
@@ -307,8 +452,19 @@ impl Resolver<'_> {
         if full == NO_ENTRY {
             let (bases, fell_out) = resolve(self.directory, self.fields, self.cells, &places.full.groups, subject);
             full = places.full.memo.insert(hash, &key, &bases, fell_out);
+            if full == 0 {
+                places.grid.clear();
+            }
+            places.line_cells.truncate(full as usize);
+            let of_names = places.names.bases.get(names as usize).and_then(|bases| bases.get(places.lines.row));
+            let base = bases.get(places.lines.row.wrapping_sub(GROUPS)).or(of_names);
+            places.line_cells.push(base.map_or(0, |base| base.sum(places.lines.sum)));
         }
-        Found { names, full }
+        let cell = places.line_cell(full);
+        if let (Subject::Http(http), true) = (subject, places.beyond.is_empty()) {
+            places.grid.set(names, http.status_code, http.method_key(), (full, cell));
+        }
+        Found { names, full, cell }
     }
 
     pub(super) fn resolve(&mut self, groups: &[usize], subject: Subject<'_, '_>) -> (Vec<Base>, u32) {

@@ -260,13 +260,9 @@ const DATE: u32 = (1 << 28) - 1;
 /// True when ` [dd/Mon/yyyy:hh:mm:ss.mmm] ` stands at `at`, with a month already seen.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn is_date(ahead: &[u8; AHEAD], at: usize, date: &[u8; 64]) -> bool {
-    let (Some(text), Some(shape)) =
-        (load_at(ahead, at), date.get(8..).and_then(|date| date.first_chunk()).map(|date| load(date)))
-    else {
-        return false;
-    };
-    let equal = _mm256_movemask_epi8(_mm256_cmpeq_epi8(text, shape)) as u32;
+fn is_date(ahead: &[u8; AHEAD], at: usize, date: &[u8; 32]) -> bool {
+    let Some(text) = load_at(ahead, at) else { return false };
+    let equal = _mm256_movemask_epi8(_mm256_cmpeq_epi8(text, load(date))) as u32;
     let digit = in_range(text, b'0', 10);
     (equal & !DATE_DIGITS | digit & DATE_DIGITS) & DATE == DATE
 }

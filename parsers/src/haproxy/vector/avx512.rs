@@ -89,11 +89,25 @@ impl Window {
         _bzhi_u64(_pext_u64(self.space, self.delimiter), count) == spaces
     }
 
-    /// True when there are only digits, slashes and spaces from `from` to before `to`.
+    /// Where field `index` ends; 64 when there are fewer.
+    #[inline]
+    #[target_feature(enable = "bmi1,bmi2")]
+    fn end(&self, index: u32) -> u32 {
+        _pdep_u64(1 << index, self.delimiter).trailing_zeros()
+    }
+
+    /// True when there are only numbers of one to eight digits, slashes and spaces from `from`, where one begins, to the
+    /// delimiter at `to`.
     #[inline]
     #[target_feature(enable = "bmi2")]
-    fn are_numbers(&self, from: u32, to: u32) -> bool {
-        _bzhi_u64(!self.number, to) >> (from & 63) == 0
+    fn are_short_numbers(&self, from: u32, to: u32) -> bool {
+        let other = !self.delimiter;
+        let two = other & other >> 1;
+        let four = two & two >> 2;
+        let nine = four & four >> 4 & other >> 8;
+        let empty = self.delimiter & self.delimiter << 1;
+        // An empty first field shows at its end.
+        _bzhi_u64(!self.number | nine, to) >> (from & 63) == 0 && _bzhi_u64(empty, to + 1) >> (from & 63) == 0
     }
 
     /// The fields before each of the first 16 delimiters.
@@ -157,6 +171,13 @@ impl Fields {
 }
 
 #[inline]
+#[target_feature(enable = "avx")]
+fn half(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: the array has 32 readable bytes; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+#[inline]
 #[target_feature(enable = "sse2")]
 fn small(bytes: &[u8; 16]) -> __m128i {
     // SAFETY: the array has 16 readable bytes; the load needs no alignment.
@@ -203,9 +224,6 @@ const fn table(kind: u8) -> [u8; 64] {
 /// Lengths of `TR Tw Tc Tr Ta ST B`. Numbers have at most eight digits, status codes have three.
 const NUMBERS_SHORTEST: [u8; 16] = [1, 1, 1, 1, 1, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const NUMBERS_LONGEST: [u8; 16] = [8, 8, 8, 8, 8, 3, 8, 255, 255, 255, 255, 255, 255, 255, 255, 255];
-/// Lengths of `CC CS TSC ac fc bc sc rc sq bq`.
-const COUNTS_SHORTEST: [u8; 16] = [0, 0, 4, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0];
-const COUNTS_LONGEST: [u8; 16] = [255, 255, 4, 8, 8, 8, 8, 8, 8, 8, 255, 255, 255, 255, 255, 255];
 
 /// Envelope, client and accept date.
 #[inline]
@@ -253,17 +271,21 @@ fn numbers(ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize>
     if !window.has(NUMBERS) {
         return None;
     }
+    let dash = _bzhi_u64(dash, end);
     // A dash is part of a field that is nothing but `-1`.
     let starts = window.delimiter << 1 | 1;
-    let aborted = dash & starts & equal(window.text, b'1') >> 1 & window.delimiter >> 2;
-    if !fit || _bzhi_u64(dash ^ aborted, end) != 0 {
+    let aborted = match dash {
+        0 => 0,
+        _ => dash & starts & equal(window.text, b'1') >> 1 & window.delimiter >> 2,
+    };
+    if !fit || dash != aborted {
         let end = read_aborted(ahead, at, http)?;
         http.numbers_end = end as u32 - 1;
         return Some(end);
     }
     let numbers = window.numbers::<0>(&fields);
     http.timers_ms = [numbers[0] as i32, numbers[1] as i32, numbers[2] as i32, numbers[3] as i32, numbers[4] as i32];
-    if _bzhi_u64(aborted, end) != 0 {
+    if aborted != 0 {
         let kinds = _pext_u64(aborted, starts);
         for (index, ms) in http.timers_ms.iter_mut().enumerate() {
             if kinds >> index & 1 == 1 {
@@ -286,19 +308,18 @@ fn numbers(ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize>
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
 fn counts(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
     let window = Window::at(ahead, at)?;
-    let fields = window.fields();
-    let (ending, end) = (fields.end::<2>(), fields.end::<9>());
-    let fit = window.has(COUNTS) & fields.fit(&COUNTS_SHORTEST, &COUNTS_LONGEST) & window.are_numbers(ending + 1, end);
+    let (state, ending, connections, end) = (window.end(1), window.end(2), window.end(6), window.end(9));
+    let fit = window.has(COUNTS) & (ending == state + 5) & window.are_short_numbers(ending + 1, end);
     if !fit || at + end as usize + 2 >= line.len() || !is_termination(ahead, at + ending as usize) {
         return None;
     }
-    if fields.end::<6>() + 6 == end {
+    if connections + 6 == end {
         // `R Q/Q `: one digit each, as nearly always.
         let digit = |before: u32| ahead.get(at + (end - before) as usize).map(|byte| u32::from(byte & 15));
         http.retries = digit(5)?;
         http.queues = [digit(3)?, digit(1)?];
     } else {
-        let counts = window.numbers::<7>(&fields);
+        let counts = window.numbers::<7>(&window.fields());
         http.retries = counts[0];
         http.queues = [counts[1], counts[2]];
     }
@@ -317,20 +338,27 @@ fn request(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> 
     take_method(ahead, equal(window, b' ').trailing_zeros(), 64, http)
 }
 
-/// Bytes from eight before the client's end: up to five digits of a port, and ` [dd/Mon/yyyy:hh:mm:ss.mmm] `.
-const DATE: u64 = ((1 << 28) - 1) << 8;
-/// Those of the date that are digits.
-const DATE_DIGITS: u64 = (0b11 << 2 | 0b1111 << 9 | 0b11 << 14 | 0b11 << 17 | 0b11 << 20 | 0b111 << 23) << 8;
+/// ` [dd/Mon/yyyy:hh:mm:ss.mmm] `.
+const DATE: u32 = (1 << 28) - 1;
+/// What of it are digits.
+const DATE_DIGITS: u32 = 0b11 << 2 | 0b1111 << 9 | 0b11 << 14 | 0b11 << 17 | 0b11 << 20 | 0b111 << 23;
 
 /// True when `ADDRESS:PORT` is there, and the accept date behind it has the shape of `date`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2,popcnt,lzcnt")]
-fn is_client_and_date(ahead: &[u8; AHEAD], client: usize, client_end: usize, date: &[u8; 64]) -> bool {
-    let Some(text) = client_end.checked_sub(8).and_then(|at| load_at(ahead, at)) else { return false };
-    let digit = in_range(text, b'0', 10);
-    let equal_to_date = _mm512_cmpeq_epi8_mask(text, load(date));
-    let is_date = (equal_to_date & !DATE_DIGITS | digit & DATE_DIGITS) & DATE == DATE;
-    let port = (!digit << 56).leading_zeros();
-    let colon = equal(text, b':') << (56 + (port & 7)) >> 63;
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt,lzcnt")]
+fn is_client_and_date(ahead: &[u8; AHEAD], client: usize, client_end: usize, date: &[u8; 32]) -> bool {
+    let Some(text) = ahead.get(client_end..).and_then(|text| text.first_chunk()) else { return false };
+    let text = half(text);
+    let value = _mm256_sub_epi8(text, _mm256_set1_epi8(b'0' as i8));
+    let digit = _mm256_cmplt_epu8_mask(value, _mm256_set1_epi8(10));
+    let is_date = (_mm256_cmpeq_epi8_mask(text, half(date)) & !DATE_DIGITS | digit & DATE_DIGITS) & DATE == DATE;
+    // Up to five digits of a port, and a colon.
+    let before = client_end.checked_sub(8).and_then(|at| ahead.get(at..)?.first_chunk());
+    let Some(text) = before else { return false };
+    let text = small(text);
+    let value = _mm_sub_epi8(text, _mm_set1_epi8(b'0' as i8));
+    let digit = u32::from(_mm_cmplt_epu8_mask(value, _mm_set1_epi8(10)));
+    let port = (!digit << 24).leading_zeros();
+    let colon = u32::from(_mm_cmpeq_epi8_mask(text, _mm_set1_epi8(b':' as i8))) << (24 + (port & 7)) >> 31;
     is_date & (colon == 1) & (port.wrapping_sub(1) < 5) & (client_end - client > port as usize + 1)
 }
