@@ -96,6 +96,8 @@ pub(super) enum Trouble {
     Permission,
     /// A directory, pipe, socket or device is at the path.
     NotAFile,
+    /// What is at the path is not a named pipe.
+    NotAPipe,
     /// Opening failed in any other way.
     Open,
     /// Reading failed.
@@ -113,10 +115,11 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Trouble; 10] = [
+    const ALL: [Trouble; 11] = [
         Trouble::Missing,
         Trouble::Permission,
         Trouble::NotAFile,
+        Trouble::NotAPipe,
         Trouble::Open,
         Trouble::Read,
         Trouble::Watch,
@@ -131,6 +134,7 @@ impl Trouble {
             Trouble::Missing => "missing",
             Trouble::Permission => "permission",
             Trouble::NotAFile => "not_a_file",
+            Trouble::NotAPipe => "not_a_pipe",
             Trouble::Open => "open",
             Trouble::Read => "read",
             Trouble::Watch => "watch",

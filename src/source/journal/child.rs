@@ -85,7 +85,7 @@ impl Complaints {
     pub(super) async fn read(
         &mut self,
         stderr: &mut (impl AsyncRead + Unpin),
-        each: &mut dyn FnMut(Option<String>),
+        each: &mut (dyn FnMut(Option<String>) + Send),
     ) -> bool {
         let mut buffer = [0; 1024];
         let read = stderr.read(&mut buffer).await.unwrap_or(0);
@@ -107,7 +107,7 @@ impl Complaints {
         self.line.extend_from_slice(&bytes[..room]);
     }
 
-    fn close(&mut self, each: &mut dyn FnMut(Option<String>)) {
+    fn close(&mut self, each: &mut (dyn FnMut(Option<String>) + Send)) {
         let text = String::from_utf8_lossy(&self.line).replace(char::is_control, " ");
         self.line.clear();
         if self.shown.is_some_and(|shown| shown.elapsed() < SHOWN_EVERY) {
