@@ -9,10 +9,12 @@
 //! When any of them fails, all of this happens again after a pause, behind the last entry handed over.
 //!
 //! # Why like this
-//! `--after-cursor` skips an entry whatever it is (fixed in systemd 255): one line is lost whenever the cursor's entry is gone
-//! or does not match. `--cursor` gives the entry itself, if it is there, and it is skipped here. `-f` shows entries of the current
-//! boot only (since systemd 251, and not to be turned off in some versions after): those of earlier boots are read before, without
-//! it. `-f` does not work with `--file`, so journals are named by their directory.
+//! `--after-cursor` skips an entry whatever it is (fixed in systemd 255): one line is lost whenever the cursor's entry is
+//! gone or does not match. `--cursor` gives the entry itself, if it is there, and it is skipped here. `-f` shows entries of
+//! the current boot only (since systemd 251, and some versions cannot be told otherwise): those of earlier boots are read
+//! before, without it. `-f` does not work with `--file`, so journals are named by their directory.
+//!
+//! Files are not read directly, since the format grows with systemd, and crates that know it without its library are young.
 
 mod child;
 mod export;

@@ -359,7 +359,8 @@ mod tests {
             entries in prop::collection::vec(
                 prop::collection::vec(
                     (
-                        prop::sample::select(vec!["__CURSOR", "MESSAGE", "MESSAGE", "_PID", "OTHER", "X_1"]).prop_map(str::to_owned),
+                        prop::sample::select(vec!["__CURSOR", "MESSAGE", "MESSAGE", "_PID", "OTHER", "X_1"])
+                            .prop_map(str::to_owned),
                         prop_oneof!["[ -~]{0,12}".prop_map(String::into_bytes), prop::collection::vec(any::<u8>(), 0..900)],
                     ),
                     1..6,

@@ -179,7 +179,8 @@ mod tests {
             let envelope = detect(line.as_bytes());
             prop_assert_eq!(&line[envelope.start..envelope.end], message, "{}", line);
             prop_assert_eq!(envelope.pid, pid.parse().ok().filter(|_| is_number(pid.as_bytes())));
-            if identifier.starts_with(|first: char| first.is_ascii_alphanumeric()) && identifier.is_ascii() && identifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./@".contains(&byte)) {
+            let is_tag = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./@".contains(&byte);
+            if identifier.starts_with(|first: char| first.is_ascii_alphanumeric()) && identifier.bytes().all(is_tag) {
                 prop_assert_eq!(envelope.program, identifier.as_bytes());
             }
         }

@@ -147,6 +147,14 @@ fn a_line() -> impl Strategy<Value = Line> {
         .prop_map(|(wrapping, is_error, text, cuts)| Line { wrapping, is_error, text, cuts })
 }
 
+/// Which output comes next, again and again; each has its turn.
+fn an_order() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(0usize..5, 5..20).prop_map(|mut order| {
+        order.extend(0..5);
+        order
+    })
+}
+
 /// The log file of `written`, its outputs mixed by `order`; and the lines in the order in which they are complete.
 fn log(written: &[Line], order: &[usize]) -> (Vec<u8>, Vec<String>) {
     let mut outputs: [Vec<(String, Option<String>)>; 5] = Default::default();
@@ -198,7 +206,7 @@ proptest! {
     #[test]
     fn every_line_counts_once_wherever_it_crashes(
         written in prop::collection::vec(a_line(), 0..12),
-        order in prop::collection::vec(any::<prop::sample::Index>().prop_map(|index| index.index(5)), 5..20).prop_map(|mut order| { order.extend(0..5); order }),
+        order in an_order(),
         sizes in prop::collection::vec(1usize..400, 1..6),
     ) {
         let (file, expected) = log(&written, &order);
@@ -219,7 +227,10 @@ proptest! {
     /// Of one output, so that the place of a cut line is its own.
     #[test]
     fn joined_lines_are_cut_at_the_limit_and_counted_once(
-        written in prop::collection::vec(a_line().prop_map(|line| Line { is_error: false, wrapping: Wrapping::Docker, ..line }), 0..12),
+        written in prop::collection::vec(
+            a_line().prop_map(|line| Line { is_error: false, wrapping: Wrapping::Docker, ..line }),
+            0..12,
+        ),
         sizes in prop::collection::vec(1usize..400, 1..6),
         limit in 1usize..20,
     ) {
@@ -257,7 +268,8 @@ proptest! {
         let (mut at, mut cuts, mut sizes) = (0, cuts.iter().cycle(), sizes.iter().cycle());
         while at < file.len() {
             let most = (at + sizes.next().unwrap()).min(file.len());
-            let end = at + memrchr(b'\n', &file[at..most]).map_or_else(|| most - at + memchr(b'\n', &file[most..]).unwrap(), |newline| newline) + 1;
+            let next = || most - at + memchr(b'\n', &file[most..]).unwrap();
+            let end = at + memrchr(b'\n', &file[at..most]).unwrap_or_else(next) + 1;
             let lines = &file[at..end];
             // A line that the source has cut: its bytes are more than are shown of it.
             let shown = &lines[..memchr(b'\n', lines).unwrap().min(limit)];
@@ -388,4 +400,23 @@ fn a_newline_inside_a_line_makes_no_second_one() {
         b"{\"log\":\"a\\nb\\n\",\"stream\":\"stdout\"}\n{\"log\":\"\\n\",\"stream\":\"stdout\"}\n{\"log\":broken}\n";
     unwrap.block(block(file, file.len() as u64));
     assert_eq!(blocks.lines(), ["a#012b", "", "{\"log\":broken}"]);
+}
+
+/// The buffers of a busy source stay what they are.
+#[test]
+fn a_busy_source_needs_no_new_memory() {
+    let blocks = Blocks::default();
+    let mut unwrap = Unwrap::new(blocks, 1000);
+    let line = |text: &str| format!("{{\"log\":\"{text}\",\"stream\":\"stdout\",\"time\":\"2026\"}}\n");
+    let file = (line("piece ") + &line("of a \\u00e9 line\\n") + &line("whole\\n")).repeat(1000);
+    unwrap.block(block(file.as_bytes(), 1));
+    let memory = |unwrap: &Unwrap<Blocks>| (unwrap.out.as_ptr(), unwrap.out.capacity(), unwrap.held[2].line.as_ptr());
+    let before = memory(&unwrap);
+    assert!(before.1 > 0);
+    for _ in 0..5 {
+        unwrap.block(block(file.as_bytes(), 1));
+        assert_eq!(memory(&unwrap), before);
+    }
+    unwrap.block(block(b"quiet\n", 1));
+    assert_eq!(unwrap.out.capacity() + unwrap.held[2].line.capacity(), 0);
 }
