@@ -10,7 +10,7 @@
 //! or until the file has been left for its successor. Not recovered are: lines of a file that came and went
 //! between two looks, and lines that were cut off before a look read them.
 
-mod lines;
+pub(super) mod lines;
 mod look;
 mod pace;
 mod replay;

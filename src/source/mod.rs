@@ -5,7 +5,10 @@
 //! reading stands can be committed together.
 
 pub mod file;
+pub mod journal;
+pub mod pipe;
 mod status;
+pub mod unwrap;
 
 pub use status::Status;
 

@@ -24,6 +24,7 @@ pub struct Status {
     renames: AtomicU64,
     truncations: AtomicU64,
     errors: AtomicU64,
+    ended: AtomicBool,
 }
 
 impl Status {
@@ -79,9 +80,14 @@ impl Status {
     pub fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
     }
+
+    /// True once the source has ended for good: standard input was closed.
+    pub fn ended(&self) -> bool {
+        self.ended.load(Relaxed)
+    }
 }
 
-/// Why a file could not be followed for a while: label `kind` of `tailmeter_source_errors_total`.
+/// Why a source could not be followed for a while, or not as it should: label `kind` of `tailmeter_source_errors_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// Nothing is at the path.
@@ -90,26 +96,52 @@ pub(super) enum Trouble {
     Permission,
     /// A directory, pipe, socket or device is at the path.
     NotAFile,
+    /// What is at the path is not a named pipe.
+    NotAPipe,
     /// Opening failed in any other way.
     Open,
     /// Reading failed.
     Read,
     /// The system gives no wakes (inotify limits, lost notices): polled instead, or watched anew.
     Watch,
+    /// `journalctl` ended.
+    Exited,
+    /// The journal has no entry with the kept cursor any more.
+    Vacuumed,
+    /// `journalctl` wrote a line to its standard error.
+    Warned,
+    /// `journalctl` gave something that is not the export format, or an entry without a cursor.
+    Malformed,
 }
 
 impl Trouble {
-    const ALL: [Trouble; 6] =
-        [Trouble::Missing, Trouble::Permission, Trouble::NotAFile, Trouble::Open, Trouble::Read, Trouble::Watch];
+    const ALL: [Trouble; 11] = [
+        Trouble::Missing,
+        Trouble::Permission,
+        Trouble::NotAFile,
+        Trouble::NotAPipe,
+        Trouble::Open,
+        Trouble::Read,
+        Trouble::Watch,
+        Trouble::Exited,
+        Trouble::Vacuumed,
+        Trouble::Warned,
+        Trouble::Malformed,
+    ];
 
     fn label(self) -> &'static str {
         match self {
             Trouble::Missing => "missing",
             Trouble::Permission => "permission",
             Trouble::NotAFile => "not_a_file",
+            Trouble::NotAPipe => "not_a_pipe",
             Trouble::Open => "open",
             Trouble::Read => "read",
             Trouble::Watch => "watch",
+            Trouble::Exited => "exited",
+            Trouble::Vacuumed => "vacuumed",
+            Trouble::Warned => "warned",
+            Trouble::Malformed => "malformed",
         }
     }
 }
@@ -120,7 +152,7 @@ pub(super) struct Telemetry {
     up: Gauge,
     lag_bytes: Gauge,
     lag_seconds: Gauge,
-    errors: [Counter; 6],
+    errors: [Counter; Trouble::ALL.len()],
     caught_up_at: Instant,
 }
 
@@ -176,6 +208,15 @@ impl Telemetry {
         }
         let behind: Duration = now.duration_since(self.caught_up_at);
         self.lag_seconds.set(behind.as_secs_f64());
+    }
+
+    /// Records that data have been waiting for `seconds`, for sources that know the time and no bytes.
+    pub(super) fn behind(&mut self, seconds: f64) {
+        self.lag_seconds.set(seconds);
+    }
+
+    pub(super) fn ended(&self, status: &Status) {
+        status.ended.store(true, Relaxed);
     }
 
     pub(super) fn looked(&self, status: &Status) {

@@ -1,5 +1,5 @@
 //! Cutting a byte stream into blocks of whole lines: the pure part of the file source, between its reads
-//! and its [`Sink`]. Replaying and tailing share it.
+//! and its [`Sink`]. Replaying and tailing share it, and pipes do.
 //!
 //! A block is cut at the last newline of what was read, so the cost per line is nothing at all; the start
 //! of the next line is carried to the front of the buffer. Whether some line in between is over-long needs
@@ -16,7 +16,7 @@ use crate::source::{Block, End, Sink};
 /// Holds one buffer of `limit + room` bytes, whatever the lines are: of a line longer than `limit` only the
 /// first `limit` bytes stay, the rest is dropped as it is read.
 #[derive(Debug)]
-pub(super) struct Splitter {
+pub(in crate::source) struct Splitter {
     /// Empty when released; `limit + room` bytes otherwise.
     buffer: Vec<u8>,
     /// Bytes at the front of `buffer` that belong to the line not yet complete, at most `limit`.
@@ -34,7 +34,7 @@ pub(super) struct Splitter {
 impl Splitter {
     /// A splitter at offset 0. `limit` is the longest line delivered whole (bytes, without its newline),
     /// `room` the least number of bytes offered to one read. Both are at least 1.
-    pub(super) fn new(limit: usize, room: usize) -> Self {
+    pub(in crate::source) fn new(limit: usize, room: usize) -> Self {
         Splitter {
             buffer: Vec::new(),
             held: 0,
@@ -47,17 +47,17 @@ impl Splitter {
     }
 
     /// Offset at which the next read belongs.
-    pub(super) fn position(&self) -> u64 {
+    pub(in crate::source) fn position(&self) -> u64 {
         self.position
     }
 
     /// Offset behind the last line handed over, including what was skipped of a cut line.
-    pub(super) fn delivered(&self) -> u64 {
+    pub(in crate::source) fn delivered(&self) -> u64 {
         self.delivered
     }
 
     /// Forgets the incomplete line and goes on at `offset`.
-    pub(super) fn restart(&mut self, offset: u64) {
+    pub(in crate::source) fn restart(&mut self, offset: u64) {
         self.held = 0;
         self.skipping = false;
         self.position = offset;
@@ -65,14 +65,14 @@ impl Splitter {
     }
 
     /// Gives the buffer's memory back while no incomplete line needs it; the next read allocates again.
-    pub(super) fn release(&mut self) {
+    pub(in crate::source) fn release(&mut self) {
         if self.held == 0 {
             self.buffer = Vec::new();
         }
     }
 
     /// Where the next read puts its bytes.
-    pub(super) fn space(&mut self) -> &mut [u8] {
+    pub(in crate::source) fn space(&mut self) -> &mut [u8] {
         if self.buffer.is_empty() {
             self.buffer = vec![0; self.limit.saturating_add(self.room)];
         }
@@ -80,7 +80,7 @@ impl Splitter {
     }
 
     /// Takes the first `read` bytes of [`space`](Self::space) and hands every line they complete to `sink`.
-    pub(super) fn take(&mut self, read: usize, sink: &mut dyn Sink) {
+    pub(in crate::source) fn take(&mut self, read: usize, sink: &mut dyn Sink) {
         let end = (self.held + read).min(self.buffer.len());
         self.position += (end - self.held) as u64;
         let mut start = 0;
@@ -117,7 +117,7 @@ impl Splitter {
     }
 
     /// Hands over the last line, which no newline closes, because the file will not grow any more.
-    pub(super) fn finish(&mut self, sink: &mut dyn Sink) {
+    pub(in crate::source) fn finish(&mut self, sink: &mut dyn Sink) {
         if self.held > 0 {
             self.deliver(0..self.held, 0, self.skipping, sink);
         }
