@@ -6,6 +6,7 @@
 
 pub mod file;
 mod status;
+pub mod syslog;
 
 pub use status::Status;
 
