@@ -104,7 +104,10 @@ fn socket_address(text: &str, offset: usize) -> Result<SocketAddr, AddressError>
     match port {
         None => Err(AddressError::new(offset + host.len(), format!("`{text}` has no port, as in {text}:5514"))),
         Some(port) if port.parse::<u16>().is_ok() => {
-            let message = format!("`{host}` needs brackets, as in [{ip}]:{port}");
+            let message = match host.starts_with('[') {
+                true => format!("`{host}` takes no brackets, as in {ip}:{port}"),
+                false => format!("`{host}` needs brackets, as in [{ip}]:{port}"),
+            };
             Err(AddressError::new(offset, message))
         }
         Some(port) => {
@@ -157,7 +160,9 @@ mod tests {
             ("syslog://0.0.0.0:514", 0, "`syslog://` is unknown"),
             ("udp://", 6, "are missing"),
             ("udp://::1", 6, "brackets"),
-            ("udp://::1:514x", 6, "not an IP address"),
+            ("udp://::1:514x", 10, "`514x` is not a port"),
+            ("udp://1:2:3:4:5:6:7:8:514", 6, "`1:2:3:4:5:6:7:8` needs brackets, as in [1:2:3:4:5:6:7:8]:514"),
+            ("udp://[127.0.0.1]:514", 6, "`[127.0.0.1]` takes no brackets, as in 127.0.0.1:514"),
             ("udp://[::1]", 11, "has no port"),
             ("tcp://127.0.0.1", 15, "has no port, as in 127.0.0.1:5514"),
             ("tcp://127.0.0.1:99999", 16, "`99999` is not a port"),

@@ -35,7 +35,8 @@ pub(super) struct BadCount;
 /// Takes messages out of the bytes of one connection.
 ///
 /// # Bounds
-/// Holds what has come of the current message, at most `limit + 1` bytes, and nothing between messages.
+/// Holds what has come of the current message, at most `limit + 1` bytes; between messages, no more memory than the
+/// digits of a count take.
 #[derive(Clone, Debug)]
 pub(super) struct Framer {
     framing: Framing,
@@ -205,3 +206,6 @@ impl Framer {
         self.held.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 }
+
+#[cfg(test)]
+mod tests;
