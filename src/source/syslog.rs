@@ -246,4 +246,5 @@ impl Reporter {
 
     fn dropped(&self, messages: u64) {
         self.telemetry.dropped(&self.status, messages);
-    }}
+    }
+}

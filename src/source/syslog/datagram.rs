@@ -99,27 +99,13 @@ impl Datagrams {
             let due = self.drops_due;
             tokio::select! {
                 _ = stopped.changed() => {}
-                () = self.next(found) => {}
+                () = next_look(found, self.rest, &self.socket, &self.reporter) => {}
                 () = until(due) => self.read_drops(),
             }
         }
         let deadline = Instant::now() + DRAIN;
         while self.look() == Found::More && Instant::now() < deadline {}
         self.read_drops();
-    }
-
-    /// Ready when it is time for the next look.
-    async fn next(&self, found: Found) {
-        match found {
-            Found::Trouble => sleep(PAUSE).await,
-            Found::Some | Found::More if !self.rest.is_zero() => sleep(self.rest).await,
-            Found::Nothing | Found::Some | Found::More => {
-                if self.socket.readable().await.is_err() {
-                    self.reporter.error(Trouble::Watch);
-                    sleep(PAUSE).await;
-                }
-            }
-        }
     }
 
     /// Receives what is there, up to a bound, and hands it over.
@@ -171,6 +157,20 @@ impl Datagrams {
                 self.feed.dropped(messages);
             }
             Err(_) => self.reporter.error(Trouble::Drops),
+        }
+    }
+}
+
+/// Ready when it is time for the next look, after one that `found` this.
+async fn next_look(found: Found, rest: Duration, socket: &Datagram, reporter: &Reporter) {
+    match found {
+        Found::Trouble => sleep(PAUSE).await,
+        Found::Some | Found::More if !rest.is_zero() => sleep(rest).await,
+        Found::Nothing | Found::Some | Found::More => {
+            if socket.readable().await.is_err() {
+                reporter.error(Trouble::Watch);
+                sleep(PAUSE).await;
+            }
         }
     }
 }

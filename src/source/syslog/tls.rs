@@ -30,8 +30,8 @@ pub enum TlsError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
-        error: pem::Error,
+        /// Why not; shows nothing of the contents.
+        error: String,
     },
     /// The file has nothing of what it should.
     #[error("{}: no {expected} in PEM is in it", path.display())]
@@ -68,10 +68,9 @@ impl Tls {
         let certificates = certificates(&self.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| match error {
             pem::Error::NoItemsFound => TlsError::Missing { path: self.key.clone(), expected: "private key" },
-            error => TlsError::File { path: self.key.clone(), error },
+            error => TlsError::File { path: self.key.clone(), error: without_contents(&error) },
         })?;
-        let pair =
-            |error| TlsError::Pair { certificate: self.certificate.clone(), key: self.key.clone(), error };
+        let pair = |error| TlsError::Pair { certificate: self.certificate.clone(), key: self.key.clone(), error };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(pair)?;
@@ -94,11 +93,23 @@ impl Tls {
 
 /// Every certificate in a file; at least one.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |error| TlsError::File { path: path.to_owned(), error };
+    let failed = |error| TlsError::File { path: path.to_owned(), error: without_contents(&error) };
     let found = CertificateDer::pem_file_iter(path).map_err(failed)?;
     let found = found.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     if found.is_empty() {
         return Err(TlsError::Missing { path: path.to_owned(), expected: "certificate" });
     }
     Ok(found)
+}
+
+/// What is wrong with PEM. The crate's own words may hold a line of the file, which may be of a key.
+fn without_contents(error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::MissingSectionEnd { .. } => "a section of PEM has no end".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "a line begins no section of PEM, though it looks like it".to_owned(),
+        pem::Error::Base64Decode(_) => "a section of PEM is not base64".to_owned(),
+        pem::Error::SectionTooLarge => "a section of PEM is too large".to_owned(),
+        _ => "the file is not PEM".to_owned(),
+    }
 }
