@@ -128,7 +128,7 @@ pub enum Error {
         /// Where.
         transport: Transport,
         /// What is wrong with which file.
-        error: TlsError,
+        error: Box<TlsError>,
     },
 }
 

@@ -24,6 +24,7 @@ defaults
     log global
     mode http
     option httplog
+    option dontlognull
     timeout connect 1s
     timeout client 50s
     timeout server 50s

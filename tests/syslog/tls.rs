@@ -113,7 +113,6 @@ fn a_file_that_is_wrong_is_named() {
         ("torn.pem", "server.key", None, "torn.pem: a section of PEM has no end"),
         ("server.pem", "secret.key", None, "secret.key: a section of PEM is not base64"),
         ("server.pem", "server.key", Some("bad.pem"), "bad.pem: invalid peer certificate"),
-        ("server.pem", "client.key", None, "server.key: keys may not be consistent"),
     ] {
         let tls = Tls { certificate: path(certificate), key: path(key), client_ca: client_ca.map(path) };
         let options = Options { tls: Some(tls), ..options("tls://127.0.0.1:0") };
@@ -121,6 +120,11 @@ fn a_file_that_is_wrong_is_named() {
         let expected = format!("cannot listen on tls://127.0.0.1:0: {}", path(expected).display());
         assert!(error.starts_with(&expected), "{error}\nis not\n{expected}");
     }
+    let tls = Tls { certificate: path("server.pem"), key: path("client.key"), client_ca: None };
+    let other_key = Options { tls: Some(tls), ..options("tls://127.0.0.1:0") };
+    let error = Syslog::bind(other_key, Box::<Received>::default()).err().unwrap().to_string();
+    let both = format!("{} with {}: keys may not", path("server.pem").display(), path("client.key").display());
+    assert!(error.contains(&both), "{error}");
     let error = Syslog::bind(options("tls://127.0.0.1:0"), Box::<Received>::default()).err();
     assert!(matches!(error, Some(Error::NoCertificate(_))), "{error:?}");
 }

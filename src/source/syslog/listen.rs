@@ -62,7 +62,9 @@ pub(super) fn listen(options: &Options) -> Result<(Listening, Option<SocketFile>
         }
         Transport::Tls(address) => {
             let files = options.tls.as_ref().ok_or_else(|| Error::NoCertificate(transport.clone()))?;
-            let tls = files.acceptor().map_err(|error| Error::Tls { transport: transport.clone(), error })?;
+            let tls = files
+                .acceptor()
+                .map_err(|error| Error::Tls { transport: transport.clone(), error: Box::new(error) })?;
             let (listener, address) = tcp(*address).map_err(failed)?;
             Ok((Listening::to(Acceptor::Tls(listener, tls), Transport::Tls(address)), None))
         }

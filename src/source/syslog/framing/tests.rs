@@ -9,9 +9,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::source::{Block, End, Sink};
 
-/// Lines without their newlines, whether they were cut, and what they were on the wire.
+/// A line without its newline, and whether it was cut.
+type Line = (Vec<u8>, bool);
+
+/// Lines, and how many bytes they were on the wire.
 #[derive(Clone, Default)]
-struct Collected(Arc<Mutex<(Vec<(Vec<u8>, bool)>, u64)>>);
+struct Collected(Arc<Mutex<(Vec<Line>, u64)>>);
 
 impl Sink for Collected {
     fn block(&mut self, block: Block<'_>) {
@@ -34,7 +37,7 @@ impl Sink for Collected {
 /// What became of a connection.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
-    lines: Vec<(Vec<u8>, bool)>,
+    lines: Vec<Line>,
     /// `None`: the count was bad.
     finished: Option<bool>,
 }
@@ -59,7 +62,7 @@ fn feed(framing: Framing, bytes: &[u8], sizes: &[usize], limit: usize, block_byt
 }
 
 /// What a message must become.
-fn line_of(message: &[u8], limit: usize) -> Option<(Vec<u8>, bool)> {
+fn line_of(message: &[u8], limit: usize) -> Option<Line> {
     let is_whole = message.len() <= limit.max(MAX_DIGITS) + 1;
     let trailer = message.iter().rev().take_while(|byte| matches!(byte, b'\n' | 0)).count();
     let text = if is_whole { &message[..message.len() - trailer] } else { message };
@@ -148,7 +151,7 @@ proptest! {
 
 fn lines(framing: Framing, bytes: &[u8]) -> (Vec<String>, Option<bool>) {
     let (outcome, _) = feed(framing, bytes, &[3], 100, 100);
-    let text = |(line, _): &(Vec<u8>, bool)| String::from_utf8(line.clone()).unwrap();
+    let text = |(line, _): &Line| String::from_utf8(line.clone()).unwrap();
     (outcome.lines.iter().map(text).collect(), outcome.finished)
 }
 
