@@ -1,12 +1,12 @@
 //! The real rsyslogd sends to every transport that it knows.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
 
 use tailmeter::source::syslog::{Options, Transport};
 
 use crate::harness::{Running, options};
-use crate::lab::{Lab, find, free_ports};
+use crate::lab::{Lab, find};
 use crate::tls::Certificates;
 
 /// Messages sent to each.
@@ -19,7 +19,7 @@ global(workDirectory="{directory}" defaultNetstreamDriverCAFile="{certificates}/
 module(load="imptcp")
 module(load="omuxsock")
 $OMUxSockSocket {unixgram}
-input(type="imptcp" address="127.0.0.1" port="{input}")
+input(type="imptcp" path="{directory}/input")
 *.* action(type="omfwd" target="127.0.0.1" port="{udp}" protocol="udp")
 *.* action(type="omfwd" target="127.0.0.1" port="{lines}" protocol="tcp" TCP_Framing="traditional")
 *.* action(type="omfwd" target="127.0.0.1" port="{counted}" protocol="tcp" TCP_Framing="octet-counted"
@@ -46,19 +46,17 @@ fn every_message_of_rsyslog_arrives() {
         ("unixgram", Running::start(Options::new(unixgram))),
     ];
 
-    let [input] = free_ports();
     let mut configuration = RSYSLOG
         .replace("{certificates}", certificates.directory().to_str().unwrap())
-        .replace("{input}", &input.to_string())
         .replace("{unixgram}", lab.path("socket").to_str().unwrap());
     for (name, source) in sources.iter().filter(|(name, _)| *name != "unixgram") {
         configuration = configuration.replace(&format!("{{{name}}}"), &source.address().port().to_string());
     }
     let file = lab.write("rsyslog.conf", &configuration);
-    let pid = lab.path("rsyslogd.pid");
+    let (pid, input) = (lab.path("rsyslogd.pid"), lab.path("input"));
     lab.start("rsyslogd", &rsyslogd, &["-n", "-f", file.to_str().unwrap(), "-i", pid.to_str().unwrap()]);
 
-    let mut to_rsyslog = lab.until("rsyslogd listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, input)).ok());
+    let mut to_rsyslog = lab.until("rsyslogd listens", || UnixStream::connect(&input).ok());
     for number in 0..MESSAGES {
         writeln!(to_rsyslog, "<134>Feb  1 12:14:14 lb1 haproxy[73411]: message {number} end").unwrap();
     }
