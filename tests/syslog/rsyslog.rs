@@ -1,7 +1,9 @@
 //! The real rsyslogd sends to every transport that it knows.
 
+use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use tailmeter::source::syslog::{Options, Transport};
 
@@ -31,9 +33,18 @@ input(type="imptcp" path="{directory}/input")
 *.* :omuxsock:
 "#;
 
+/// Fails naming the package of the driver, which brings no program that could be looked for.
+fn need_driver(file: &str, package: &str) {
+    let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join("rsyslog"));
+    let is_there = folders.chain([PathBuf::from("/usr/lib/rsyslog")]).any(|folder| folder.join(file).exists());
+    assert!(is_there, "this test needs a driver of rsyslog that is not installed: apt-get install {package}");
+}
+
 #[test]
 fn every_message_of_rsyslog_arrives() {
     let [rsyslogd, _] = find([("rsyslogd", "rsyslog"), ("setpriv", "util-linux")]);
+    need_driver("lmnsd_ossl.so", "rsyslog-openssl");
+    need_driver("lmnsd_gtls.so", "rsyslog-gnutls");
     let certificates = Certificates::new();
     let mut lab = Lab::new();
     let unixgram = Transport::UnixDatagram(lab.path("socket"));
