@@ -8,6 +8,7 @@ pub mod file;
 pub mod journal;
 pub mod pipe;
 mod status;
+pub mod syslog;
 pub mod unwrap;
 
 pub use status::Status;

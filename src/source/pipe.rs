@@ -88,7 +88,7 @@ pub struct Pipe {
 impl Pipe {
     /// Prepares to read; nothing is opened before [`run`](Self::run).
     pub fn new(options: Options, sink: Box<dyn Sink>) -> Self {
-        let telemetry = Telemetry::new(&options.input.name());
+        let telemetry = Telemetry::of_pipe(&options.input.name());
         let status = Arc::new(Status::default());
         telemetry.up(&status, false);
         let splitter = Splitter::new(options.max_line_bytes, options.block_bytes);

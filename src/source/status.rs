@@ -23,6 +23,7 @@ pub struct Status {
     lag_bytes: AtomicU64,
     renames: AtomicU64,
     truncations: AtomicU64,
+    dropped: AtomicU64,
     errors: AtomicU64,
     ended: AtomicBool,
 }
@@ -55,7 +56,7 @@ impl Status {
         self.size.load(Relaxed)
     }
 
-    /// Bytes read since start, over all rotations.
+    /// Bytes read since start, over all rotations or connections.
     pub fn read_bytes(&self) -> u64 {
         self.read_bytes.load(Relaxed)
     }
@@ -76,6 +77,11 @@ impl Status {
         self.truncations.load(Relaxed)
     }
 
+    /// Messages that the kernel threw away before they could be read.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
     /// Errors of every kind.
     pub fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
@@ -87,7 +93,7 @@ impl Status {
     }
 }
 
-/// Why a source could not be followed for a while, or not as it should: label `kind` of `tailmeter_source_errors_total`.
+/// Why a source could not be read for a while, or not all of it: label `kind` of `tailmeter_source_errors_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// Nothing is at the path.
@@ -96,14 +102,26 @@ pub(super) enum Trouble {
     Permission,
     /// A directory, pipe, socket or device is at the path.
     NotAFile,
-    /// What is at the path is not a named pipe.
-    NotAPipe,
     /// Opening failed in any other way.
     Open,
     /// Reading failed.
     Read,
     /// The system gives no wakes (inotify limits, lost notices): polled instead, or watched anew.
     Watch,
+    /// A connection could not be accepted.
+    Accept,
+    /// A connection had to wait, because as many as may be were open.
+    Connections,
+    /// A connection was closed for a count that cannot be, or ended within a counted message.
+    Frame,
+    /// Something came from an address that may not send.
+    Sender,
+    /// A connection was closed because TLS could not be agreed on, or was broken.
+    Tls,
+    /// It could not be found out what the kernel dropped.
+    Drops,
+    /// Something other than a pipe is at the path.
+    NotAPipe,
     /// `journalctl` ended.
     Exited,
     /// The journal has no entry with the kept cursor any more.
@@ -115,14 +133,32 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Trouble; 11] = [
-        Trouble::Missing,
-        Trouble::Permission,
-        Trouble::NotAFile,
-        Trouble::NotAPipe,
-        Trouble::Open,
+    /// What can befall a file.
+    const OF_FILES: &[Trouble] =
+        &[Trouble::Missing, Trouble::Permission, Trouble::NotAFile, Trouble::Open, Trouble::Read, Trouble::Watch];
+
+    /// What can befall a socket.
+    const OF_SOCKETS: &[Trouble] = &[
         Trouble::Read,
         Trouble::Watch,
+        Trouble::Accept,
+        Trouble::Connections,
+        Trouble::Frame,
+        Trouble::Sender,
+        Trouble::Tls,
+        Trouble::Drops,
+    ];
+
+    /// What can befall a pipe.
+    const OF_PIPES: &[Trouble] =
+        &[Trouble::Missing, Trouble::Permission, Trouble::NotAPipe, Trouble::Open, Trouble::Read];
+
+    /// What can befall a journal.
+    const OF_JOURNALS: &[Trouble] = &[
+        Trouble::Missing,
+        Trouble::Permission,
+        Trouble::Open,
+        Trouble::Read,
         Trouble::Exited,
         Trouble::Vacuumed,
         Trouble::Warned,
@@ -134,10 +170,16 @@ impl Trouble {
             Trouble::Missing => "missing",
             Trouble::Permission => "permission",
             Trouble::NotAFile => "not_a_file",
-            Trouble::NotAPipe => "not_a_pipe",
             Trouble::Open => "open",
             Trouble::Read => "read",
             Trouble::Watch => "watch",
+            Trouble::Accept => "accept",
+            Trouble::Connections => "connections",
+            Trouble::Frame => "frame",
+            Trouble::Sender => "sender",
+            Trouble::Tls => "tls",
+            Trouble::Drops => "drops",
+            Trouble::NotAPipe => "not_a_pipe",
             Trouble::Exited => "exited",
             Trouble::Vacuumed => "vacuumed",
             Trouble::Warned => "warned",
@@ -150,22 +192,51 @@ impl Trouble {
 /// belong to lines are the [`Sink`](super::Sink)'s. The `metrics` recorder must be installed before.
 pub(super) struct Telemetry {
     up: Gauge,
-    lag_bytes: Gauge,
-    lag_seconds: Gauge,
-    errors: [Counter; Trouble::ALL.len()],
+    /// What waits; `None` where the system does not tell.
+    lag_bytes: Option<Gauge>,
+    lag_seconds: Option<Gauge>,
+    errors: Vec<(Trouble, Counter)>,
     caught_up_at: Instant,
 }
 
 impl Telemetry {
-    /// Of the source called `name` (see [`source_name`](crate::metrics::own::source_name)).
-    pub(super) fn new(name: &str) -> Self {
+    /// Of the file called `name` (see [`source_name`](crate::metrics::own::source_name)).
+    pub(super) fn of_file(name: &str) -> Self {
         let source = label_value(name);
-        let errors = |trouble: Trouble| counter!("tailmeter_source_errors_total", "source" => source.clone(), "kind" => trouble.label());
         Telemetry {
-            up: gauge!("tailmeter_source_up", "source" => source.clone()),
-            lag_bytes: gauge!("tailmeter_source_lag_bytes", "source" => source.clone()),
-            lag_seconds: gauge!("tailmeter_source_lag_seconds", "source" => source.clone()),
-            errors: Trouble::ALL.map(errors),
+            lag_bytes: Some(gauge!("tailmeter_source_lag_bytes", "source" => source.clone())),
+            lag_seconds: Some(gauge!("tailmeter_source_lag_seconds", "source" => source)),
+            ..Self::without_lag(name, Trouble::OF_FILES)
+        }
+    }
+
+    /// Of the journal source called `name`: it knows the time and no bytes.
+    pub(super) fn of_journal(name: &str) -> Self {
+        let lag_seconds = gauge!("tailmeter_source_lag_seconds", "source" => label_value(name));
+        Telemetry { lag_seconds: Some(lag_seconds), ..Self::without_lag(name, Trouble::OF_JOURNALS) }
+    }
+
+    /// Of the pipe called `name`.
+    pub(super) fn of_pipe(name: &str) -> Self {
+        Self::without_lag(name, Trouble::OF_PIPES)
+    }
+
+    /// Of the socket called `name`.
+    pub(super) fn of_socket(name: &str) -> Self {
+        Self::without_lag(name, Trouble::OF_SOCKETS)
+    }
+
+    fn without_lag(name: &str, troubles: &[Trouble]) -> Self {
+        let source = label_value(name);
+        let errors = |&trouble: &Trouble| {
+            let labels = [("source", source.clone()), ("kind", trouble.label().into())];
+            (trouble, counter!("tailmeter_source_errors_total", &labels))
+        };
+        Telemetry {
+            errors: troubles.iter().map(errors).collect(),
+            up: gauge!("tailmeter_source_up", "source" => source),
+            lag_bytes: None,
+            lag_seconds: None,
             caught_up_at: Instant::now(),
         }
     }
@@ -181,6 +252,10 @@ impl Telemetry {
         }
     }
 
+    pub(super) fn dropped(&self, status: &Status, messages: u64) {
+        status.dropped.fetch_add(messages, Relaxed);
+    }
+
     pub(super) fn rotation(&self, status: &Status, rotation: Rotation) {
         let counted = match rotation {
             Rotation::Rename => &status.renames,
@@ -191,7 +266,9 @@ impl Telemetry {
 
     pub(super) fn error(&self, status: &Status, trouble: Trouble) {
         status.errors.fetch_add(1, Relaxed);
-        self.errors[trouble as usize].increment(1);
+        if let Some((_, counted)) = self.errors.iter().find(|(known, _)| *known == trouble) {
+            counted.increment(1);
+        }
     }
 
     /// Records where reading stands at the end of a look.
@@ -201,18 +278,22 @@ impl Telemetry {
         status.offset.store(at.offset, Relaxed);
         status.size.store(at.size, Relaxed);
         status.lag_bytes.store(at.lag_bytes, Relaxed);
-        self.lag_bytes.set(at.lag_bytes as f64);
         let now = Instant::now();
         if at.lag_bytes == 0 {
             self.caught_up_at = now;
         }
         let behind: Duration = now.duration_since(self.caught_up_at);
-        self.lag_seconds.set(behind.as_secs_f64());
+        if let Some(lag_bytes) = &self.lag_bytes {
+            lag_bytes.set(at.lag_bytes as f64);
+        }
+        self.behind(behind.as_secs_f64());
     }
 
-    /// Records that data have been waiting for `seconds`, for sources that know the time and no bytes.
-    pub(super) fn behind(&mut self, seconds: f64) {
-        self.lag_seconds.set(seconds);
+    /// Records that data have been waiting for `seconds`.
+    pub(super) fn behind(&self, seconds: f64) {
+        if let Some(lag_seconds) = &self.lag_seconds {
+            lag_seconds.set(seconds);
+        }
     }
 
     pub(super) fn ended(&self, status: &Status) {

@@ -110,7 +110,7 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn new(file: File, options: &Options, status: Arc<Status>) -> Self {
-        let telemetry = Telemetry::new(&source_name(file.path.as_os_str().as_bytes()));
+        let telemetry = Telemetry::of_file(&source_name(file.path.as_os_str().as_bytes()));
         telemetry.up(&status, false);
         Tail {
             telemetry,

@@ -48,7 +48,7 @@ pub(super) struct Runner {
 
 impl Runner {
     pub(super) fn new(options: Options) -> Self {
-        let telemetry = Telemetry::new(&options.name);
+        let telemetry = Telemetry::of_journal(&options.name);
         let status = Arc::new(Status::default());
         telemetry.up(&status, false);
         Runner { options, status, telemetry, complaints: Complaints::new(), child: None, has_stderr: false }
