@@ -10,10 +10,14 @@
 //! or until the file has been left for its successor. Not recovered are: lines of a file that came and went
 //! between two looks, and lines that were cut off before a look read them.
 
+mod fingerprint;
+mod generation;
 mod lines;
 mod look;
 mod pace;
+mod packed;
 mod replay;
+mod siblings;
 mod wake;
 
 use std::future::Future;
@@ -28,6 +32,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::source::{Identity, Sink, Status};
 
+pub use fingerprint::Fingerprint;
 pub use replay::replay;
 
 use look::{Outcome, Tail};
@@ -101,17 +106,14 @@ pub struct Position {
     /// Offset (bytes) behind the last line that was counted, as [`Block::end`](crate::source::Block::end)
     /// gave it.
     pub offset: u64,
-    /// Most bytes that the file was seen to have: what lies behind the offset is known to exist.
+    /// Most bytes that the file was seen to have: what lies behind the offset is known to exist. Of a compressed
+    /// file, what is known of its contents.
     pub size: u64,
-}
-
-/// Digest of the first bytes of a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// How many bytes it is of; 0 when the file was empty.
-    pub length: u32,
-    /// The first 16 bytes of their SHA-256.
-    pub digest: [u8; 16],
+    /// Time (nanoseconds since 1970) of the last change of the file that was seen; 0 when unknown. What was
+    /// changed later may be newer.
+    pub modified_ns: u64,
+    /// What the file that was read before this one begins with.
+    pub predecessor: Fingerprint,
 }
 
 /// One file to follow.
@@ -119,12 +121,16 @@ pub struct File {
     path: PathBuf,
     sink: Box<dyn Sink>,
     resume: Option<Position>,
+    start: Option<Start>,
+    gone_after: Option<Duration>,
+    /// The source it is one of many files of.
+    source: Option<String>,
 }
 
 impl File {
     /// Follows what is at `path`, through symbolic links, and hands its lines to `sink`.
     pub fn new(path: impl Into<PathBuf>, sink: Box<dyn Sink>) -> Self {
-        File { path: path.into(), sink, resume: None }
+        File { path: path.into(), sink, resume: None, start: None, gone_after: None, source: None }
     }
 
     /// Begins at `position` if the file at the path is the one it names and reaches that far; otherwise at

@@ -138,6 +138,12 @@ impl Telemetry {
         }
     }
 
+    /// Of one of the files of a source: its gauges tell of all of them, so they are not this one's.
+    pub(super) fn of_one_of(name: &str) -> Self {
+        let (up, lag_bytes, lag_seconds) = (Gauge::noop(), Gauge::noop(), Gauge::noop());
+        Telemetry { up, lag_bytes, lag_seconds, ..Telemetry::new(name) }
+    }
+
     pub(super) fn up(&self, status: &Status, up: bool) {
         status.up.store(up, Relaxed);
         self.up.set(if up { 1.0 } else { 0.0 });
