@@ -83,16 +83,17 @@ impl Sibling {
     }
 }
 
-/// Looks for the generation at `known` beside `path`, and for those after it. Files of `except` are neither.
+/// Looks for the generation at `known` beside `path`, and for those after it. Files of `except` are neither,
+/// but their places in the order count.
 ///
 /// # Errors
 /// What listing the directory returns.
 pub(super) fn search(path: &Path, known: &Position, except: &[Identity]) -> io::Result<Found> {
-    let mut siblings = list(path, known.file)?;
-    siblings.retain(|sibling| sibling.identity == known.file || !except.contains(&sibling.identity));
+    let siblings = list(path, known.file)?;
     let (mut named, others): (Vec<_>, Vec<_>) = siblings.into_iter().partition(Sibling::is_named);
     sort(&mut named);
-    let candidates: Vec<&Sibling> = others.iter().chain(&named).collect();
+    let may_be_it = |sibling: &&Sibling| sibling.identity == known.file || !except.contains(&sibling.identity);
+    let candidates: Vec<&Sibling> = others.iter().chain(&named).filter(may_be_it).collect();
     let predecessor = || named.iter().rposition(|sibling| sibling.fingerprint_matches(&known.predecessor));
     // The inode of a file that was empty proves little, its predecessor much.
     let (own, anchor) = match predecessor() {

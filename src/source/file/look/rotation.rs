@@ -51,7 +51,7 @@ impl Tail {
         Ok(Some(open).filter(|open| !self.holds(open.identity)))
     }
 
-    fn held(&self) -> impl DoubleEndedIterator<Item = &Generation> {
+    pub(super) fn held(&self) -> impl DoubleEndedIterator<Item = &Generation> {
         self.current.iter().chain(&self.successors)
     }
 
@@ -189,7 +189,15 @@ impl Tail {
         let Some(mut emptied) = self.current.take() else { return };
         self.rotated(Rotation::Truncate);
         let (read, offset) = (self.splitter.position(), self.splitter.delivered());
-        let (mut queue, copy) = self.copies(&emptied, read, offset);
+        let seen = Position {
+            file: emptied.identity,
+            fingerprint: emptied.fingerprint,
+            offset: read,
+            size: emptied.size.max(read),
+            modified_ns: emptied.modified_ns,
+            predecessor: self.predecessor,
+        };
+        let (mut queue, copy) = self.copies(seen, offset);
         if copy {
             if let Some(first) = queue.front_mut() {
                 // Counted just now.
@@ -211,17 +219,9 @@ impl Tail {
         self.quiet_since = Some(now);
     }
 
-    /// The current file was empty and no longer is. If it was filled, copied and emptied before, nobody can see
-    /// that in itself; but its copy stands behind that of its predecessor.
+    /// The current file was empty and no longer is: see [`copies_before`](Self::copies_before).
     pub(super) fn begin_with_copies(&mut self, now: Instant) {
-        let mut queue = VecDeque::new();
-        if self.predecessor.length > 0 && self.current.as_ref().is_some_and(|current| !current.is_whole) {
-            let except: Vec<Identity> = self.held().map(|open| open.identity).collect();
-            let known = Position { predecessor: self.predecessor, ..Position::default() };
-            let found = siblings::search(&self.path, &known, &except).unwrap_or_default();
-            self.take(&found, None, Rotation::Truncate, &mut queue);
-            queue.truncate(SUCCESSORS);
-        }
+        let mut queue = self.copies_before(self.predecessor);
         let Some(first) = queue.pop_front() else { return self.announce() };
         queue.extend(self.current.take());
         for later in queue.into_iter().rev() {
@@ -231,24 +231,31 @@ impl Tail {
         self.quiet_since = Some(now);
     }
 
-    /// Copies of a file that was emptied after it was read up to `read`, lines up to `offset`: of itself, if
-    /// that is found, and of what was written to it after and emptied, too. Counts what is lost.
-    fn copies(&mut self, emptied: &Generation, read: u64, offset: u64) -> (VecDeque<Generation>, bool) {
+    /// When a file was filled, copied and emptied since it was seen to be empty, nobody can see that in itself;
+    /// but the copy stands behind that of its `predecessor`.
+    fn copies_before(&mut self, predecessor: Fingerprint) -> VecDeque<Generation> {
+        let mut queue = VecDeque::new();
+        if predecessor.length > 0 {
+            let except: Vec<Identity> = self.held().map(|open| open.identity).collect();
+            let known = Position { predecessor, ..Position::default() };
+            let found = siblings::search(&self.path, &known, &except).unwrap_or_default();
+            self.take(&found, None, Rotation::Truncate, &mut queue);
+            queue.truncate(SUCCESSORS);
+        }
+        queue
+    }
+
+    /// Copies of a file that was emptied after it was `seen`, its lines read up to `offset`: of itself, if that is
+    /// found, and of what was written to it after and emptied, too. Counts what is lost.
+    fn copies(&mut self, seen: Position, offset: u64) -> (VecDeque<Generation>, bool) {
         let mut except: Vec<Identity> = self.held().map(|open| open.identity).collect();
-        except.push(emptied.identity);
-        let known = Position {
-            // Its own inode is not looked for: it is still its own.
-            file: Identity::default(),
-            fingerprint: emptied.fingerprint,
-            offset: read,
-            size: emptied.size.max(read),
-            modified_ns: emptied.modified_ns,
-            predecessor: self.predecessor,
-        };
+        except.push(seen.file);
+        // Its own inode is not looked for: it is still its own.
+        let known = Position { file: Identity::default(), predecessor: self.predecessor, ..seen };
         let found = siblings::search(&self.path, &known, &except).unwrap_or_default();
         let mut queue = VecDeque::new();
         let own = found.own.as_ref().and_then(|own| own.open().ok());
-        let own = own.filter(|own| own.is_packed() || own.size >= read);
+        let own = own.filter(|own| own.is_packed() || own.size >= known.offset);
         let copy = own.is_some();
         match own {
             Some(mut own) => {
@@ -259,32 +266,52 @@ impl Tail {
             }
             None => self.lose(known.size - offset, Loss::Truncated),
         }
-        self.take(&found, Some(emptied.fingerprint), Rotation::Truncate, &mut queue);
+        self.take(&found, Some(known.fingerprint), Rotation::Truncate, &mut queue);
         queue.truncate(SUCCESSORS);
         (queue, copy)
     }
 
     /// Looks at the files that wait: what is emptied before it is read must be found again, too.
     pub(super) fn observe_successors(&mut self) {
-        for index in 0..self.successors.len() {
-            let Some(waiting) = self.successors.get_mut(index) else { return };
-            if !matches!(waiting.observe(), Ok(Change::Truncated)) {
-                continue;
+        let current = self.current.as_ref().map(|open| open.fingerprint).filter(|fingerprint| fingerprint.length > 0);
+        let mut before = current.unwrap_or(self.predecessor);
+        let mut index = 0;
+        while let Some(waiting) = self.successors.get_mut(index) {
+            let was_empty = waiting.fingerprint.length == 0;
+            let change = waiting.observe().unwrap_or(Change::Nothing);
+            let fingerprint = waiting.fingerprint;
+            let found = match change {
+                Change::Truncated => self.copies_of_waiting(index),
+                Change::Written if was_empty => self.copies_before(before),
+                _ => VecDeque::new(),
+            };
+            for open in found {
+                self.successors.insert(index, open);
+                index += 1;
             }
-            let Some(mut emptied) = self.successors.remove(index) else { return };
-            self.rotated(Rotation::Truncate);
-            let (mut queue, copy) = self.copies(&emptied, 0, 0);
-            if copy && let Some(first) = queue.front_mut() {
-                first.left_by = None;
-            }
-            emptied.forget();
-            let _ = emptied.observe();
-            queue.push_back(emptied);
-            for (place, open) in queue.into_iter().enumerate() {
-                self.successors.insert(index + place, open);
-            }
-            return;
+            before = if fingerprint.length > 0 { fingerprint } else { before };
+            index += 1;
         }
+    }
+
+    /// Copies of a file that was emptied while it waited.
+    fn copies_of_waiting(&mut self, index: usize) -> VecDeque<Generation> {
+        let Some(emptied) = self.successors.get_mut(index) else { return VecDeque::new() };
+        let seen = Position {
+            file: emptied.identity,
+            fingerprint: emptied.fingerprint,
+            size: emptied.size,
+            modified_ns: emptied.modified_ns,
+            ..Position::default()
+        };
+        emptied.forget();
+        let _ = emptied.observe();
+        self.rotated(Rotation::Truncate);
+        let (mut queue, copy) = self.copies(seen, 0);
+        if copy && let Some(first) = queue.front_mut() {
+            first.left_by = None;
+        }
+        queue
     }
 
     pub(super) fn lose(&mut self, bytes: u64, reason: Loss) {

@@ -155,16 +155,15 @@ impl World {
 
 struct Reader {
     tail: Tail,
-    log: Arc<Mutex<Log>>,
     now: Instant,
 }
 
 impl Reader {
     fn new(path: &Path, log: Arc<Mutex<Log>>, resume: Option<Position>) -> Self {
-        let mut file = File::new(path, Box::new(Committing(log.clone())));
+        let mut file = File::new(path, Box::new(Committing(log)));
         file.resume = resume;
         let options = Options { max_line_bytes: 100, block_bytes: 64, ..options() };
-        Reader { tail: Tail::new(file, &options, Arc::default()), log, now: Instant::now() }
+        Reader { tail: Tail::new(file, &options, Arc::default()), now: Instant::now() }
     }
 
     fn look(&mut self, milliseconds: u64, looks: usize) {
@@ -199,16 +198,18 @@ fn history(seed: u64) {
                 append(&world.path, text.as_bytes());
                 world.partial += &text;
             }
+            // Nobody rotates a file both ways.
+            7..10 if world.rotations < 14 && seed % 2 == 0 => world.copytruncate(),
             7 if world.rotations < 14 => world.rename(),
             8 if world.rotations < 14 => {
                 world.rename();
                 append(&world.path, b"");
             }
-            9 if world.rotations < 14 => world.copytruncate(),
             10 => world.compress(),
             11 => {
                 let pairs = log.lock().unwrap().pairs.len() as u64;
-                let pair = pairs - 1 - world.random(pairs.min(1 + 10 * world.state % 10));
+                let back = if world.random(2) == 0 { 10 } else { u64::MAX };
+                let pair = pairs - 1 - world.random(pairs.min(back));
                 let resume = log.lock().unwrap().back_to(pair as usize);
                 reader = Reader::new(&world.path, log.clone(), resume);
             }
@@ -224,16 +225,16 @@ fn history(seed: u64) {
         reader.look(2000, usize::MAX);
     }
     let log = log.lock().unwrap();
-    let expected = world.written.iter().chain(Some(&world.partial).filter(|_| false));
-    let expected: Vec<&String> = expected.collect();
-    let differing = log.lines.iter().zip(&expected).position(|(line, expected)| line != *expected);
-    assert_eq!(differing, None, "seed {seed}: {:?}", differing.map(|at| (&log.lines[at], expected[at])));
-    assert_eq!((log.lines.len(), log.lost), (expected.len(), 0), "seed {seed}: lines, lost bytes");
+    let differing = log.lines.iter().zip(&world.written).position(|(line, written)| line != written);
+    let both = differing.map(|at| (&log.lines[at], &world.written[at]));
+    assert_eq!(both, None, "seed {seed}: delivered, written");
+    assert_eq!((log.lines.len(), log.lost), (world.written.len(), 0), "seed {seed}: lines, lost bytes");
 }
 
 #[test]
 fn any_crash_loses_and_repeats_nothing() {
     let seeds = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(300);
-    let failed: Vec<u64> = (0..seeds).filter(|seed| std::panic::catch_unwind(|| history(*seed)).is_err()).collect();
+    let first = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let failed: Vec<u64> = (first..first + seeds).filter(|seed| std::panic::catch_unwind(|| history(*seed)).is_err()).collect();
     assert!(failed.is_empty(), "{} of {seeds} seeds failed: {failed:?}", failed.len());
 }
