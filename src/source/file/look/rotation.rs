@@ -221,7 +221,8 @@ impl Tail {
 
     /// The current file was empty and no longer is: see [`copies_before`](Self::copies_before).
     pub(super) fn begin_with_copies(&mut self, now: Instant) {
-        let mut queue = self.copies_before(self.predecessor);
+        let Some(file) = self.current.as_ref().map(|current| current.identity) else { return };
+        let mut queue = self.copies_before(file, self.predecessor);
         let Some(first) = queue.pop_front() else { return self.announce() };
         queue.extend(self.current.take());
         for later in queue.into_iter().rev() {
@@ -231,11 +232,12 @@ impl Tail {
         self.quiet_since = Some(now);
     }
 
-    /// When a file was filled, copied and emptied since it was seen to be empty, nobody can see that in itself;
-    /// but the copy stands behind that of its `predecessor`.
-    fn copies_before(&mut self, predecessor: Fingerprint) -> VecDeque<Generation> {
+    /// When the file at the path was filled, copied and emptied since it was seen to be empty, nobody can see
+    /// that in itself; but the copy stands behind that of its `predecessor`.
+    fn copies_before(&mut self, file: Identity, predecessor: Fingerprint) -> VecDeque<Generation> {
         let mut queue = VecDeque::new();
-        if predecessor.length > 0 {
+        let is_at_path = fs::metadata(&self.path).is_ok_and(|found| identity(&found) == file);
+        if is_at_path && predecessor.length > 0 {
             let except: Vec<Identity> = self.held().map(|open| open.identity).collect();
             let known = Position { predecessor, ..Position::default() };
             let found = siblings::search(&self.path, &known, &except).unwrap_or_default();
@@ -279,10 +281,10 @@ impl Tail {
         while let Some(waiting) = self.successors.get_mut(index) {
             let was_empty = waiting.fingerprint.length == 0;
             let change = waiting.observe().unwrap_or(Change::Nothing);
-            let fingerprint = waiting.fingerprint;
+            let (file, fingerprint) = (waiting.identity, waiting.fingerprint);
             let found = match change {
                 Change::Truncated => self.copies_of_waiting(index),
-                Change::Written if was_empty => self.copies_before(before),
+                Change::Written if was_empty => self.copies_before(file, before),
                 _ => VecDeque::new(),
             };
             for open in found {
