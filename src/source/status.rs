@@ -24,6 +24,8 @@ pub struct Status {
     renames: AtomicU64,
     truncations: AtomicU64,
     errors: AtomicU64,
+    behind_ms: AtomicU64,
+    left: AtomicBool,
 }
 
 impl Status {
@@ -63,6 +65,21 @@ impl Status {
     /// no lag.
     pub fn lag_bytes(&self) -> u64 {
         self.lag_bytes.load(Relaxed)
+    }
+
+    /// How long data have been waiting, as it was at the last look.
+    fn behind(&self) -> Duration {
+        Duration::from_millis(self.behind_ms.load(Relaxed))
+    }
+
+    /// True once nobody reads the source any more: it was removed, or its file is gone for good.
+    pub fn left(&self) -> bool {
+        self.left.load(Relaxed)
+    }
+
+    /// Nobody reads the source any more.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Relaxed);
     }
 
     /// Rotations followed to the successor.
@@ -181,6 +198,28 @@ impl Telemetry {
             self.caught_up_at = now;
         }
         let behind: Duration = now.duration_since(self.caught_up_at);
+        status.behind_ms.store(behind.as_millis() as u64, Relaxed);
+        self.lag_seconds.set(behind.as_secs_f64());
+    }
+
+    /// Records in `status` where the `files` of one source stand together.
+    pub(super) fn gather<'a>(&self, status: &Status, files: impl Iterator<Item = &'a Status> + Clone) {
+        let sum = |of: fn(&Status) -> u64| files.clone().map(of).sum::<u64>();
+        for (field, of) in [
+            (&status.size, Status::size as fn(&Status) -> u64),
+            (&status.read_bytes, Status::read_bytes),
+            (&status.lag_bytes, Status::lag_bytes),
+            (&status.renames, Status::renames),
+            (&status.truncations, Status::truncations),
+            (&status.errors, Status::errors),
+        ] {
+            field.store(sum(of), Relaxed);
+        }
+        let behind = files.clone().map(Status::behind).max().unwrap_or_default();
+        status.behind_ms.store(behind.as_millis() as u64, Relaxed);
+        status.looked_once.store(files.clone().all(Status::looked_once), Relaxed);
+        self.up(status, files.clone().next().is_some() && files.clone().all(Status::up));
+        self.lag_bytes.set(status.lag_bytes() as f64);
         self.lag_seconds.set(behind.as_secs_f64());
     }
 

@@ -84,7 +84,7 @@ pub(super) struct Tail {
 impl Tail {
     pub(super) fn new(file: File, options: &Options, status: Arc<Status>) -> Self {
         let telemetry = match &file.source {
-            Some(source) => Telemetry::of_one_of(source),
+            Some(source) => Telemetry::of_one_of(&source_name(source.as_os_str().as_bytes())),
             None => Telemetry::new(&source_name(file.path.as_os_str().as_bytes())),
         };
         telemetry.up(&status, false);

@@ -59,7 +59,7 @@ impl Packing {
             Packing::Gzip => Unpacked::Gzip(Box::new(MultiGzDecoder::new(packed))),
             Packing::Zstandard => {
                 Unpacked::Zstandard(Box::new(Frames { packed, decoder: FrameDecoder::new(), in_frame: false }))
-            },
+            }
             Packing::Xz => Unpacked::Xz(Box::new(XzReader::new_mem_limit(packed, true, XZ_MEMORY_KIB))),
         })
     }

@@ -79,7 +79,10 @@ impl Sibling {
 
     fn fingerprint_matches(&self, fingerprint: &Fingerprint) -> bool {
         fingerprint.length > 0
-            && self.open().and_then(|open| open.head().map_err(|_| Trouble::Read)).is_ok_and(|head| fingerprint.matches(&head))
+            && self
+                .open()
+                .and_then(|open| open.head().map_err(|_| Trouble::Read))
+                .is_ok_and(|head| fingerprint.matches(&head))
     }
 }
 
@@ -132,9 +135,8 @@ fn by_fingerprint<'a>(siblings: &[&'a Sibling], known: &Position) -> Option<&'a 
     let (later, earlier): (Vec<&Sibling>, Vec<&Sibling>) =
         siblings.iter().partition(|sibling| sibling.modified_ns >= known.modified_ns);
     let later: Vec<&Sibling> = later.into_iter().filter(is_it).collect();
-    let is_long = |sibling: &&&Sibling| {
-        sibling.size >= known.offset || sibling.open().is_ok_and(|open| open.is_packed())
-    };
+    let is_long =
+        |sibling: &&&Sibling| sibling.size >= known.offset || sibling.open().is_ok_and(|open| open.is_packed());
     let longest = later.iter().find(is_long).or(later.first()).copied();
     longest.or_else(|| earlier.into_iter().rev().find(is_it))
 }
@@ -171,7 +173,8 @@ fn list(path: &Path, wanted: Identity) -> io::Result<Vec<Sibling>> {
         let plain = without_extension(sibling.path.as_os_str().as_bytes());
         siblings.iter().any(|other| other.path != sibling.path && other.path.as_os_str().as_bytes() == plain)
     };
-    let doubles: Vec<PathBuf> = siblings.iter().filter(|sibling| is_packed_too(sibling)).map(|sibling| sibling.path.clone()).collect();
+    let doubles: Vec<PathBuf> =
+        siblings.iter().filter(|sibling| is_packed_too(sibling)).map(|sibling| sibling.path.clone()).collect();
     siblings.retain(|sibling| !doubles.contains(&sibling.path));
     Ok(siblings)
 }
@@ -179,7 +182,8 @@ fn list(path: &Path, wanted: Identity) -> io::Result<Vec<Sibling>> {
 /// Oldest first, see the head of this file.
 fn sort(siblings: &mut [Sibling]) {
     let named = || siblings.iter().map(|sibling| &sibling.suffix);
-    let is_one_kind = named().all(|suffix| matches!(suffix, Suffix::Count(_))) || named().all(|suffix| matches!(suffix, Suffix::Date(_)));
+    let is_one_kind = named().all(|suffix| matches!(suffix, Suffix::Count(_)))
+        || named().all(|suffix| matches!(suffix, Suffix::Date(_)));
     siblings.sort_by(|one, other| {
         let by_name = if is_one_kind { one.suffix.age_order(&other.suffix) } else { Ordering::Equal };
         by_name.then(one.modified_ns.cmp(&other.modified_ns)).then_with(|| one.path.cmp(&other.path))
@@ -193,7 +197,9 @@ impl Suffix {
         let is_generation = plain.first().is_some_and(|first| b".-_".contains(first))
             && plain.iter().all(|byte| byte.is_ascii_digit() || is_separator(byte));
         let numbers: Vec<&[u8]> = plain.split(is_separator).filter(|digits| !digits.is_empty()).collect();
-        let number = |digits: &&[u8]| digits.iter().fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit & 15)));
+        let number = |digits: &&[u8]| {
+            digits.iter().fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit & 15)))
+        };
         let digits: usize = numbers.iter().map(|digits| digits.len()).sum();
         match numbers.first() {
             Some(first) if is_generation && digits < 8 => Suffix::Count(number(first)),

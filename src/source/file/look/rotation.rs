@@ -107,7 +107,9 @@ impl Tail {
                 self.resume = Some(position);
                 return;
             }
-            Some(open) if own.is_none() && position.fingerprint.matches(&head) && (size >= position.offset || is_in_place) => {
+            Some(open)
+                if own.is_none() && position.fingerprint.matches(&head) && (size >= position.offset || is_in_place) =>
+            {
                 // It was copied into place, or the system's numbers have changed; or its end was lost in a crash.
                 return self.enter(open, position.offset.min(size));
             }
@@ -120,7 +122,10 @@ impl Tail {
         let mut queue = VecDeque::new();
         let reaches = own.as_ref().map_or(position.offset, |own| if own.is_packed() { u64::MAX } else { own.size });
         let is_unreadable = found.own.is_some() && own.is_none();
-        self.lose(position.size.saturating_sub(reaches.max(position.offset)), if is_unreadable { Loss::Unreadable } else { reason });
+        self.lose(
+            position.size.saturating_sub(reaches.max(position.offset)),
+            if is_unreadable { Loss::Unreadable } else { reason },
+        );
         let own_found = own.is_some();
         if let Some(mut own) = own {
             own.is_whole |= is_in_place;
@@ -134,7 +139,8 @@ impl Tail {
         queue.extend(at_path);
         queue.truncate(SUCCESSORS);
         let Some(first) = queue.pop_front() else { return };
-        let offset = if own_found { position.offset.min(if first.is_packed() { u64::MAX } else { first.size }) } else { 0 };
+        let offset =
+            if own_found { position.offset.min(if first.is_packed() { u64::MAX } else { first.size }) } else { 0 };
         self.enter(first, offset);
         self.quiet_since = Some(now);
         self.successors = queue;
@@ -164,7 +170,13 @@ impl Tail {
 
     /// Opens what was found newer, into `queue`. Where a file was `emptied` in place, what is found without an
     /// order and is shorter than its fingerprint may be a copy of its beginning, so it cannot be read.
-    fn take(&mut self, found: &Found, emptied: Option<Fingerprint>, rotation: Rotation, queue: &mut VecDeque<Generation>) {
+    fn take(
+        &mut self,
+        found: &Found,
+        emptied: Option<Fingerprint>,
+        rotation: Rotation,
+        queue: &mut VecDeque<Generation>,
+    ) {
         for sibling in &found.newer {
             let Ok(mut open) = sibling.open() else {
                 self.lose(sibling.size, Loss::Unreadable);

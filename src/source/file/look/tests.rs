@@ -33,7 +33,9 @@ impl Sink for Collected {
     }
 
     fn stands(&mut self, position: crate::source::Position) {
-        let crate::source::Position::File(Position { file, offset, size, .. }) = position else { panic!("{position:?}") };
+        let crate::source::Position::File(Position { file, offset, size, .. }) = position else {
+            panic!("{position:?}")
+        };
         assert!(size >= offset);
         let before = std::mem::replace(&mut *self.1.lock().unwrap(), (file, offset));
         if before != (file, offset) {

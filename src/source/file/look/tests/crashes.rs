@@ -134,7 +134,8 @@ impl World {
     /// Compresses one of the rotated files. Some compressors keep the time, some leave both files for a while.
     fn compress(&mut self) {
         let names = fs::read_dir(&self.directory).unwrap().map(|entry| entry.unwrap().path());
-        let is_plain = |path: &PathBuf| *path != self.path && path.extension().is_none_or(|extension| extension != "gz");
+        let is_plain =
+            |path: &PathBuf| *path != self.path && path.extension().is_none_or(|extension| extension != "gz");
         let mut plain: Vec<PathBuf> = names.filter(is_plain).collect();
         plain.sort();
         if plain.is_empty() {
@@ -235,6 +236,7 @@ fn history(seed: u64) {
 fn any_crash_loses_and_repeats_nothing() {
     let seeds = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(300);
     let first = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    let failed: Vec<u64> = (first..first + seeds).filter(|seed| std::panic::catch_unwind(|| history(*seed)).is_err()).collect();
+    let failed: Vec<u64> =
+        (first..first + seeds).filter(|seed| std::panic::catch_unwind(|| history(*seed)).is_err()).collect();
     assert!(failed.is_empty(), "{} of {seeds} seeds failed: {failed:?}", failed.len());
 }
