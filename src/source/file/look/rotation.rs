@@ -134,6 +134,7 @@ impl Tail {
             queue.push_back(own);
         } else if position.fingerprint.length > 0 {
             self.predecessor = position.fingerprint;
+            self.rotated(rotation);
         }
         self.take(&found, is_in_place.then_some(position.fingerprint), rotation, &mut queue);
         queue.extend(at_path);
