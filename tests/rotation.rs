@@ -193,7 +193,9 @@ async fn run(cell: Cell) -> String {
     log.write(200);
     let mut running = Some(start(&log, &kept, cell.wakes));
     eventually("what was there", || count() == 200).await;
-    if cell.is_down && let Some(Running { stop, task, .. }) = running.take() {
+    if cell.is_down
+        && let Some(Running { stop, task, .. }) = running.take()
+    {
         log.write(20);
         drop(stop);
         task.await.unwrap();
@@ -230,7 +232,8 @@ async fn run(cell: Cell) -> String {
 #[test]
 fn the_rotation_matrix() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut table = String::from("| rotation | old file | wakes, running | wakes, down | polling, running | polling, down |\n");
+    let mut table =
+        String::from("| rotation | old file | wakes, running | wakes, down | polling, running | polling, down |\n");
     table += "|---|---|---|---|---|---|\n";
     for rotation in Rotation::ALL {
         for is_packed in [false, true] {

@@ -50,9 +50,8 @@ impl Made {
 }
 
 fn expected(files: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
-    let owned = |(name, lines): &(&str, &[&str])| {
-        ((*name).to_owned(), lines.iter().map(|line| (*line).to_owned()).collect())
-    };
+    let owned =
+        |(name, lines): &(&str, &[&str])| ((*name).to_owned(), lines.iter().map(|line| (*line).to_owned()).collect());
     files.iter().map(owned).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Patterns: files that are followed as they come and go.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
@@ -96,12 +97,12 @@ impl Pattern {
                     found.extend(std::mem::take(&mut self.known));
                 }
                 for path in found {
-                    if !files.contains_key(&path) {
-                        let mut file = (self.make)(&path);
-                        file.source = Some(self.path());
+                    if let Entry::Vacant(place) = files.entry(path) {
+                        let mut file = (self.make)(place.key());
+                        file.source = Some(PathBuf::from(&self.text));
                         file.gone_after = Some(options.tick * GONE_TICKS);
                         file.start = if searched.is_some() { Some(Start::Beginning) } else { file.start };
-                        files.insert(path, handle.add(file));
+                        place.insert(handle.add(file));
                     }
                 }
                 searched = Some(Instant::now());

@@ -270,7 +270,7 @@ impl Follower {
                 // The watcher ends only at shutdown, when nothing more is asked of it.
                 let _ = self.asks.send(Ask::Request(self.number, request)).await;
             }
-            if plan.next_in.is_none() {
+            if plan.next_in.is_none() || outcome.read == 0 {
                 self.tail.release();
             }
             let due = plan.next_in.map(|next_in| looked_at + next_in);

@@ -85,64 +85,91 @@ impl Tail {
 
     /// Goes on at `position`: in the file at the path if it is that one, otherwise in the one it was renamed or
     /// copied to, and then in those that came after it.
-    fn resume_at(&mut self, position: Position, at_path: Option<Generation>, now: Instant) {
+    fn resume_at(&mut self, position: Position, mut at_path: Option<Generation>, now: Instant) {
+        self.predecessor = position.predecessor;
         let head = at_path.as_ref().and_then(|open| open.head().ok()).unwrap_or_default();
         let is_in_place = at_path.as_ref().is_some_and(|open| open.identity == position.file);
-        let size = at_path.as_ref().map_or(0, |open| open.size);
-        let is_same = is_in_place && !position.fingerprint.differs(&head) && size >= position.offset;
-        self.predecessor = position.predecessor;
-        let at_path = match at_path {
-            // A file that was empty may have been filled and emptied since.
-            Some(open) if is_same && (position.fingerprint.length > 0 || position.offset > 0) => {
-                return self.enter(open, position.offset);
-            }
-            other => other,
-        };
+        let is_long = at_path.as_ref().is_some_and(|open| open.size >= position.offset);
+        // A file that was empty may have been filled and emptied since.
+        let is_known = position.fingerprint.length > 0 || position.offset > 0;
+        let is_it = is_in_place && is_long && is_known && !position.fingerprint.differs(&head);
+        if let Some(open) = at_path.take_if(|_| is_it) {
+            return self.enter(open, position.offset);
+        }
         let except: Vec<Identity> = at_path.iter().map(|open| open.identity).collect();
         let found = siblings::search(&self.path, &position, &except).unwrap_or_default();
         let own = found.own.as_ref().and_then(|own| own.open().ok());
-        let at_path = match at_path {
-            None if own.is_none() => {
+        if own.is_none() {
+            if at_path.is_none() {
                 // Perhaps the file system is not there yet.
                 self.resume = Some(position);
                 return;
             }
-            Some(open)
-                if own.is_none() && position.fingerprint.matches(&head) && (size >= position.offset || is_in_place) =>
-            {
-                // It was copied into place, or the system's numbers have changed; or its end was lost in a crash.
-                return self.enter(open, position.offset.min(size));
+            let begins_alike = position.fingerprint.matches(&head);
+            if let Some(open) = at_path.take_if(|_| begins_alike && is_long) {
+                // It was copied into place, or the system's numbers have changed.
+                return self.enter(open, position.offset);
             }
-            other => other,
-        };
-        let (reason, rotation) = match is_in_place {
-            true => (Loss::Truncated, Rotation::Truncate),
-            false => (Loss::Removed, Rotation::Rename),
-        };
-        let mut queue = VecDeque::new();
-        let reaches = own.as_ref().map_or(position.offset, |own| if own.is_packed() { u64::MAX } else { own.size });
-        let is_unreadable = found.own.is_some() && own.is_none();
-        self.lose(
-            position.size.saturating_sub(reaches.max(position.offset)),
-            if is_unreadable { Loss::Unreadable } else { reason },
-        );
-        let own_found = own.is_some();
-        if let Some(mut own) = own {
-            own.is_whole |= is_in_place;
-            own.size = own.size.max(if own.is_packed() { position.size } else { 0 });
-            own.left_by = Some(rotation);
-            queue.push_back(own);
-        } else if position.fingerprint.length > 0 {
-            self.predecessor = position.fingerprint;
-            self.rotated(rotation);
+            if let Some(open) = at_path.take_if(|_| begins_alike && is_in_place) {
+                // Its end was lost in a crash. What was written since cannot be told from what was read before.
+                self.rotated(Rotation::Truncate);
+                let size = open.size;
+                return self.enter(open, size);
+            }
         }
-        self.take(&found, is_in_place.then_some(position.fingerprint), rotation, &mut queue);
+        let rotation = if is_in_place { Rotation::Truncate } else { Rotation::Rename };
+        let is_found = own.is_some();
+        let queue = self.since(&position, &found, own, rotation);
+        let offset = if is_found { position.offset } else { 0 };
+        self.go_through(queue, at_path, offset, now);
+    }
+
+    /// The generation at `position`, opened as `own`, and those after it. Counts what is lost.
+    fn since(
+        &mut self,
+        position: &Position,
+        found: &Found,
+        own: Option<Generation>,
+        rotation: Rotation,
+    ) -> VecDeque<Generation> {
+        let mut queue = VecDeque::new();
+        match own {
+            Some(mut own) => {
+                own.left_by = Some(rotation);
+                own.is_whole |= rotation == Rotation::Truncate;
+                if own.is_packed() {
+                    own.size = position.size;
+                } else {
+                    let reaches = own.size.max(position.offset);
+                    self.lose(position.size.saturating_sub(reaches), Loss::Truncated);
+                }
+                queue.push_back(own);
+            }
+            None => {
+                let reason = match rotation {
+                    _ if found.own.is_some() => Loss::Unreadable,
+                    Rotation::Truncate => Loss::Truncated,
+                    Rotation::Rename => Loss::Removed,
+                };
+                self.lose(position.size.saturating_sub(position.offset), reason);
+                if position.fingerprint.length > 0 {
+                    self.predecessor = position.fingerprint;
+                    self.rotated(rotation);
+                }
+            }
+        }
+        let emptied = (rotation == Rotation::Truncate).then_some(position.fingerprint);
+        self.take(found, emptied, rotation, &mut queue);
+        queue
+    }
+
+    /// Enters the first of `queue` at `offset`; the others and the file at the path wait.
+    fn go_through(&mut self, mut queue: VecDeque<Generation>, at_path: Option<Generation>, offset: u64, now: Instant) {
         queue.extend(at_path);
         queue.truncate(SUCCESSORS);
         let Some(first) = queue.pop_front() else { return };
-        let offset =
-            if own_found { position.offset.min(if first.is_packed() { u64::MAX } else { first.size }) } else { 0 };
-        self.enter(first, offset);
+        let end = if first.is_packed() { u64::MAX } else { first.size };
+        self.enter(first, offset.min(end));
         self.quiet_since = Some(now);
         self.successors = queue;
     }

@@ -13,6 +13,7 @@ use super::*;
 use crate::source::Block;
 
 mod crashes;
+mod starts;
 
 /// Lines, and where reading went on otherwise than behind the line before.
 #[derive(Clone, Default)]

@@ -74,7 +74,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("mail.log");
-        let dated = seed % 3 == 0;
+        let dated = seed.is_multiple_of(3);
         World { directory, path, written: Vec::new(), partial: String::new(), state: seed, dated, rotations: 0 }
     }
 
@@ -200,7 +200,7 @@ fn history(seed: u64) {
                 world.partial += &text;
             }
             // Nobody rotates a file both ways.
-            7..10 if world.rotations < 14 && seed % 2 == 0 => world.copytruncate(),
+            7..10 if world.rotations < 14 && seed.is_multiple_of(2) => world.copytruncate(),
             7 if world.rotations < 14 => world.rename(),
             8 if world.rotations < 14 => {
                 world.rename();
