@@ -97,15 +97,17 @@ pub(super) fn search(path: &Path, known: &Position, except: &[Identity]) -> io::
     sort(&mut named);
     let may_be_it = |sibling: &&Sibling| sibling.identity == known.file || !except.contains(&sibling.identity);
     let candidates: Vec<&Sibling> = others.iter().chain(&named).filter(may_be_it).collect();
-    let predecessor = || named.iter().rposition(|sibling| sibling.fingerprint_matches(&known.predecessor));
+    let place = |own: &Sibling| named.iter().position(|sibling| sibling.path == own.path);
+    let by_predecessor = || named.iter().rposition(|sibling| sibling.fingerprint_matches(&known.predecessor));
     // The inode of a file that was empty proves little, its predecessor much.
-    let (own, anchor) = match predecessor() {
-        Some(predecessor) if known.fingerprint.length == 0 => (None, Some(predecessor)),
-        predecessor => {
-            let own = by_inode(&candidates, known).or_else(|| by_fingerprint(&candidates, known));
-            let place = |own: &Sibling| named.iter().position(|sibling| sibling.path == own.path);
-            (own, own.map_or(predecessor, place))
-        }
+    let first = if known.fingerprint.length == 0 { by_predecessor() } else { None };
+    let own = match first {
+        Some(_) => None,
+        None => by_inode(&candidates, known).or_else(|| by_fingerprint(&candidates, known)),
+    };
+    let anchor = match own {
+        Some(own) => place(own),
+        None => first.or_else(by_predecessor),
     };
     // Of one that is not named as a generation, only its time is known.
     let changed_ns = own.map_or(known.modified_ns, |own| own.modified_ns);

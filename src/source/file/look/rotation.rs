@@ -3,10 +3,12 @@
 //! # What can be known
 //! A file is known by its inode and its fingerprint, wherever it went. If it cannot be found, what was seen of
 //! it and not read is counted as lost; what was written to it after the last look is not known to anybody.
-//! Files that came after it are known by the order of their names, beside its own or its predecessor's; without
-//! either, by having been changed after the last look at it. One that a compressor gave a new time may be
-//! read though it is older, but only if both it and everything after it, up to the file that was read last, are
-//! older than rotation keeps: deleted ones are the oldest.
+//! Files that came after it are known by the order of their names, beside its own or its predecessor's. Without
+//! either, they are those that were changed after the last look at it: rotation deletes the oldest first, so what
+//! is left is newer. In that last case alone, a compressor that gave an older file a new time would have it read.
+//!
+//! Nobody rotates a file both by renaming and by copying; where somebody does between two looks, a copy may be
+//! missed.
 
 use super::*;
 

@@ -204,3 +204,49 @@ fn a_file_emptied_and_filled_beyond_the_offset_is_another_one() {
     assert_eq!(all, ["c", "d", "e", "f", "g"]);
     assert_eq!((bench.status.truncations(), bench.status.renames()), (1, 0));
 }
+
+#[test]
+fn a_writer_that_does_not_append_leaves_a_hole_at_the_beginning() {
+    let mut bench = Bench::new(options());
+    bench.append("a\nb\n".repeat(1000));
+    bench.look();
+    fs::copy(&bench.path, bench.directory.path().join("mail.log.1")).unwrap();
+    let file = OpenOptions::new().write(true).open(&bench.path).unwrap();
+    file.set_len(0).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"c\n", 4000).unwrap();
+    let mut all = bench.look_on();
+    all.retain(|line| !line.starts_with("[opened"));
+    assert_eq!(all, ["c"]);
+}
+
+#[test]
+fn a_directory_that_is_made_anew_is_followed() {
+    let mut bench = Bench::new(options());
+    let directory = bench.directory.path().join("logs");
+    fs::create_dir(&directory).unwrap();
+    let Bench { directory: around, .. } = bench;
+    bench = Bench::at(around, directory.join("mail.log"), options(), None);
+    bench.append("a\n");
+    bench.look();
+    bench.append("b\n");
+    fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(bench.look(), ["b"], "the handle is still there");
+    fs::create_dir(&directory).unwrap();
+    bench.append("c\n");
+    assert_eq!(bench.look_on(), ["[opened at 0]", "c"]);
+}
+
+#[test]
+fn a_link_is_followed_to_where_it_leads_next() {
+    let mut bench = Bench::new(options());
+    let target = |name: &str| bench.directory.path().join(name);
+    let (one, two, link) = (target("one"), target("two"), bench.path.clone());
+    append(&one, b"a\n");
+    std::os::unix::fs::symlink(&one, &link).unwrap();
+    bench.look();
+    append(&one, b"b\n");
+    append(&two, b"c\n");
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&two, &link).unwrap();
+    assert_eq!(bench.look_on(), ["b", "[opened at 0]", "c"]);
+}
