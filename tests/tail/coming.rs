@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 
-use tailmeter::source::file::Pattern;
+use tailmeter::source::file::{Fingerprint, Pattern};
 
 use super::*;
 
@@ -98,8 +98,8 @@ fn a_pattern_follows_what_comes_and_leaves_what_goes() {
         append(&at("a.log"), "a3\n");
         let both = [("a.log", &["a1", "a2", "a3"][..]), ("b.log", &["b1"])];
         eventually("the rotation", || made.all() == expected(&both)).await;
-        eventually("all up", || status.up() && status.lag_bytes() == 0).await;
-        assert_eq!(status.read_bytes(), 12);
+        let together = || status.up() && status.lag_bytes() == 0 && status.read_bytes() == 12;
+        eventually("both together", together).await;
         // Gone for good: its last line is whole.
         append(&at("b.log"), "b2\nb3");
         eventually("its lines", || made.all()[1].1.len() == 2).await;
@@ -185,6 +185,35 @@ fn a_backlog_starves_nobody_and_does_not_hold_up_the_end() {
         tailing.stop().await;
         assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
         assert!(read() < 400 << 20);
+    });
+}
+
+#[test]
+fn a_compressed_backlog_does_not_hold_up_the_end() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mail.log");
+        append(&path, "new\n");
+        let text = "0123456789abcde\n".repeat(65_536);
+        let packed = fs::File::create(directory.path().join("mail.log.1.gz")).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+        for _ in 0..200 {
+            packed.write_all(text.as_bytes()).unwrap();
+        }
+        packed.finish().unwrap();
+        let fingerprint = Fingerprint::of(text.as_bytes());
+        // Half of it was read before.
+        let position = Position { fingerprint, offset: 100 << 20, ..Position::default() };
+        let slow = Slow::default();
+        let file = File::new(&path, Box::new(slow.clone())).resume(position);
+        let tailing = tailing(vec![file], options(false));
+        let read = || *slow.0.lock().unwrap();
+        eventually("the first block", || read() > 0).await;
+        let asked = Instant::now();
+        tailing.stop().await;
+        assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+        assert!(read() < 100 << 20, "{}", read());
     });
 }
 
