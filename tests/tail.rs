@@ -15,6 +15,9 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+#[path = "tail/coming.rs"]
+mod coming;
+
 /// How long something may take that takes milliseconds on a machine with nothing else to do.
 const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -26,6 +26,8 @@ pub struct Status {
     dropped: AtomicU64,
     errors: AtomicU64,
     ended: AtomicBool,
+    behind_ms: AtomicU64,
+    left: AtomicBool,
 }
 
 impl Status {
@@ -65,6 +67,21 @@ impl Status {
     /// no lag.
     pub fn lag_bytes(&self) -> u64 {
         self.lag_bytes.load(Relaxed)
+    }
+
+    /// How long data have been waiting, as it was at the last look.
+    fn behind(&self) -> Duration {
+        Duration::from_millis(self.behind_ms.load(Relaxed))
+    }
+
+    /// True once nobody reads the source any more: it was removed, or its file is gone for good.
+    pub fn left(&self) -> bool {
+        self.left.load(Relaxed)
+    }
+
+    /// Nobody reads the source any more.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Relaxed);
     }
 
     /// Rotations followed to the successor.
@@ -241,6 +258,11 @@ impl Telemetry {
         }
     }
 
+    /// Of one of the files of a source: its gauges tell of all of them, so they are not this one's.
+    pub(super) fn of_one_of(name: &str) -> Self {
+        Telemetry { up: Gauge::noop(), ..Self::without_lag(name, Trouble::OF_FILES) }
+    }
+
     pub(super) fn up(&self, status: &Status, up: bool) {
         status.up.store(up, Relaxed);
         self.up.set(if up { 1.0 } else { 0.0 });
@@ -283,10 +305,15 @@ impl Telemetry {
             self.caught_up_at = now;
         }
         let behind: Duration = now.duration_since(self.caught_up_at);
-        if let Some(lag_bytes) = &self.lag_bytes {
-            lag_bytes.set(at.lag_bytes as f64);
-        }
+        status.behind_ms.store(behind.as_millis() as u64, Relaxed);
+        self.lag(at.lag_bytes);
         self.behind(behind.as_secs_f64());
+    }
+
+    fn lag(&self, bytes: u64) {
+        if let Some(lag_bytes) = &self.lag_bytes {
+            lag_bytes.set(bytes as f64);
+        }
     }
 
     /// Records that data have been waiting for `seconds`.
@@ -298,6 +325,27 @@ impl Telemetry {
 
     pub(super) fn ended(&self, status: &Status) {
         status.ended.store(true, Relaxed);
+    }
+
+    /// Records in `status` where the `files` of one source stand together.
+    pub(super) fn gather<'a>(&self, status: &Status, files: impl Iterator<Item = &'a Status> + Clone) {
+        let sum = |of: fn(&Status) -> u64| files.clone().map(of).sum::<u64>();
+        for (field, of) in [
+            (&status.size, Status::size as fn(&Status) -> u64),
+            (&status.read_bytes, Status::read_bytes),
+            (&status.lag_bytes, Status::lag_bytes),
+            (&status.renames, Status::renames),
+            (&status.truncations, Status::truncations),
+            (&status.errors, Status::errors),
+        ] {
+            field.store(sum(of), Relaxed);
+        }
+        let behind = files.clone().map(Status::behind).max().unwrap_or_default();
+        status.behind_ms.store(behind.as_millis() as u64, Relaxed);
+        status.looked_once.store(files.clone().all(Status::looked_once), Relaxed);
+        self.up(status, files.clone().next().is_some() && files.clone().all(Status::up));
+        self.lag(status.lag_bytes());
+        self.behind(behind.as_secs_f64());
     }
 
     pub(super) fn looked(&self, status: &Status) {

@@ -5,10 +5,19 @@
 //! of the next line is carried to the front of the buffer. Whether some line in between is over-long needs
 //! no scan either: the last newline of every window of `limit + 1` bytes is found from the window's end,
 //! and the next window starts behind it.
+//!
+//! # Holes
+//! After a crash, file systems show bytes that were never written as NULs, and a file that was truncated under
+//! a writer which does not append begins with as many as it had bytes. Of a followed file, a run of at least
+//! [`HOLE`] NULs is no part of any line: a line that it interrupts ends there, and the next begins behind it.
+//! Shorter runs are the writer's own bytes.
 
 use memchr::{memchr, memrchr};
 
 use crate::source::{Block, End, Sink};
+
+/// NULs in a row that nobody wrote. Text has none; a datagram's closing one is alone.
+const HOLE: usize = 8;
 
 /// Carries the bytes of one file from reads to blocks.
 ///
@@ -23,6 +32,10 @@ pub(in crate::source) struct Splitter {
     held: usize,
     /// The held line is longer than `limit`: what follows is dropped up to its newline.
     skipping: bool,
+    /// Holes are passed over.
+    passes_holes: bool,
+    /// The last byte read was in a hole.
+    in_hole: bool,
     /// Offset in the file behind the last byte read.
     position: u64,
     /// Offset in the file behind the last line handed over.
@@ -39,11 +52,19 @@ impl Splitter {
             buffer: Vec::new(),
             held: 0,
             skipping: false,
+            passes_holes: false,
+            in_hole: false,
             position: 0,
             delivered: 0,
             limit: limit.max(1),
             room: room.max(1),
         }
+    }
+
+    /// Passes over holes, which costs a search of every byte.
+    pub(super) fn passing_holes(mut self) -> Self {
+        self.passes_holes = true;
+        self
     }
 
     /// Offset at which the next read belongs.
@@ -60,8 +81,21 @@ impl Splitter {
     pub(in crate::source) fn restart(&mut self, offset: u64) {
         self.held = 0;
         self.skipping = false;
+        self.in_hole = false;
         self.position = offset;
         self.delivered = offset;
+    }
+
+    /// Whether reading stands in a hole, so that [`jump`](Self::jump) may spare reading the rest of it.
+    pub(super) fn is_in_hole(&self) -> bool {
+        self.in_hole
+    }
+
+    /// Goes on at `offset`, up to which the hole is known to reach.
+    pub(super) fn jump(&mut self, offset: u64) {
+        if self.in_hole {
+            self.position = self.position.max(offset);
+        }
     }
 
     /// Gives the buffer's memory back while no incomplete line needs it; the next read allocates again.
@@ -83,19 +117,43 @@ impl Splitter {
     pub(in crate::source) fn take(&mut self, read: usize, sink: &mut dyn Sink) {
         let end = (self.held + read).min(self.buffer.len());
         self.position += (end - self.held) as u64;
+        if !self.passes_holes {
+            return self.cut(0, end, end, sink);
+        }
         let mut start = 0;
+        if self.in_hole {
+            start = self.behind_nuls(0, end);
+            self.in_hole = start == end;
+        }
+        let held = &self.buffer[..self.held];
+        // A hole may begin in what is held; but not in the prefix of a line that is cut.
+        let held_nuls = held.iter().rev().take_while(|&&byte| byte == 0 && !self.skipping).count();
+        let mut from = start.max(self.held - held_nuls);
+        while let Some(hole) = self.hole(from, end) {
+            self.cut(start, hole.start, end, sink);
+            self.close(end - hole.start, sink);
+            (start, from) = (hole.end, hole.end);
+            self.in_hole = hole.end == end;
+        }
+        self.cut(start, end, end, sink);
+    }
+
+    /// Hands over the lines in the buffer from `start` to `end`, and carries what follows the last. The file
+    /// was read up to `read`.
+    fn cut(&mut self, mut start: usize, end: usize, read: usize, sink: &mut dyn Sink) {
         if self.skipping {
-            let Some(newline) = memchr(b'\n', &self.buffer[self.held..end]) else {
+            let from = self.held.max(start);
+            let Some(newline) = memchr(b'\n', &self.buffer[from..end]) else {
                 return;
             };
-            start = self.held + newline + 1;
+            start = from + newline + 1;
             self.skipping = false;
-            self.deliver(0..self.held, end - start, true, sink);
+            self.deliver(0..self.held, read - start, true, sink);
         }
         loop {
             let rest = self.whole_lines(start, end);
             if rest > start {
-                self.deliver(start..rest, end - rest, false, sink);
+                self.deliver(start..rest, read - rest, false, sink);
             }
             if end - rest <= self.limit {
                 self.carry(rest..end);
@@ -105,7 +163,7 @@ impl Splitter {
             match memchr(b'\n', &self.buffer[prefix.end..end]) {
                 Some(newline) => {
                     start = prefix.end + newline + 1;
-                    self.deliver(prefix, end - start, true, sink);
+                    self.deliver(prefix, read - start, true, sink);
                 }
                 None => {
                     self.carry(prefix);
@@ -116,10 +174,32 @@ impl Splitter {
         }
     }
 
+    /// The first hole from `from` on.
+    fn hole(&self, mut from: usize, end: usize) -> Option<std::ops::Range<usize>> {
+        while let Some(nul) = memchr(0, &self.buffer[from..end]) {
+            let start = from + nul;
+            from = self.behind_nuls(start, end);
+            if from - start >= HOLE {
+                return Some(start..from);
+            }
+        }
+        None
+    }
+
+    fn behind_nuls(&self, from: usize, end: usize) -> usize {
+        let nuls = self.buffer[from..end].iter().take_while(|&&byte| byte == 0).count();
+        from + nuls
+    }
+
     /// Hands over the last line, which no newline closes, because the file will not grow any more.
     pub(in crate::source) fn finish(&mut self, sink: &mut dyn Sink) {
+        self.close(0, sink);
+    }
+
+    /// Ends the held line without a newline; `behind` bytes read so far follow it.
+    fn close(&mut self, behind: usize, sink: &mut dyn Sink) {
         if self.held > 0 {
-            self.deliver(0..self.held, 0, self.skipping, sink);
+            self.deliver(0..self.held, behind, self.skipping, sink);
         }
         self.held = 0;
         self.skipping = false;
@@ -234,6 +314,68 @@ mod tests {
             for end in collected.ends {
                 let end = end as usize;
                 prop_assert!(end == bytes.len() || bytes[end - 1] == b'\n', "offset {} is no line end", end);
+            }
+        }
+    }
+
+    /// The lines between newlines and holes.
+    fn holed_model(bytes: &[u8]) -> Vec<Vec<u8>> {
+        let (mut lines, mut line, mut nuls) = (Vec::new(), Vec::new(), 0);
+        for &byte in bytes.iter().chain(b"\n") {
+            if byte == 0 {
+                nuls += 1;
+                continue;
+            }
+            if nuls >= HOLE {
+                lines.extend(Some(std::mem::take(&mut line)).filter(|line| !line.is_empty()));
+            } else {
+                line.extend(std::iter::repeat_n(0, nuls));
+            }
+            nuls = 0;
+            match byte {
+                b'\n' => lines.push(std::mem::take(&mut line)),
+                byte => line.push(byte),
+            }
+        }
+        if lines.last().is_some_and(Vec::is_empty) {
+            lines.pop();
+        }
+        lines
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn holes_are_no_part_of_lines(
+            pieces in prop::collection::vec(
+                prop_oneof![Just(b"\n".to_vec()), Just(b"xy".to_vec()), (0usize..20).prop_map(|nuls| vec![0; nuls])], 0..40),
+            sizes in prop::collection::vec(1usize..30, 1..8),
+            room in 1usize..40,
+        ) {
+            let bytes = pieces.concat();
+            let mut splitter = Splitter::new(1000, room).passing_holes();
+            let mut collected = Collected::default();
+            let (mut at, mut sizes) = (0, sizes.iter().cycle());
+            while at < bytes.len() {
+                let read = (*sizes.next().unwrap()).min(bytes.len() - at);
+                splitter.space()[..read].copy_from_slice(&bytes[at..at + read]);
+                splitter.take(read, &mut collected);
+                at += read;
+                prop_assert_eq!(splitter.position(), at as u64);
+            }
+            splitter.finish(&mut collected);
+            let lines: Vec<Vec<u8>> = collected.lines.into_iter().map(|(line, _)| line).collect();
+            prop_assert_eq!(lines, holed_model(&bytes));
+            // Whatever was delivered, reading can go on behind it.
+            for end in collected.ends {
+                let mut again = Collected::default();
+                let mut splitter = Splitter::new(1000, 1000).passing_holes();
+                let rest = &bytes[end as usize..];
+                splitter.space()[..rest.len()].copy_from_slice(rest);
+                splitter.take(rest.len(), &mut again);
+                splitter.finish(&mut again);
+                let lines: Vec<Vec<u8>> = again.lines.into_iter().map(|(line, _)| line).collect();
+                prop_assert_eq!(lines, holed_model(rest));
             }
         }
     }

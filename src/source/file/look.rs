@@ -4,22 +4,25 @@
 //! A rotation is seen as a path that leads to another (device, inode) than the handle. The successor is
 //! opened at once, so that a second rotation cannot take it away, and read once its predecessor is drained.
 
+mod rotation;
+
 use std::collections::VecDeque;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memchr::memrchr;
 
+use super::generation::{Change, Generation, identity, trouble};
 use super::lines::Splitter;
+use super::siblings::{self, Found};
 use super::{File, Fingerprint, Options, Position, Start};
 use crate::metrics::own::source_name;
 use crate::source::status::{Standing, Status, Telemetry, Trouble};
-use crate::source::{Identity, Incident, Rotation, Sink};
+use crate::source::{Identity, Incident, Loss, Rotation, Sink};
 
 /// Blocks read in one look, so that a file with a backlog leaves room for the others.
 const BLOCKS_PER_LOOK: usize = 16;
@@ -41,49 +44,14 @@ pub(super) struct Outcome {
     pub(super) settled: bool,
     /// A successor is waiting; its predecessor is left after this time unless it still grows.
     pub(super) again_in: Option<Duration>,
+    /// The file has been away for so long that it is not expected back.
+    pub(super) gone: bool,
 }
 
 impl Outcome {
     /// This look and the ones right before it, as if they were one.
     pub(super) fn after(self, before: Outcome) -> Outcome {
         Outcome { read: self.read + before.read, replaced: self.replaced || before.replaced, ..self }
-    }
-}
-
-/// An open handle and what it is of.
-#[derive(Debug)]
-struct Open {
-    file: fs::File,
-    identity: Identity,
-}
-
-impl Open {
-    /// Opens what is at `path` for reading. Anything but a regular file is refused before it is opened:
-    /// opening a pipe would block.
-    fn at(path: &PathBuf) -> Result<Open, Trouble> {
-        let found = fs::metadata(path).map_err(|error| trouble(&error))?;
-        if !found.is_file() {
-            return Err(Trouble::NotAFile);
-        }
-        let file = fs::File::open(path).map_err(|error| trouble(&error))?;
-        let opened = file.metadata().map_err(|error| trouble(&error))?;
-        Ok(Open { file, identity: identity(&opened) })
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
-    }
-}
-
-fn identity(metadata: &Metadata) -> Identity {
-    Identity { device: metadata.dev(), inode: metadata.ino() }
-}
-
-fn trouble(error: &io::Error) -> Trouble {
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => Trouble::Missing,
-        ErrorKind::PermissionDenied => Trouble::Permission,
-        _ => Trouble::Open,
     }
 }
 
@@ -99,34 +67,45 @@ pub(super) struct Tail {
     /// Where to begin in the first file opened; `Beginning` once that is done or the file was missing.
     start: Start,
     resume: Option<Position>,
-    current: Option<Open>,
+    current: Option<Generation>,
     /// Files that were at the path after `current`, oldest first.
-    successors: VecDeque<Open>,
+    successors: VecDeque<Generation>,
+    /// Of the generation before `current`.
+    predecessor: Fingerprint,
     /// When `current` last gave data, or its first successor was seen.
     quiet_since: Option<Instant>,
     trouble: Option<Trouble>,
     looked: bool,
+    /// After what time away the file is gone for good.
+    gone_after: Option<Duration>,
+    away_since: Option<Instant>,
 }
 
 impl Tail {
     pub(super) fn new(file: File, options: &Options, status: Arc<Status>) -> Self {
-        let telemetry = Telemetry::of_file(&source_name(file.path.as_os_str().as_bytes()));
+        let telemetry = match &file.source {
+            Some(source) => Telemetry::of_one_of(&source_name(source.as_os_str().as_bytes())),
+            None => Telemetry::of_file(&source_name(file.path.as_os_str().as_bytes())),
+        };
         telemetry.up(&status, false);
         Tail {
             telemetry,
             status,
-            splitter: Splitter::new(options.max_line_bytes, options.block_bytes),
+            splitter: Splitter::new(options.max_line_bytes, options.block_bytes).passing_holes(),
             max_line_bytes: options.max_line_bytes.max(1),
             linger: options.linger,
-            start: options.start,
+            start: file.start.unwrap_or(options.start),
             resume: file.resume,
             path: file.path,
             sink: file.sink,
             current: None,
             successors: VecDeque::new(),
+            predecessor: Fingerprint::default(),
             quiet_since: None,
             trouble: None,
             looked: false,
+            gone_after: file.gone_after,
+            away_since: None,
         }
     }
 
@@ -141,6 +120,7 @@ impl Tail {
         if !outcome.more && !self.successors.is_empty() {
             self.pass_on(now, trouble == Some(Trouble::Read), &mut outcome);
         }
+        outcome.gone = !outcome.more && self.is_gone(now);
         self.start = Start::Beginning;
         self.looked = true;
         self.telemetry.looked(&self.status);
@@ -159,57 +139,43 @@ impl Tail {
         }
     }
 
-    /// Opens what is at the path, if that is not open yet.
-    fn find(&mut self, now: Instant, outcome: &mut Outcome) -> Result<(), Trouble> {
-        let found = fs::metadata(&self.path).map_err(|error| trouble(&error))?;
-        if self.holds(identity(&found)) {
-            return Ok(());
+    /// Ends a file that is gone: its last line is whole as it is, and nothing is left to come back to.
+    pub(super) fn leave(&mut self) {
+        self.splitter.finish(&mut *self.sink);
+        if let Some(position) = self.resume.take() {
+            self.lose(position.size.saturating_sub(position.offset), Loss::Removed);
         }
-        let open = Open::at(&self.path)?;
-        if self.holds(open.identity) {
-            // It was renamed back between the two calls.
-            return Ok(());
-        }
-        outcome.replaced = self.looked;
-        if self.current.is_none() {
-            let offset = self.begin(&open);
-            self.enter(open, offset);
-        } else {
-            if self.successors.is_empty() {
-                self.quiet_since = Some(now);
-            }
-            self.successors.push_back(open);
-        }
-        Ok(())
+        self.sink.left();
     }
 
-    fn holds(&self, file: Identity) -> bool {
-        let mut open = self.current.iter().chain(&self.successors);
-        open.any(|open| open.identity == file)
-    }
-
-    /// Where to begin in the first file: where reading stood, or where the options say.
-    fn begin(&mut self, open: &Open) -> u64 {
-        let size = open.size().unwrap_or(0);
-        match self.resume.take() {
-            Some(position) if position.file == open.identity && position.offset <= size => position.offset,
-            Some(_) => 0,
-            None => match self.start {
-                Start::Beginning => 0,
-                Start::End => end_of_lines(open, size, self.max_line_bytes),
-            },
+    /// Nothing has been at the path for a while, and what was there has been read.
+    fn is_gone(&mut self, now: Instant) -> bool {
+        if self.trouble != Some(Trouble::Missing) || !self.successors.is_empty() {
+            self.away_since = None;
+            return false;
         }
+        let away = now.saturating_duration_since(*self.away_since.get_or_insert(now));
+        self.gone_after.is_some_and(|after| away >= after)
     }
 
-    fn enter(&mut self, open: Open, offset: u64) {
+    fn enter(&mut self, open: Generation, offset: u64) {
         self.splitter.restart(offset);
-        self.announce(open.identity, offset);
         self.current = Some(open);
+        self.announce();
     }
 
-    fn announce(&mut self, file: Identity, offset: u64) {
-        let position = Position { file, fingerprint: Fingerprint::default(), offset, size: offset };
-        self.sink.stands(crate::source::Position::File(position));
+    /// Tells the sink what is known of the file, and where reading stands in it.
+    fn announce(&mut self) {
+        let Some(current) = &self.current else { return };
+        let offset = self.splitter.delivered();
+        self.sink.stands(crate::source::Position::File(Position {
+            file: current.identity,
+            fingerprint: current.fingerprint,
+            offset,
+            size: current.size.max(offset),
+            modified_ns: current.modified_ns,
+            predecessor: self.predecessor,
+        }));
     }
 
     fn rotated(&mut self, rotation: Rotation) {
@@ -219,72 +185,86 @@ impl Tail {
 
     /// Reads what is new in the current file, at most [`BLOCKS_PER_LOOK`] blocks of it.
     fn read(&mut self, now: Instant, outcome: &mut Outcome) -> Result<(), Trouble> {
-        let Some((identity, size)) = self.current.as_ref().map(|open| (open.identity, open.size())) else {
-            return Ok(());
-        };
-        let result = size.and_then(|size| {
-            if size < self.splitter.position() {
-                // What was held of an incomplete line is gone from the file, and so is its end.
-                self.rotated(Rotation::Truncate);
-                self.splitter.restart(0);
-                self.announce(identity, 0);
-            }
-            let before = self.splitter.position();
-            let Some(open) = &self.current else { return Ok(false) };
-            let result = read_blocks(open, size, &mut self.splitter, &mut *self.sink);
-            outcome.read = self.splitter.position() - before;
-            outcome.more = result.as_ref().is_ok_and(|&more| more);
-            self.telemetry.read(&self.status, outcome.read);
-            self.stands(size.max(self.splitter.position()), identity);
-            result
-        });
+        self.observe_successors();
+        let result = self.read_current(now, outcome);
         if outcome.read > 0 {
             self.quiet_since = Some(now);
         }
-        result.map(drop).map_err(|_| {
-            self.reopen();
+        result.map_err(|_| {
+            if let Some(current) = &mut self.current {
+                current.reopen(&self.path);
+            }
             Trouble::Read
         })
     }
 
+    fn read_current(&mut self, now: Instant, outcome: &mut Outcome) -> io::Result<()> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        let was_empty = current.fingerprint.length == 0;
+        match current.observe()? {
+            Change::Nothing => {}
+            Change::Written if was_empty => self.begin_with_copies(now),
+            // The sink knows of the file's size and fingerprint before it gets its lines.
+            Change::Written => self.announce(),
+            Change::Truncated => self.begin_anew(now),
+        }
+        let Some(current) = &mut self.current else { return Ok(()) };
+        let before = self.splitter.position();
+        let result = read_blocks(current, &mut self.splitter, &mut *self.sink);
+        outcome.read = self.splitter.position() - before;
+        outcome.more = result.as_ref().is_ok_and(|&more| more);
+        self.telemetry.read(&self.status, outcome.read);
+        let (size, identity) = (current.size.max(self.splitter.position()), current.identity);
+        self.stands(size, identity);
+        result.map(drop)
+    }
+
     fn stands(&mut self, size: u64, identity: Identity) {
-        let waiting: u64 = self.successors.iter().flat_map(Open::size).sum();
+        let waiting: u64 = self.successors.iter().map(|open| open.size).sum();
         let at =
             Standing { offset: self.splitter.delivered(), size, lag_bytes: size - self.splitter.position() + waiting };
         self.telemetry.stands(&self.status, identity, at);
     }
 
-    /// Replaces a handle that cannot be read (stale after a file server came back) by a new one of the same
-    /// file. The old one is open meanwhile, so an equal inode is the same file.
-    fn reopen(&mut self) {
-        if let (Some(current), Ok(open)) = (&mut self.current, Open::at(&self.path))
-            && open.identity == current.identity
-        {
-            *current = open;
+    /// Leaves the current file for its successor when nothing more is to be expected in it: nobody writes to it
+    /// any more; or a successor has something to read, so the writer has gone over, and the old file has been
+    /// quiet for a while, so that a writer of several processes has gone over wholly.
+    fn pass_on(&mut self, now: Instant, unreadable: bool, outcome: &mut Outcome) {
+        if !self.current.as_ref().is_some_and(|current| current.is_whole) {
+            let written = self.successors.len() > 1 || self.successors.iter().any(|open| open.size > 0);
+            if !written {
+                return;
+            }
+            let quiet = now.saturating_duration_since(self.quiet_since.unwrap_or(now));
+            if quiet < self.linger && self.successors.len() < SUCCESSORS {
+                outcome.again_in = Some(self.linger - quiet);
+                return;
+            }
         }
+        let Some(next) = self.successors.pop_front() else { return };
+        if let Some(left) = self.current.take() {
+            self.take_leave(&left, unreadable);
+        }
+        self.enter(next, 0);
+        self.quiet_since = Some(now);
+        outcome.more = true;
     }
 
-    /// Leaves the current file for its successor when nothing more is to be expected in it: a successor has
-    /// something to read, so the writer has gone over, and the old file has been quiet for a while, so that
-    /// a writer of several processes has gone over wholly.
-    fn pass_on(&mut self, now: Instant, unreadable: bool, outcome: &mut Outcome) {
-        let written = self.successors.len() > 1 || self.successors.iter().any(|open| open.size().unwrap_or(0) > 0);
-        if !written {
-            return;
+    /// Hands over the last line of a file that is left, and counts what was not to be read of it.
+    fn take_leave(&mut self, left: &Generation, unreadable: bool) {
+        if unreadable {
+            // Of a compressed file it is not known how much that is, but something.
+            let least = u64::from(left.is_packed());
+            self.lose(left.size.saturating_sub(self.splitter.delivered()).max(least), Loss::Unreadable);
+        } else {
+            self.splitter.finish(&mut *self.sink);
+            self.lose(left.size.saturating_sub(self.splitter.position()), Loss::Truncated);
         }
-        let quiet = now.saturating_duration_since(self.quiet_since.unwrap_or(now));
-        if quiet < self.linger && self.successors.len() < SUCCESSORS {
-            outcome.again_in = Some(self.linger - quiet);
-            return;
+        if let Some(rotation) = left.left_by {
+            self.rotated(rotation);
         }
-        if let Some(next) = self.successors.pop_front() {
-            if !unreadable {
-                self.splitter.finish(&mut *self.sink);
-            }
-            self.rotated(Rotation::Rename);
-            self.enter(next, 0);
-            self.quiet_since = Some(now);
-            outcome.more = true;
+        if left.fingerprint.length > 0 {
+            self.predecessor = left.fingerprint;
         }
     }
 
@@ -300,38 +280,27 @@ impl Tail {
     }
 }
 
-/// Reads from where the splitter stands, up to `size` or the bound of a look. True when that left something.
-fn read_blocks(open: &Open, size: u64, splitter: &mut Splitter, sink: &mut dyn Sink) -> io::Result<bool> {
+/// Reads from where the splitter stands, up to the end or the bound of a look. True when that left something.
+fn read_blocks(open: &mut Generation, splitter: &mut Splitter, sink: &mut dyn Sink) -> io::Result<bool> {
     let mut blocks = 0;
-    while splitter.position() < size {
+    while !open.is_read_to(splitter.position()) {
         if blocks == BLOCKS_PER_LOOK {
             return Ok(true);
         }
         let position = splitter.position();
-        match open.file.read_at(splitter.space(), position) {
-            Ok(0) => return Ok(false),
-            Ok(read) => splitter.take(read, sink),
+        match open.read_at(splitter.space(), position) {
+            Ok((0, _)) => return Ok(false),
+            Ok((_, true)) => {}
+            Ok((read, false)) => splitter.take(read, sink),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
+        }
+        if splitter.is_in_hole() {
+            splitter.jump(open.data_from(splitter.position()));
         }
         blocks += 1;
     }
     Ok(false)
-}
-
-/// The offset behind the last whole line, so that a line being written when reading begins is counted once
-/// it is complete. A line that is over-long already is passed over.
-fn end_of_lines(open: &Open, size: u64, max_line_bytes: usize) -> u64 {
-    let from = size.saturating_sub(max_line_bytes as u64 + 1);
-    let mut last = vec![0; (size - from) as usize];
-    if open.file.read_exact_at(&mut last, from).is_err() {
-        return size;
-    }
-    match memrchr(b'\n', &last) {
-        Some(newline) => from + newline as u64 + 1,
-        None if from == 0 => 0,
-        None => size,
-    }
 }
 
 #[cfg(test)]

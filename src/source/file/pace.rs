@@ -165,7 +165,8 @@ mod tests {
 
     const COALESCE: Duration = Duration::from_millis(100);
     const TICK: Duration = Duration::from_secs(10);
-    const SETTLED: Outcome = Outcome { read: 0, more: false, replaced: false, settled: true, again_in: None };
+    const SETTLED: Outcome =
+        Outcome { read: 0, more: false, replaced: false, settled: true, again_in: None, gone: false };
     const DATA: Outcome = Outcome { read: 1, ..SETTLED };
     const MISSING: Outcome = Outcome { settled: false, ..SETTLED };
 

@@ -5,7 +5,7 @@
 //! files that want wakes at that moment, at most every few intervals, and looking at them all once after it,
 //! since whatever happened in between was not noticed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::{pending, poll_fn};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -43,6 +43,17 @@ pub(super) enum Request {
     Drop,
     /// Wake me, but another file is at the path now.
     Renew,
+}
+
+/// What is said to the [`Watcher`]. A number names each file.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// A file is followed from now on, and wants wakes if any are given at all.
+    Follow(usize, PathBuf, Arc<Wake>),
+    /// Its follower asks for something.
+    Request(usize, Request),
+    /// It is not followed any more.
+    Leave(usize),
 }
 
 /// What the [`Watcher`] tells a follower: a set of flags.
@@ -110,10 +121,12 @@ struct Watched {
 
 /// Turns the system's notices into wakes.
 pub(super) struct Watcher {
-    files: Vec<Watched>,
-    requests: mpsc::Receiver<(usize, Request)>,
+    files: BTreeMap<usize, Watched>,
+    asks: mpsc::Receiver<Ask>,
     coalesce: Duration,
     tick: Duration,
+    /// Wakes are given at all.
+    wakes: bool,
     instance: Option<MuxedEvents>,
     /// Which files a path in a notice concerns.
     names: HashMap<PathBuf, Vec<usize>>,
@@ -136,23 +149,17 @@ struct Batch {
 }
 
 impl Watcher {
-    /// A watcher of `files`, which all want wakes if `wakes` is true. Followers send requests with their
-    /// index in `files`.
-    pub(super) fn new(
-        files: Vec<(PathBuf, Arc<Wake>)>,
-        requests: mpsc::Receiver<(usize, Request)>,
-        (coalesce, tick): (Duration, Duration),
-        wakes: bool,
-    ) -> Self {
-        let watched = |(path, wake)| Watched { path, wake, wanted: wakes, registered: false, present: false };
+    /// A watcher of the files that it is told of, which all want wakes if `wakes` is true.
+    pub(super) fn new(asks: mpsc::Receiver<Ask>, (coalesce, tick): (Duration, Duration), wakes: bool) -> Self {
         Watcher {
-            files: files.into_iter().map(watched).collect(),
-            requests,
+            files: BTreeMap::new(),
+            asks,
             coalesce,
             tick,
+            wakes,
             instance: None,
             names: HashMap::new(),
-            renew_at: wakes.then(Instant::now),
+            renew_at: None,
             renewed_at: None,
         }
     }
@@ -166,7 +173,7 @@ impl Watcher {
             let hold = hold_until.is_some();
             tokio::select! {
                 _ = shutdown.changed() => return,
-                Some((file, request)) = self.requests.recv() => self.request(file, request).await,
+                Some(ask) = self.asks.recv() => self.answer(ask).await,
                 batch = take_notices(self.instance.as_mut(), &self.names), if !hold => {
                     hold_until = Some(Instant::now() + self.coalesce);
                     self.notice(batch);
@@ -181,8 +188,32 @@ impl Watcher {
         }
     }
 
+    async fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Follow(file, path, wake) => {
+                let watched = Watched { path, wake, wanted: self.wakes, registered: false, present: false };
+                self.files.insert(file, watched);
+                match self.instance {
+                    _ if !self.wakes || self.renew_at.is_some() => {}
+                    Some(_) => self.register(file).await,
+                    None => self.renew_soon(),
+                }
+            }
+            Ask::Request(file, request) => self.request(file, request).await,
+            Ask::Leave(file) => {
+                let left = self.files.remove(&file);
+                for files in self.names.values_mut() {
+                    files.retain(|other| *other != file);
+                }
+                if left.is_some_and(|left| left.registered) {
+                    self.renew_soon();
+                }
+            }
+        }
+    }
+
     async fn request(&mut self, file: usize, request: Request) {
-        let Some(watched) = self.files.get_mut(file) else {
+        let Some(watched) = self.files.get_mut(&file) else {
             return;
         };
         watched.wanted = request != Request::Drop;
@@ -197,12 +228,14 @@ impl Watcher {
     fn notice(&mut self, batch: Batch) {
         for same in batch.files.chunk_by(|one, other| one == other) {
             let flood = if same.len() >= FLOOD { Signals::FLOOD } else { 0 };
-            self.files[same[0]].wake.signal(Signals::WAKE | flood);
+            if let Some(watched) = same.first().and_then(|file| self.files.get(file)) {
+                watched.wake.signal(Signals::WAKE | flood);
+            }
         }
         if batch.strays > 0 {
             // linemux takes the path off the notice that a file left it, and off those that the file is
             // still written to.
-            for watched in &mut self.files {
+            for watched in self.files.values_mut() {
                 watched.present &= watched.path.exists();
                 if !watched.present {
                     watched.wake.signal(Signals::WAKE);
@@ -210,7 +243,7 @@ impl Watcher {
             }
         }
         if batch.strays >= NOISE {
-            for watched in &mut self.files {
+            for watched in self.files.values_mut() {
                 if !watched.present && watched.wanted {
                     watched.wanted = false;
                     watched.wake.signal(Signals::DROPPED);
@@ -231,18 +264,16 @@ impl Watcher {
 
     async fn tick(&mut self) {
         self.signal_all(Signals::TICK);
-        for file in 0..self.files.len() {
-            if self.files[file].wanted && !self.files[file].registered {
-                match self.instance {
-                    Some(_) => self.register(file).await,
-                    None => self.renew_soon(),
-                }
+        for file in self.wanting() {
+            match self.instance {
+                Some(_) => self.register(file).await,
+                None => self.renew_soon(),
             }
         }
     }
 
     fn signal_all(&self, flags: u8) {
-        for watched in &self.files {
+        for watched in self.files.values() {
             watched.wake.signal(flags);
         }
     }
@@ -258,7 +289,7 @@ impl Watcher {
     fn forget(&mut self) {
         self.instance = None;
         self.names.clear();
-        for watched in &mut self.files {
+        for watched in self.files.values_mut() {
             watched.registered = false;
         }
     }
@@ -268,20 +299,25 @@ impl Watcher {
         self.renew_at = None;
         self.renewed_at = Some(Instant::now());
         self.forget();
-        if !self.files.iter().any(|watched| watched.wanted) {
+        let wanting = self.wanting();
+        if wanting.is_empty() {
             return;
         }
         self.instance = MuxedEvents::new().ok();
-        for file in 0..self.files.len() {
-            if self.files[file].wanted {
-                self.register(file).await;
-            }
+        for file in wanting {
+            self.register(file).await;
         }
+    }
+
+    /// The files that want wakes and get none.
+    fn wanting(&self) -> Vec<usize> {
+        let wanting = |(file, watched): (&usize, &Watched)| (watched.wanted && !watched.registered).then_some(*file);
+        self.files.iter().filter_map(wanting).collect()
     }
 
     /// Asks for wakes of one file, and tells its follower the answer.
     async fn register(&mut self, file: usize) {
-        let watched = &mut self.files[file];
+        let Some(watched) = self.files.get_mut(&file) else { return };
         let name = match &mut self.instance {
             Some(instance) => instance.add_file(&watched.path).await.ok(),
             None => None,

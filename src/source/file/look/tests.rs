@@ -12,11 +12,17 @@ use tempfile::TempDir;
 use super::*;
 use crate::source::Block;
 
+mod crashes;
+mod starts;
+
+/// Lines, and where reading went on otherwise than behind the line before.
 #[derive(Clone, Default)]
-struct Collected(Arc<Mutex<Vec<String>>>);
+struct Collected(Arc<Mutex<Vec<String>>>, Arc<Mutex<(Identity, u64)>>);
 
 impl Sink for Collected {
     fn block(&mut self, block: Block<'_>) {
+        let crate::source::End::Offset(end) = block.end else { panic!("{block:?}") };
+        self.1.lock().unwrap().1 = end;
         let mut lines = self.0.lock().unwrap();
         for line in block.lines.split_inclusive(|&byte| byte == b'\n') {
             let mut line = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned();
@@ -28,8 +34,20 @@ impl Sink for Collected {
     }
 
     fn stands(&mut self, position: crate::source::Position) {
-        let crate::source::Position::File(Position { offset, .. }) = position else { panic!("{position:?}") };
-        self.0.lock().unwrap().push(format!("[opened at {offset}]"));
+        let crate::source::Position::File(Position { file, offset, size, .. }) = position else {
+            panic!("{position:?}")
+        };
+        assert!(size >= offset);
+        let before = std::mem::replace(&mut *self.1.lock().unwrap(), (file, offset));
+        if before != (file, offset) {
+            self.0.lock().unwrap().push(format!("[opened at {offset}]"));
+        }
+    }
+
+    fn incident(&mut self, incident: Incident) {
+        if let Incident::Lost(bytes, reason) = incident {
+            self.0.lock().unwrap().push(format!("[lost {bytes}: {}]", reason.as_str()));
+        }
     }
 }
 
@@ -230,7 +248,7 @@ fn a_truncated_file_begins_anew() {
     bench.append("a\nb\nc");
     bench.look();
     fs::write(&bench.path, "d\n").unwrap();
-    assert_eq!(bench.look(), ["[opened at 0]", "d"]);
+    assert_eq!(bench.look(), ["[lost 1: truncated]", "[opened at 0]", "d"]);
     assert_eq!((bench.status.truncations(), bench.status.renames()), (1, 0));
 }
 
