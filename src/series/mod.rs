@@ -15,9 +15,9 @@ mod memo;
 mod policy;
 
 pub use cells::{Base, Cells, Layout, Open};
-pub use directory::{Directory, Found, Group, Labels};
+pub use directory::{Directory, Found, Group, Labels, Restored};
 pub use memo::{EntryId, Key, Memo, NO_ENTRY};
-pub use policy::{OTHER, Policy, escape_into};
+pub use policy::{OTHER, Policy, escape_into, unescape};
 
 /// Number of a row in its group.
 pub type RowId = u32;
