@@ -168,7 +168,7 @@ mod tests {
         ) {
             let text = parts.concat();
             if let Some(value) = unescape(&text) {
-                prop_assert_eq!(escaped(&value).as_bytes(), text);
+                prop_assert_eq!(escaped(&value).into_bytes(), text);
             }
         }
 

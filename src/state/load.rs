@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::checkpoint::{Checkpoint, Place, SourceKey, Totals};
+use super::checkpoint::{Checkpoint, Place, SourceKey};
 use super::error::Cause;
 use super::record::{
     Generation, Group, Metric, Stand, Texts, overflow_checksum, read_numbers, total_checksum, write_numbers,
 };
 use super::write::{Writer, upsert_row};
 use crate::exposition::Snapshot;
-use crate::metrics::{Plan, Slot};
+use crate::metrics::{Plan, Slot, Totals};
 use crate::series::{Cells, Directory, Layout, Restored, RowId};
 
 /// A log family under the present configuration.

@@ -19,7 +19,7 @@ mod schema;
 mod store;
 mod write;
 
-pub use checkpoint::{Checkpoint, Place, SourceKey, Totals};
+pub use checkpoint::{Checkpoint, Place, SourceKey};
 pub use error::Error;
 pub use load::Family;
 pub use store::Store;

@@ -1,8 +1,8 @@
 //! Records as they stand in the tables: texts of cells, descriptions of groups, and their checksums.
 
-use super::checkpoint::{Name, Place, SourceKey};
+use super::checkpoint::{Place, SourceKey};
 use super::digest::Digest;
-use crate::metrics::{Kind, Plan};
+use crate::metrics::{Kind, Name, Plan};
 use crate::series::{Cells, Layout, RowId};
 use crate::source::{Identity, Position, file};
 

@@ -89,7 +89,6 @@ impl Store {
         let mut kept = families.into_iter().map(Kept::new).collect::<Vec<_>>();
         let mut notices = Vec::new();
         if !path.try_exists()? {
-            notices.push(format!("a new state begins in {}: counters start at zero", path.display()));
             begin(path, 1, |_| Ok(()))?;
         }
         let mut connection = connect(path)?;

@@ -5,10 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Statement, Transaction, params};
 
-use super::checkpoint::{Checkpoint, Place, SourceKey, Totals};
+use super::checkpoint::{Checkpoint, Place, SourceKey};
 use super::load::Kept;
 use super::record::{Generation, Group, Stand, Texts, named_total, overflow_checksum};
 use crate::exposition::Snapshot;
+use crate::metrics::Totals;
 use crate::series::RowId;
 use crate::source::Position;
 
