@@ -36,7 +36,9 @@ const ACCESS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQL
 pub struct Store {
     path: PathBuf,
     /// `None` after a failure.
-    open: Option<Open>,
+    open: Option<Connection>,
+    /// What is open, or was.
+    files: Option<Files>,
     kept: Vec<Kept>,
     committed: Arc<Checkpoint>,
     generation: Generation,
@@ -47,14 +49,8 @@ pub struct Store {
     notices: Vec<String>,
 }
 
-#[derive(Debug)]
-struct Open {
-    connection: Connection,
-    files: Option<Files>,
-}
-
 /// What SQLite has open, as long as nobody takes it away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Files {
     database: Identity,
     log: Identity,
@@ -64,7 +60,6 @@ struct Files {
 
 impl Files {
     fn at(path: &Path) -> io::Result<Self> {
-        let identity = |found: &fs::Metadata| Identity { device: found.dev(), inode: found.ino() };
         let (database, log) = (fs::metadata(path)?, fs::metadata(beside(path, "-wal"))?);
         Ok(Self { database: identity(&database), log: identity(&log), bytes: database.len() })
     }
@@ -110,7 +105,8 @@ impl Store {
         let files = Some(Files::at(path)?);
         Ok(Self {
             path: path.to_owned(),
-            open: Some(Open { connection, files }),
+            open: Some(connection),
+            files,
             kept,
             committed: Arc::new(loaded.base),
             generation,
@@ -155,15 +151,17 @@ impl Store {
     /// # Errors
     /// That is not possible now.
     pub fn keep(&mut self) -> Result<(), Error> {
-        if let Some(open) = &self.open
-            && !open.files.is_none_or(|files| Files::at(&self.path).is_ok_and(|now| now.follow(files)))
-        {
+        if self.open.is_some() && !self.is_in_place() {
             self.leave();
         }
         if self.open.is_none() {
             self.reopen().map_err(|cause| self.failed(cause))?;
         }
         Ok(())
+    }
+
+    fn is_in_place(&self) -> bool {
+        self.files.is_none_or(|files| Files::at(&self.path).is_ok_and(|now| now.follow(files)))
     }
 
     fn failed(&mut self, cause: Cause) -> Error {
@@ -173,15 +171,17 @@ impl Store {
 
     /// Closes a file that is not at its path any more, and leaves alone what is there.
     fn leave(&mut self) {
-        if let Some(open) = self.open.take() {
+        if let Some(connection) = self.open.take() {
             // Should that not be possible, SQLite looks by itself whether the file has moved.
-            let _ = open.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
+        // No file is this one, so that whatever is there is not taken for it.
+        self.files = Some(Files::default());
     }
 
     fn write(&mut self, next: Arc<Checkpoint>) -> Result<(), Cause> {
-        let Some(open) = &mut self.open else { return Err(Cause::Replaced("is closed")) };
-        let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let Some(connection) = &mut self.open else { return Err(Cause::Replaced("is closed")) };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if generation(&transaction)? != self.generation {
             return Err(Cause::Replaced("was changed by another program"));
         }
@@ -193,11 +193,11 @@ impl Store {
         let sealed = writer.seal(self.generation.number + 1)?;
         self.attempted = Some((sealed, next));
         transaction.commit()?;
-        let files = Files::at(&self.path)?;
-        if open.files.is_some_and(|before| !files.follow(before)) {
+        if !self.is_in_place() {
+            self.leave();
             return Err(Cause::Replaced("was removed or replaced while it was written"));
         }
-        open.files = Some(files);
+        self.files = Some(Files::at(&self.path)?);
         self.generation = sealed;
         self.attempted = None;
         Ok(())
@@ -206,9 +206,12 @@ impl Store {
     /// Opens the file after a failure, and finds out which commit was the last. A file that is not what was
     /// written is moved away, and written anew from memory.
     fn reopen(&mut self) -> Result<(), Cause> {
-        let found = match self.path.try_exists()? {
-            true => self.look_again(),
-            false => Err(Cause::Replaced("was removed")),
+        let found = match fs::metadata(&self.path) {
+            Ok(found) if self.files.is_none_or(|files| files.database == identity(&found)) => self.look_again(),
+            // Its log may be there still: SQLite would take that for the log of this one.
+            Ok(_) => Err(Cause::Replaced("was replaced")),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(Cause::Replaced("was removed")),
+            Err(error) => Err(Cause::System(error)),
         };
         let connection = match found {
             Ok(connection) => connection,
@@ -219,7 +222,8 @@ impl Store {
             Err(cause) => return Err(cause),
         };
         // Files are compared from the next commit on, which makes the log.
-        self.open = Some(Open { connection, files: None });
+        self.files = None;
+        self.open = Some(connection);
         Ok(())
     }
 
@@ -338,6 +342,10 @@ fn begin(
         File::open(directory)?.sync_all()?;
     }
     Ok(generation)
+}
+
+fn identity(found: &fs::Metadata) -> Identity {
+    Identity { device: found.dev(), inode: found.ino() }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
