@@ -7,11 +7,16 @@
 mod damage;
 #[path = "state/faults.rs"]
 mod faults;
+#[path = "cli/harness.rs"]
+#[allow(dead_code, reason = "the tests of the command line use the rest")]
+mod harness;
 #[path = "store/lines.rs"]
 #[allow(dead_code, reason = "the tests of the store use the rest")]
 mod lines;
 #[path = "state/model.rs"]
 mod model;
+#[path = "state/program.rs"]
+mod program;
 #[path = "store/reference.rs"]
 #[allow(dead_code, reason = "the tests of the store use the rest")]
 mod reference;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// The state cannot be used, or not at the moment.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,10 @@ fn describe(path: &Path, cause: &Cause) -> String {
             format!("the state {shown} is locked by another program: close it, be it sqlite3 or a backup")
         }
         (_, Some(ErrorCode::DiskFull)) => format!("no space is left for the state {shown}: make some"),
+        // The index of its log could not grow, which is memory on the disk.
+        (Cause::Sqlite(error), _) if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) => {
+            format!("no space is left for the state {shown}: make some")
+        }
         (_, Some(ErrorCode::ReadOnly)) => {
             format!("the state {shown} cannot be written: the file, its directory or the file system is read-only")
         }
