@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn the_environment_names_the_usual_directory() {
-        let cases: [(&[(&str, &str)], Option<&str>); 6] = [
+        type Case<'c> = (&'c [(&'c str, &'c str)], Option<&'c str>);
+        let cases: [Case<'_>; 6] = [
             (&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("HOME", "/h")], Some("/var/lib/a")),
             (&[("STATE_DIRECTORY", ""), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")], Some("/x/tailmeter")),
             (&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")], Some("/h/.local/state/tailmeter")),
