@@ -1,8 +1,8 @@
 //! What the state costs: time to commit, bytes on disk, memory.
 //!
-//! `cargo bench --bench state`. For 1,000, 10,000 and 100,000 rows: the first commit, one with every row changed, one
-//! with a row in a hundred, and one with a single row, which is what taking and comparing a checkpoint costs; then how long
-//! it takes to open it all again. Each line of the table is a process of its own. The files are where `TMPDIR` says.
+//! `cargo bench --bench state`. For 1,000, 10,000 and 100,000 rows, three a server: the first commit, one behind a line for
+//! every server, which changes two of its rows, one behind a line for a server in a hundred, and one behind a single
+//! line, which is what taking and comparing a checkpoint costs; then how long it takes to open it all again. Each line of the table is a process of its own. The files are where `TMPDIR` says.
 
 mod lines;
 
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return metrics::with_local_recorder(&ledger, || measure(servers.parse()?));
     }
     println!(
-        "| rows | first commit, ms | all changed, ms | 1 % changed, ms | one changed, ms | open, ms | file, MB | resident, bytes a row |"
+        "| rows | first commit, ms | a line for each server, ms | for 1 % of them, ms | for one, ms | open, ms | file, MB | resident, bytes a row |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for servers in [333, 3_333, 33_333] {

@@ -33,7 +33,7 @@ pub use keeper::Keeping;
 pub use shard::{Feed, Lines, Shard};
 
 use keeper::Keeper;
-use shard::{Counted, SharedCounted, begin_with};
+use shard::{Counted, SharedCounted, begin_with, end_with};
 
 /// Takes a line for people, without its newline.
 pub type Say = fn(fmt::Arguments<'_>);
@@ -157,6 +157,7 @@ impl Pipeline {
             let shards = lock(&store.shards).clone();
             shards.iter().for_each(|shard| lock(shard).add_to(checkpoint, index));
         }
+        end_with(&self.registry.base, checkpoint);
     }
 }
 

@@ -205,15 +205,18 @@ fn move_to(position: &mut Option<Position>, end: End<'_>) {
     }
 }
 
-/// Empties a checkpoint down to what earlier runs left in `base`, and keeps its memory.
+/// Empties a checkpoint, whose memory is kept, down to the totals and positions that earlier runs left in `base`.
 pub(super) fn begin_with(base: &Checkpoint, families: usize, checkpoint: &mut Checkpoint) {
     checkpoint.families.resize_with(families, Snapshot::default);
-    for (index, snapshot) in checkpoint.families.iter_mut().enumerate() {
-        snapshot.clear();
-        if let Some(base) = base.families.get(index) {
-            snapshot.add(&base.cells, &base.fell_out);
-        }
-    }
+    checkpoint.families.iter_mut().for_each(Snapshot::clear);
     checkpoint.totals = BTreeMap::clone(&base.totals);
     checkpoint.positions = BTreeMap::clone(&base.positions);
+}
+
+/// Adds the cells that earlier runs left in `base`. They come last: the first shard that is added is merely copied,
+/// which takes least of the time that its lock is held.
+pub(super) fn end_with(base: &Checkpoint, checkpoint: &mut Checkpoint) {
+    for (snapshot, base) in checkpoint.families.iter_mut().zip(&base.families) {
+        snapshot.add(&base.cells, &base.fell_out);
+    }
 }

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub struct Store {
     kept: Vec<Kept>,
     committed: Arc<Checkpoint>,
     generation: Generation,
+    /// Why what is in the file is of no use any more.
+    lost: Option<&'static str>,
     /// A commit of which nobody knows whether it took place.
     attempted: Option<(Generation, Arc<Checkpoint>)>,
     next_row: i64,
@@ -110,6 +112,7 @@ impl Store {
             kept,
             committed: Arc::new(loaded.base),
             generation,
+            lost: None,
             attempted: None,
             next_row,
             aside: loaded.aside,
@@ -166,6 +169,11 @@ impl Store {
 
     fn failed(&mut self, cause: Cause) -> Error {
         self.open = None;
+        match &cause {
+            Cause::Replaced(what) => self.lost = Some(*what),
+            cause if cause.is_loss() => self.lost = Some("is damaged"),
+            _ => {}
+        }
         cause.at(&self.path)
     }
 
@@ -206,17 +214,19 @@ impl Store {
     /// Opens the file after a failure, and finds out which commit was the last. A file that is not what was
     /// written is moved away, and written anew from memory.
     fn reopen(&mut self) -> Result<(), Cause> {
-        let found = match fs::metadata(&self.path) {
-            Ok(found) if self.files.is_none_or(|files| files.database == identity(&found)) => self.look_again(),
+        let found = match (fs::metadata(&self.path), self.lost) {
+            (Ok(_), Some(what)) => Err(Cause::Replaced(what)),
+            (Ok(found), None) if self.files.is_none_or(|files| files.database == identity(&found)) => self.look_again(),
             // Its log may be there still: SQLite would take that for the log of this one.
-            Ok(_) => Err(Cause::Replaced("was replaced")),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(Cause::Replaced("was removed")),
-            Err(error) => Err(Cause::System(error)),
+            (Ok(_), None) => Err(Cause::Replaced("was replaced")),
+            (Err(error), _) if error.kind() == ErrorKind::NotFound => Err(Cause::Replaced("was removed")),
+            (Err(error), _) => Err(Cause::System(error)),
         };
         let connection = match found {
             Ok(connection) => connection,
             Err(cause) if cause.is_loss() => {
                 self.write_anew(&cause)?;
+                self.files = None;
                 connect(&self.path)?
             }
             Err(cause) => return Err(cause),
@@ -269,6 +279,7 @@ impl Store {
         })?;
         (self.kept, self.next_row, self.generation) = (kept, next_row, generation);
         self.attempted = None;
+        self.lost = None;
         let shown = self.path.display();
         let what = match cause {
             Cause::Replaced(what) => (*what).to_owned(),
@@ -317,7 +328,9 @@ fn begin(
     for leftover in [new.clone(), beside(&new, "-journal")] {
         remove(&leftover)?;
     }
-    let mut connection = Connection::open_with_flags(&new, ACCESS | OpenFlags::SQLITE_OPEN_CREATE)?;
+    // Labels may say who the clients were.
+    File::options().create_new(true).write(true).mode(0o600).open(&new)?;
+    let mut connection = Connection::open_with_flags(&new, ACCESS)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     let transaction = connection.transaction()?;
     schema::create(&transaction)?;

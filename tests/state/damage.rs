@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -159,6 +160,16 @@ fn looking_changes_nothing() {
     connection.execute_batch("ANALYZE; VACUUM").unwrap();
     drop(connection);
     assert!(!is_refused(folder.path(), &history, "ANALYZE and VACUUM"));
+}
+
+/// Labels may say who the clients were.
+#[test]
+fn nobody_else_can_read_it() {
+    let (folder, _) = state(true);
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+    }
 }
 
 #[test]

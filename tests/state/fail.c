@@ -1,5 +1,6 @@
 /* Makes writes and syncs of the state fail, as a full or broken disk does: preloaded into the program. The file that
-   FAIL names says what fails: "write" for want of space, "sync" by an error of the device; nothing when it is empty. */
+   FAIL names says what fails: "write" for want of space, "sync" by an error of the device; with "hang", syncs take until
+   it says something else; nothing happens when it is empty. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -43,11 +44,13 @@ ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) {
 }
 
 int fsync(int fd) {
+    while (fails(fd, "hang")) usleep(10000);
     if (fails(fd, "sync")) { errno = EIO; return -1; }
     return NEXT(fsync)(fd);
 }
 
 int fdatasync(int fd) {
+    while (fails(fd, "hang")) usleep(10000);
     if (fails(fd, "sync")) { errno = EIO; return -1; }
     return NEXT(fdatasync)(fd);
 }

@@ -108,6 +108,26 @@ fn errors_of_the_device_are_survived() {
     survives("sync", "disk I/O error");
 }
 
+/// A disk that does not answer holds up neither counting nor, for long, a scrape.
+#[test]
+fn a_disk_that_hangs_is_waited_for_in_the_background() {
+    let disk = Disk::new();
+    let log = disk.path("a.log");
+    append(&log, &request());
+    let exporter = Exporter::started(&mut disk.program());
+    exporter.until_sum("haproxy_log_requests_total", 1.0);
+    disk.fails("hang");
+    for count in 2..5 {
+        append(&log, &request());
+        until("the count", || exporter.get("/").1.contains(&format!(">{count}</td>")));
+        let started = Instant::now();
+        assert_eq!(sum(&exporter.metrics(), "haproxy_log_requests_total"), 1.0);
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+    disk.fails("");
+    exporter.until_sum("haproxy_log_requests_total", 4.0);
+}
+
 #[test]
 fn a_damaged_state_is_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,8 +2,9 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::super::{Failure, say};
@@ -99,7 +100,11 @@ fn usual(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 fn lock(directory: &Path) -> Result<File, Failure> {
     let shown = directory.display();
     let path = directory.join("lock");
-    let opened = fs::create_dir_all(directory)
+    // Labels may say who the clients were.
+    let opened = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
         .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path));
     let file = opened.map_err(|error| Failure::Usage(format!("cannot use the state directory {shown}: {error}")))?;
     match file.try_lock() {
