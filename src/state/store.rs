@@ -317,8 +317,8 @@ fn quick_check(connection: &Connection) -> Result<(), Cause> {
     if verdict == "ok" { Ok(()) } else { Err(Cause::damaged(verdict)) }
 }
 
-/// Makes a new file of generation `number` with what `fill` writes, beside `path`, and moves it there when it is complete. What was
-/// there is moved away.
+/// Makes a new file of generation `number` with what `fill` writes, beside `path`, and moves it there when it is
+/// complete. What was there gets another name; there is something at `path` at any time.
 fn begin(
     path: &Path,
     number: u64,
@@ -342,7 +342,7 @@ fn begin(
     if path.try_exists()? {
         let old = (0..).map(|number| beside(path, &format!(".old{number}"))).find(|old| !old.exists());
         if let Some(old) = old {
-            fs::rename(path, &old)?;
+            fs::hard_link(path, &old)?;
             rename_if_there(&beside(path, "-wal"), &beside(&old, "-wal"))?;
         }
     }
