@@ -43,7 +43,7 @@ pub struct SourceTelemetry {
 }
 
 impl SourceTelemetry {
-    /// Of the source named `source` (the configured path or name, see [`source_name`]), parsed as `format`. Goes to
+    /// Of the source named `source` (the configured path or name, see [`source_name`](super::source_name)), parsed as `format`. Goes to
     /// the recorder that is current at the call: install it first.
     pub fn new(source: &str, format: &str) -> Self {
         let (source, format) = (label_value(source), label_value(format));
