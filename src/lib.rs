@@ -15,6 +15,7 @@
 //! - [`series`]: the bounded store of cells.
 //! - [`exposition`]: the cells as text.
 //! - [`http`]: the endpoint.
+//! - [`state`]: counts and positions on disk, so that they outlive the program.
 //! - [`config`]: the configuration file, which everything is made from.
 //! - [`pipeline`]: the one file that names every stage.
 //! - [`cli`]: the program around it, one file per subcommand.
@@ -27,3 +28,4 @@ pub mod metrics;
 pub mod pipeline;
 pub mod series;
 pub mod source;
+pub mod state;

@@ -43,7 +43,7 @@ fn with_labels(config: &mut Config, metric: &str, labels: &[&str]) {
 /// The exposition of `lines`, counted as one block.
 fn exposition(config: &Config, lines: &[Line]) -> Vec<u8> {
     let pipeline = Pipeline::new(config, |_| {});
-    let mut feed = pipeline.shard("haproxy").unwrap().feed("test");
+    let mut feed = pipeline.shard("haproxy").unwrap().feed("test", "test");
     feed.block(Block { lines: &lines::block(lines, true), bytes: 0, end: End::Nowhere, cut: false });
     let mut text = Vec::new();
     pipeline.render(&mut text);
@@ -331,7 +331,7 @@ fn scrapes_and_counting_do_not_disturb_each_other() {
     let (config, lines) = many(1100);
     let pipeline = Pipeline::new(&config, |_| {});
     let shard = pipeline.shard("haproxy").unwrap();
-    let mut feed = shard.feed("test");
+    let mut feed = shard.feed("test", "test");
     feed.block(Block { lines: &lines::block(&lines, true), bytes: 0, end: End::Nowhere, cut: false });
     // Every metric has a row from the beginning on.
     (0..64).for_each(|seed| {

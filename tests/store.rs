@@ -219,7 +219,7 @@ fn the_own_telemetry_tells_what_fell_out() {
     let config = config.unwrap();
     let pipeline = Pipeline::new(&config, |_| {});
     let shards = [(); 2].map(|()| pipeline.shard("haproxy").unwrap());
-    let mut feeds = [shards[0].feed("one"), shards[0].feed("two"), shards[1].feed("three")];
+    let mut feeds = [(0, "one"), (0, "two"), (1, "three")].map(|(shard, name)| shards[shard].feed(name, name));
     let mut reference = Reference::new(&config);
     for round in 0..20 {
         let lines = (100 * round..100 * round + 100).map(Line::of).collect::<Vec<_>>();

@@ -57,7 +57,7 @@ fn replay(arguments: &Arguments, ledger: &Ledger) -> Result<(), Failure> {
     let started = Instant::now();
     let mut lines = Vec::new();
     let feed = |name: &str| {
-        let feed = shard.feed(name);
+        let feed = shard.feed(name, name);
         lines.push(feed.lines());
         feed
     };

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::http;
 use crate::metrics::own;
 use crate::pipeline::{Exporter, Followed, Pipeline};
+use crate::source::Position;
 use crate::source::file::{File, Options, Start, Tailer};
 
 use sources::Source;
@@ -39,10 +40,10 @@ const MAX_READERS: usize = 4;
 /// Follows every log of the configuration file and of the options below, through rotations, and serves the metrics
 /// at http://ADDR/metrics, with a status page at /. A log that does not exist yet is picked up when it appears.
 ///
-/// Counters start at zero whenever tailmeter starts: what it has read is not kept yet. Without --no-state, files are
-/// read from their beginning, so that the counters say what the files say. With --no-state, files that are there
-/// at the start are read from their end, so that only what happens from now on counts. Nothing is written to disk,
-/// except the lock in --state-dir.
+/// Every line counts once: counts and the places in the files are kept together in a database in the state directory,
+/// so that both are there again after a restart or a crash, and nothing is shown that is not kept. A file that was
+/// never read before is read from its beginning. With --no-state nothing is written to disk: counters start at zero,
+/// and files that are there at the start are read from their end, so that only what happens from now on counts.
 ///
 /// SIGTERM and SIGINT end it in an orderly way; a second one ends it at once, with exit code 1.
 #[derive(Debug, clap::Args)]
@@ -60,12 +61,13 @@ pub(super) struct Arguments {
     /// Port 0 takes a free one, which is printed.
     #[arg(long, value_name = "ADDR", env = "TAILMETER_LISTEN", value_parser = address)]
     listen: Option<SocketAddr>,
-    /// Directory for tailmeter's state; is created, and locked against a second tailmeter
+    /// Directory for tailmeter's state; is created, and locked against a second tailmeter [default: see below]
     ///
-    /// Holds nothing but the lock yet: see above.
+    /// Without it, the state is kept in $STATE_DIRECTORY, which systemd sets, or else in $XDG_STATE_HOME/tailmeter or
+    /// ~/.local/state/tailmeter. The database tailmeter.db in it can be read with sqlite3.
     #[arg(long, value_name = "DIR", env = "TAILMETER_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// Keep no state: read files that are there at the start from their end
+    /// Keep no state: counters start at zero, files that are there at the start are read from their end
     #[arg(long, env = "TAILMETER_NO_STATE", value_parser = FalseyValueParser::new())]
     no_state: bool,
 }
@@ -89,16 +91,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     // Before anything takes handles of its telemetry.
     let telemetry = own::install();
-    let pipeline = Arc::new(Pipeline::new(&config, say));
-    let (tailer, followed) = follow(&pipeline, &config, &sources, state.start())?;
-    let pages = Arc::new(Exporter::new(pipeline, telemetry, followed));
+    let pipeline = Arc::new(state.pipeline(&config)?);
+    let (tailer, followed, begins) = follow(&pipeline, &config, &sources, state.start())?;
+    let pages = Arc::new(Exporter::new(Arc::clone(&pipeline), telemetry, followed));
 
     let readers = runtime(Builder::new_multi_thread().worker_threads(readers(sources.len())))?;
     let door = runtime(&mut Builder::new_current_thread())?;
-    door.block_on(async {
+    let keeping = pipeline.keep().map_err(|error| start(&error))?;
+    let outcome = door.block_on(async {
         // Installed before anybody is told that tailmeter runs.
         let mut signals = Signals::new().map_err(|error| start(&error))?;
-        announce(&sources, state.start(), address);
+        announce(&sources, &begins, &state, address);
         let (stop, stopped) = watch::channel(false);
         let mut reading = readers.spawn(tailer.run(stopping(stopped.clone())));
         let mut serving = tokio::spawn(http::serve(listener, pages, http_options(), stopping(stopped)));
@@ -117,24 +120,36 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             () = last => Ok(()),
             () = signals.wait() => std::process::exit(1),
         }
-    })
+    });
+    // After the last block; what has been read until a failure is worth keeping, too.
+    let kept = keeping.end().map_err(|error| Failure::Work(format!("the last checkpoint failed: {error}")));
+    outcome.and(kept)
 }
 
-/// What feeds `pipeline` from `sources`, and how the endpoint sees it.
+/// What feeds `pipeline` from `sources`, how the endpoint sees it, and where each begins.
 fn follow(
     pipeline: &Pipeline,
     config: &Config,
     sources: &[Source],
     start: Start,
-) -> Result<(Tailer, Vec<Followed>), Failure> {
+) -> Result<(Tailer, Vec<Followed>, Vec<&'static str>), Failure> {
     let mut files = Vec::with_capacity(sources.len());
     let mut shown = Vec::with_capacity(sources.len());
+    let mut begins = Vec::with_capacity(sources.len());
     for source in sources {
         let shard =
             pipeline.shard(source.format).ok_or_else(|| Failure::Usage(format!("unknown format {}", source.format)))?;
-        let feed = shard.feed(&source.name);
+        let feed = shard.feed(&source.name, &source.name);
         shown.push((source, feed.lines()));
-        files.push(File::new(&source.path, Box::new(feed)));
+        let position = feed.position();
+        let file = File::new(&source.path, Box::new(feed));
+        let (file, begin) = match (position, start) {
+            (Some(Position::File(position)), _) => (file.resume(position), "from where reading stood"),
+            (_, Start::Beginning) => (file, "from its beginning"),
+            (_, Start::End) => (file, "from its end"),
+        };
+        files.push(file);
+        begins.push(begin);
     }
     let options = Options { max_line_bytes: config.max_line_bytes, start, ..Options::default() };
     let tailer = Tailer::new(files, options);
@@ -148,7 +163,7 @@ fn follow(
             lines,
         })
         .collect();
-    Ok((tailer, followed))
+    Ok((tailer, followed, begins))
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -183,18 +198,14 @@ fn http_options() -> http::Options {
 }
 
 /// Says what is read, and where to look.
-fn announce(sources: &[Source], start: Start, address: SocketAddr) {
+fn announce(sources: &[Source], begins: &[&str], state: &State, address: SocketAddr) {
     let version = env!("CARGO_PKG_VERSION");
-    let from = match start {
-        Start::Beginning => "beginning",
-        Start::End => "end",
-    };
-    for source in sources {
+    for (source, begin) in sources.iter().zip(begins) {
         let Source { name, format, .. } = source;
-        let when =
-            if source.path.exists() { format!("from its {from}") } else { "which does not exist yet".to_owned() };
+        let when = if source.path.exists() { *begin } else { "which does not exist yet" };
         say(format_args!("tailmeter {version}: reading {name} as {format}, {when}"));
     }
+    state.announce();
     say(format_args!("http://{address}/metrics"));
 }
 

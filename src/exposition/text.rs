@@ -45,9 +45,7 @@ impl View {
         &self.plan
     }
 
-    /// Appends every metric of the family that has a row.
-    ///
-    /// Rows made after the snapshot was taken have no cells in it; they are shown as zero.
+    /// Appends every metric of the family that has a row in `snapshot`: rows made since then are not shown.
     pub fn render(&mut self, snapshot: &Snapshot, out: &mut Vec<u8>) {
         for (group, tuples) in self.groups.iter_mut().enumerate() {
             tuples.refresh(&self.directory, group);
@@ -55,7 +53,7 @@ impl View {
         for (index, metric) in self.plan.family.metrics.iter().enumerate() {
             let Some(slot) = self.plan.slots[index] else { continue };
             let tuples = &self.groups[slot.group];
-            if tuples.order.is_empty() {
+            if tuples.of(&snapshot.cells, slot.group).next().is_none() {
                 continue;
             }
             write_head(metric, out);
@@ -78,8 +76,10 @@ impl Tuples {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (RowId, &[u8])> {
-        self.order.iter().map(|row| (*row, self.blocks[*row as usize].as_bytes()))
+    /// The rows that have cells, in the order of the exposition.
+    fn of(&self, cells: &Cells, group: usize) -> impl Iterator<Item = (RowId, &[u8])> {
+        let rows = self.order.iter().filter(move |row| cells.holds(group, **row));
+        rows.map(|row| (*row, self.blocks[*row as usize].as_bytes()))
     }
 }
 
@@ -95,7 +95,7 @@ fn write_head(metric: &Metric, out: &mut Vec<u8>) {
 }
 
 fn write_counters(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, out: &mut Vec<u8>) {
-    for (row, block) in tuples.iter() {
+    for (row, block) in tuples.of(cells, slot.group) {
         write_name(metric.name.as_bytes(), b"", block, out);
         write_value(cells.sum(slot.group, row, slot.sum), metric.unit, out);
         out.push(b'\n');
@@ -105,7 +105,7 @@ fn write_counters(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, o
 fn write_histograms(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, bounds: &[String], out: &mut Vec<u8>) {
     let name = [metric.name.as_bytes(), b"_bucket{"].concat();
     let mut buffer = itoa::Buffer::new();
-    for (row, block) in tuples.iter() {
+    for (row, block) in tuples.of(cells, slot.group) {
         let mut count = 0;
         let infinity = "le=\"+Inf\"} ";
         let buckets = cells.buckets(slot.group, row, slot.bucket, bounds.len() + 1);

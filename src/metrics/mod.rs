@@ -7,7 +7,8 @@ mod plan;
 mod tally;
 
 pub use plan::{Buckets, Plan, Slot};
-pub use tally::{Tally, mask};
+pub(crate) use tally::Name;
+pub use tally::{Tally, Totals, mask};
 
 use std::sync::Arc;
 

@@ -10,8 +10,10 @@
 //! `\`, and moves a backslash behind a line break that follows it. Two sources could become one series. Values
 //! with their backslashes doubled come out right, so every value recorded here goes through [`label_value`].
 
+mod handles;
 mod ledger;
 
+pub use handles::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
 pub use ledger::Ledger;
 
 use std::cmp::Ordering;
@@ -19,11 +21,10 @@ use std::fmt::Display;
 use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use metrics::{Counter, Gauge, SharedString, counter, describe_counter, describe_gauge, gauge};
+use metrics::{SharedString, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::{Family, Kind, Label, Metric, Unit};
-use crate::source::{Loss, Rotation};
 
 /// tailmeter itself, as a family of the catalogue. No log has this format.
 pub const FAMILY: Family = Family { name: "tailmeter", metrics: METRICS, labels: LABELS };
@@ -45,6 +46,10 @@ pub const METRICS: &[Metric] = &[
     SERIES,
     SERIES_LIMIT,
     LABEL_OVERFLOW,
+    CHECKPOINT_AGE,
+    CHECKPOINT_DURATION,
+    CHECKPOINT_ERRORS,
+    ROWS_KEPT_ASIDE,
     PROCESS_CPU_SECONDS,
     PROCESS_OPEN_FDS,
     PROCESS_MAX_FDS,
@@ -154,6 +159,34 @@ const LABEL_OVERFLOW: Metric = metric(
     Unit::None,
     &["metric"],
     "Samples of the metric counted under the label value other because a policy or a limit did not admit them.",
+);
+const CHECKPOINT_AGE: Metric = metric(
+    "tailmeter_checkpoint_age_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &[],
+    "Time since the state was last known to hold everything counted until then.",
+);
+const CHECKPOINT_DURATION: Metric = metric(
+    "tailmeter_checkpoint_duration_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &[],
+    "How long the last commit to the state took.",
+);
+const CHECKPOINT_ERRORS: Metric = metric(
+    "tailmeter_checkpoint_errors_total",
+    Kind::Counter,
+    Unit::None,
+    &[],
+    "Failures to commit to the state. Meanwhile the last committed values are shown.",
+);
+const ROWS_KEPT_ASIDE: Metric = metric(
+    "tailmeter_state_rows_kept_aside",
+    Kind::Gauge,
+    Unit::None,
+    &[],
+    "Rows of the state that do not fit the configuration: not shown, and kept until they fit again.",
 );
 const PROCESS_CPU_SECONDS: Metric = metric(
     "process_cpu_seconds_total",
@@ -368,99 +401,6 @@ pub fn label_value(value: &str) -> SharedString {
     }
 }
 
-/// What is recorded of one source. The handles are found once; recording through them is an atomic addition, but
-/// still meant for once a block, not once a line. Everything appears in the exposition with 0 from the start,
-/// except reasons and kinds, which appear when they occur.
-#[derive(Clone)]
-pub struct SourceTelemetry {
-    /// 1 while the source can be read.
-    pub up: Gauge,
-    /// Bytes read.
-    pub read_bytes: Counter,
-    /// Bytes not read yet.
-    pub lag_bytes: Gauge,
-    /// Seconds for which data have been waiting.
-    pub lag_seconds: Gauge,
-    /// Lines that became events.
-    pub parsed: Counter,
-    /// Lines that are known and not counted.
-    pub ignored: Counter,
-    /// Lines that are not of the format. [`SourceTelemetry::reject`] counts here too.
-    pub rejected: Counter,
-    /// Lines longer than the limit.
-    pub truncated: Counter,
-    /// Rotations followed, by [`Rotation::index`].
-    pub rotations: [Counter; Rotation::ALL.len()],
-    /// Bytes that can never be read, by [`Loss::index`].
-    pub lost_bytes: [Counter; Loss::ALL.len()],
-    /// Messages that the kernel threw away.
-    pub dropped_messages: Counter,
-    source: SharedString,
-    format: SharedString,
-}
-
-impl SourceTelemetry {
-    /// Of the source named `source` (the configured path or name, see [`source_name`]), parsed as `format`. Goes to
-    /// the recorder that is current at the call: install it first.
-    pub fn new(source: &str, format: &str) -> Self {
-        let (source, format) = (label_value(source), label_value(format));
-        let of_source = || source.clone();
-        let lines = |outcome: &'static str| counter!(LINES.name, "source" => of_source(), "format" => format.clone(), "outcome" => outcome);
-        Self {
-            up: gauge!(SOURCE_UP.name, "source" => of_source()),
-            read_bytes: counter!(SOURCE_READ_BYTES.name, "source" => of_source()),
-            lag_bytes: gauge!(SOURCE_LAG_BYTES.name, "source" => of_source()),
-            lag_seconds: gauge!(SOURCE_LAG_SECONDS.name, "source" => of_source()),
-            parsed: lines("parsed"),
-            ignored: lines("ignored"),
-            rejected: lines("rejected"),
-            truncated: counter!(TRUNCATED_LINES.name, "source" => of_source()),
-            rotations: Rotation::ALL
-                .map(|kind| counter!(ROTATIONS.name, "source" => of_source(), "kind" => kind.as_str())),
-            lost_bytes: Loss::ALL
-                .map(|reason| counter!(LOST_BYTES.name, "source" => of_source(), "reason" => reason.as_str())),
-            dropped_messages: counter!(DROPPED_MESSAGES.name, "source" => of_source()),
-            source: of_source(),
-            format: format.clone(),
-        }
-    }
-
-    /// Counts `lines` rejected for `reason`, among the rejected lines and under the reason.
-    pub fn reject(&self, reason: &'static str, lines: u64) {
-        self.rejected.increment(lines);
-        counter!(REJECTED_LINES.name, "source" => self.source.clone(), "format" => self.format.clone(), "reason" => reason)
-            .increment(lines);
-    }
-
-    /// Counts a failure to find, open or read the source.
-    pub fn error(&self, kind: &'static str) {
-        counter!(SOURCE_ERRORS.name, "source" => self.source.clone(), "kind" => kind).increment(1);
-    }
-}
-
-/// What is recorded of the series of one metric.
-#[derive(Clone)]
-pub struct SeriesTelemetry {
-    /// Label combinations held.
-    pub held: Gauge,
-    /// Most that may be held.
-    pub limit: Gauge,
-    /// Samples counted under `other`.
-    pub overflow: Counter,
-}
-
-impl SeriesTelemetry {
-    /// Of the metric named `metric`. Goes to the recorder that is current at the call: install it first.
-    pub fn new(metric: &str) -> Self {
-        let metric = label_value(metric);
-        Self {
-            held: gauge!(SERIES.name, "metric" => metric.clone()),
-            limit: gauge!(SERIES_LIMIT.name, "metric" => metric.clone()),
-            overflow: counter!(LABEL_OVERFLOW.name, "metric" => metric),
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the failure")]
 mod tests {
@@ -469,6 +409,9 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use tailmeter_parsers::Reason;
+
+    use super::super::Totals;
     use super::*;
 
     /// The text after `record` has run with a recorder of its own, twice rendered.
@@ -488,17 +431,18 @@ mod tests {
         for name in ["/var/log/mail.log", "/var/log/haproxy.log", "stdin"] {
             let source = SourceTelemetry::new(name, "haproxy");
             source.up.set(1.0);
-            source.read_bytes.increment(100);
             source.lag_seconds.set(0.25);
-            source.parsed.increment(3);
-            source.reject("timestamp", 2);
-            source.rotations[0].increment(1);
+            let mut totals = Totals { parsed: 3, read_bytes: 100, rotations: [1, 0], ..Totals::default() };
+            totals.rejected[1] = 2;
+            source.show_lines(&totals);
+            source.show_source(&totals);
             source.error("open");
         }
         let series = SeriesTelemetry::new("haproxy_log_requests_total");
         series.held.set(12.0);
         series.limit.set(10_000.0);
-        series.overflow.increment(1);
+        series.overflow.absolute(1);
+        StateTelemetry::new().age.set(0.5);
     }
 
     #[test]
@@ -544,10 +488,12 @@ mod tests {
 
     #[test]
     fn a_rejected_line_is_counted_in_both_places() {
-        let text = rendered(|| SourceTelemetry::new("a", "exim").reject("date", 2));
+        let mut totals = Totals::default();
+        totals.rejected[Reason::Number.index()] = 2;
+        let text = rendered(|| SourceTelemetry::new("a", "exim").show_lines(&totals));
         for sample in [
             "\ntailmeter_lines_total{source=\"a\",format=\"exim\",outcome=\"rejected\"} 2\n",
-            "\ntailmeter_rejected_lines_total{source=\"a\",format=\"exim\",reason=\"date\"} 2\n",
+            "\ntailmeter_rejected_lines_total{source=\"a\",format=\"exim\",reason=\"number\"} 2\n",
             "\ntailmeter_lines_total{source=\"a\",format=\"exim\",outcome=\"parsed\"} 0\n",
             "\ntailmeter_source_up{source=\"a\"} 0\n",
         ] {

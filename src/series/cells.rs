@@ -130,6 +130,44 @@ impl Cells {
         })
     }
 
+    /// True when `row` of `group` has cells here, be they zeros.
+    pub fn holds(&self, group: usize, row: RowId) -> bool {
+        self.base_of(group, row).is_some()
+    }
+
+    /// The rows of `group` that have cells here, in order.
+    pub fn rows(&self, group: usize) -> impl Iterator<Item = RowId> {
+        let bases = self.bases.get(group).map(Vec::as_slice).unwrap_or_default();
+        bases.iter().zip(0..).filter(|(base, _)| **base != Base::NONE).map(|(_, row)| row)
+    }
+
+    /// Counts `times` observations in bucket cell `bucket` of the row at `base`, however many they are.
+    pub fn count_many(&mut self, base: Base, bucket: usize, times: u64) {
+        self.count(base, bucket, times as u32);
+        if times >> 32 > 0 {
+            self.carry(base.buckets as usize + bucket, times >> 32 << 32);
+        }
+    }
+
+    /// True when `row` of `group` has the same cells here as in `other`, whose groups are the same.
+    pub fn is_same_row(&self, other: &Self, group: usize, row: RowId) -> bool {
+        let (here, there) = match (self.base_of(group, row), other.base_of(group, row)) {
+            (Some(here), Some(there)) => (here, there),
+            (here, there) => return here == there,
+        };
+        let Some(layout) = self.layouts.get(group) else { return false };
+        let sums = |base: Base| base.sums as usize..base.sums as usize + layout.sums;
+        let range = |base: Base| base.buckets as usize..base.buckets as usize + layout.buckets;
+        let carried = |cells: &Self, base: Base| {
+            let carried = cells.carried.range(range(base));
+            carried.map(|(index, carried)| (index - base.buckets as usize, *carried)).collect::<Vec<_>>()
+        };
+        let is_carried = !self.carried.is_empty() || !other.carried.is_empty();
+        self.sums.get(sums(here)) == other.sums.get(sums(there))
+            && self.buckets.get(range(here)) == other.buckets.get(range(there))
+            && (!is_carried || carried(self, here) == carried(other, there))
+    }
+
     /// Adds all cells of `other`, a shard of the same groups. Cells without a row become a copy.
     pub fn merge(&mut self, other: &Self) {
         if self.bases.iter().all(Vec::is_empty) {
@@ -251,6 +289,25 @@ mod tests {
         assert_eq!([0, 3, 9].map(|row| total.sum(1, row, 1)), [7, 16, 13]);
         total.clear();
         assert_eq!(total.sum(1, 3, 1), 0);
+    }
+
+    #[test]
+    fn rows_are_compared_cell_by_cell() {
+        let (mut one, mut two) = (cells(), cells());
+        let base = one.base(0, 3);
+        assert!(!one.is_same_row(&two, 0, 3) && !two.is_same_row(&one, 0, 3) && one.is_same_row(&two, 0, 2));
+        two.base(1, 0);
+        let other = two.base(0, 3);
+        assert!(one.is_same_row(&two, 0, 3));
+        one.count_many(base, 1, 7 << 32 | 5);
+        assert_eq!(one.buckets(0, 3, 0, 2).collect::<Vec<_>>(), [0, 7 << 32 | 5]);
+        two.count(other, 1, 5);
+        assert!(!one.is_same_row(&two, 0, 3));
+        two.count_many(other, 1, 7 << 32);
+        assert!(one.is_same_row(&two, 0, 3));
+        two.add(other, 0, 1);
+        assert!(!one.is_same_row(&two, 0, 3));
+        assert_eq!((one.rows(0).collect::<Vec<_>>(), one.holds(0, 2), one.holds(0, 3)), (vec![3], false, true));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::policy::{OTHER, Policy, escape_into};
+use super::policy::{OTHER, Policy, escape_into, unescape};
 use super::{Layout, RowId};
 
 /// One label of a group: its name, and what is done to its values.
@@ -36,6 +36,17 @@ pub struct Found {
     pub row: RowId,
     /// True when a value was not allowed, or when the tuple was one too many: counted as overflow.
     pub fell_out: bool,
+}
+
+/// What became of a tuple of an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// It has this row.
+    Row(RowId),
+    /// It has a value that is not allowed any more.
+    NotAllowed,
+    /// It is no tuple of the group's labels.
+    NotATuple,
 }
 
 /// The label tuples of every group, each written as the inside of `{…}` in the exposition. A tuple is added
@@ -97,6 +108,28 @@ impl Directory {
         Found { row, fell_out }
     }
 
+    /// The row of a tuple that an earlier run wrote as `block`. The limit does not hold for it: what has been shown
+    /// stays, though nothing new comes to it once the limit is reached.
+    pub fn restore(&self, group: usize, block: &str) -> Restored {
+        let Some(values) = self.groups.get(group).and_then(|group| values(&group.labels, block.as_bytes())) else {
+            return Restored::NotATuple;
+        };
+        let is_allowed = |(label, value): (&Labels, &Vec<u8>)| label.policy.may_show(value);
+        if !self.groups[group].labels.iter().zip(&values).all(is_allowed) {
+            return Restored::NotAllowed;
+        }
+        let mut tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
+        let tuples = &mut tuples[group];
+        let known = self.find(tuples, block.as_bytes());
+        Restored::Row(known.unwrap_or_else(|| self.insert(tuples, block.as_bytes().to_vec())))
+    }
+
+    /// The tuple of `row` of `group`, as the inside of `{…}`.
+    pub fn block(&self, group: usize, row: RowId) -> Option<Arc<str>> {
+        let tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
+        tuples.get(group)?.blocks.get(row as usize).map(Arc::clone)
+    }
+
     fn find(&self, tuples: &Tuples, block: &[u8]) -> Option<RowId> {
         let hash = self.hasher.hash_one(block);
         tuples.table.find(hash, |row| tuples.blocks[*row as usize].as_bytes() == block).copied()
@@ -124,6 +157,24 @@ impl Directory {
         let tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
         tuples[group].blocks.iter().skip(first).for_each(&mut visit);
     }
+}
+
+/// The values of `labels` in `block`; `None` when it is not what [`write_label`] writes for them.
+fn values(labels: &[Labels], block: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (mut values, mut rest) = (Vec::with_capacity(labels.len()), block);
+    for (index, label) in labels.iter().enumerate() {
+        if index > 0 {
+            rest = rest.strip_prefix(b",")?;
+        }
+        rest = rest.strip_prefix(label.name.as_bytes())?.strip_prefix(b"=\"")?;
+        let mut end = 0;
+        while *rest.get(end)? != b'"' {
+            end += if rest[end] == b'\\' { 2 } else { 1 };
+        }
+        values.push(unescape(&rest[..end])?);
+        rest = &rest[end + 1..];
+    }
+    rest.is_empty().then_some(values)
 }
 
 fn write_label(name: &str, value: &[u8], block: &mut Vec<u8>) {
@@ -186,6 +237,36 @@ mod tests {
             let found = directory.row(0, |_, _| ());
             assert_eq!(found, Found { row: 0, fell_out: false });
         }
+    }
+
+    #[test]
+    fn tuples_come_back_as_they_were_written() {
+        let values = ["", "x", "other", "a\"b\\", "\\", "\\xff", ",b=\"", "\u{1}é"];
+        let (first, second) = (directory(99, Policy::default()), directory(2, Policy::default()));
+        for a in values {
+            for b in values {
+                let found = row(&first, [a, b]).row;
+                let block = first.block(0, found).unwrap();
+                assert_eq!(second.restore(0, &block), Restored::Row(found));
+                assert_eq!(second.restore(0, &block), Restored::Row(found));
+                assert_eq!(row(&second, [a, b]), Found { row: found, fell_out: false });
+            }
+        }
+        // The limit has been reached long ago.
+        assert!(row(&second, ["new", "new"]).fell_out);
+        for block in
+            ["", r#"a="x""#, r#"a="x",b="y","#, r#"a="x",c="y""#, r#"a="\x",b="y""#, r#"a="x",b="y\"#, r#"a="x" "#]
+        {
+            assert_eq!(second.restore(0, block), Restored::NotATuple, "{block}");
+        }
+    }
+
+    #[test]
+    fn values_not_allowed_do_not_come_back() {
+        let directory = directory(9, Policy::allow(["x", "y"]));
+        assert_eq!(directory.restore(0, r#"a="x",b="z""#), Restored::NotAllowed);
+        assert_eq!(directory.restore(0, r#"a="x",b="other""#), Restored::Row(0));
+        assert_eq!(row(&directory, ["x", "z"]), Found { row: 0, fell_out: true });
     }
 
     #[test]

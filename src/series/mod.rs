@@ -16,9 +16,9 @@ mod policy;
 mod texts;
 
 pub use cells::{Base, Cells, Layout, Open};
-pub use directory::{Directory, Found, Group, Labels};
+pub use directory::{Directory, Found, Group, Labels, Restored};
 pub use memo::{EntryId, Key, Memo, NO_ENTRY};
-pub use policy::{OTHER, Policy, escape_into};
+pub use policy::{OTHER, Policy, escape_into, unescape};
 pub use texts::Texts;
 
 /// Number of a row in its group.

@@ -24,6 +24,11 @@ impl Policy {
             _ => Some(raw),
         }
     }
+
+    /// True when `value` can be what is shown for some raw value.
+    pub fn may_show(&self, value: &[u8]) -> bool {
+        value == OTHER || self.apply(value).is_some()
+    }
 }
 
 /// Appends `value` as the inside of a quoted label value.
@@ -55,8 +60,40 @@ pub fn escape_into(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// The value that [`escape_into`] writes as `text`; `None` when it writes no value so.
+pub fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+    let (mut value, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
+        match (byte, behind) {
+            (b'\\', [b'\\', b'x', high, low, behind @ ..]) if is_hexadecimal(high, low) => {
+                value.push(digit(*high) << 4 | digit(*low));
+                rest = behind;
+            }
+            (b'\\', [escaped, behind @ ..]) => {
+                value.push(*escaped);
+                rest = behind;
+            }
+            _ => value.push(*byte),
+        }
+    }
+    // Whatever is written in another way is not what was written.
+    let mut again = Vec::with_capacity(text.len());
+    escape_into(&value, &mut again);
+    (again == text).then_some(value)
+}
+
+fn is_hexadecimal(high: &u8, low: &u8) -> bool {
+    high.is_ascii_hexdigit() && low.is_ascii_hexdigit()
+}
+
+/// The value of a hexadecimal digit.
+fn digit(character: u8) -> u8 {
+    char::from(character).to_digit(16).unwrap_or_default() as u8
+}
+
 fn reads_like_escape(rest: &[u8]) -> bool {
-    matches!(rest, [b'x', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+    matches!(rest, [b'x', high, low, ..] if is_hexadecimal(high, low))
 }
 
 fn hexadecimal(byte: u8, out: &mut Vec<u8>) {
@@ -121,7 +158,18 @@ mod tests {
     proptest! {
         #[test]
         fn every_value_can_be_read_back(value: Vec<u8>) {
-            prop_assert_eq!(decoded(&escaped(&value)), value);
+            prop_assert_eq!(decoded(&escaped(&value)), value.clone());
+            prop_assert_eq!(unescape(escaped(&value).as_bytes()), Some(value));
+        }
+
+        #[test]
+        fn what_can_be_unescaped_was_escaped_so(
+            parts in proptest::collection::vec(proptest::sample::select(&PARTS[..]), 0..12)
+        ) {
+            let text = parts.concat();
+            if let Some(value) = unescape(&text) {
+                prop_assert_eq!(escaped(&value).into_bytes(), text);
+            }
         }
 
         #[test]
@@ -129,7 +177,8 @@ mod tests {
             parts in proptest::collection::vec(proptest::sample::select(&PARTS[..]), 0..12)
         ) {
             let value = parts.concat();
-            prop_assert_eq!(decoded(&escaped(&value)), value);
+            prop_assert_eq!(decoded(&escaped(&value)), value.clone());
+            prop_assert_eq!(unescape(escaped(&value).as_bytes()), Some(value));
         }
     }
 }

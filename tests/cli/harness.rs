@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 /// Nothing takes this long unless it hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -25,9 +27,12 @@ pub(crate) fn request() -> String {
     format!("{}\n", LOG.lines().next().unwrap())
 }
 
-/// The program, without what the environment of the tests says to it.
+/// The program, without what the environment of the tests says to it. It has no usual place for its state.
 pub(crate) fn tailmeter() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tailmeter"));
+    for name in ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"] {
+        command.env_remove(name);
+    }
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TAILMETER_") {
             command.env_remove(name);
@@ -51,7 +56,8 @@ pub(crate) fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> En
 }
 
 pub(crate) fn ended(command: &mut Command) -> Ended {
-    let output = command.output().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let output = command.env("HOME", home.path()).output().unwrap();
     Ended {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -130,6 +136,8 @@ pub(crate) struct Exporter {
     /// What it said before it was ready.
     pub(crate) said: Vec<String>,
     lines: Receiver<String>,
+    /// Where it keeps its state unless it is told otherwise.
+    _home: TempDir,
 }
 
 impl Exporter {
@@ -141,6 +149,8 @@ impl Exporter {
     }
 
     pub(crate) fn started(command: &mut Command) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        command.env("HOME", home.path());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (send, lines) = channel();
@@ -151,7 +161,7 @@ impl Exporter {
                 }
             }
         });
-        let mut exporter = Self { child, address: String::new(), said: Vec::new(), lines };
+        let mut exporter = Self { child, address: String::new(), said: Vec::new(), lines, _home: home };
         while exporter.address.is_empty() {
             let line = exporter.says();
             let url = line.strip_prefix("http://");

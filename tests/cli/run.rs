@@ -13,10 +13,11 @@ fn every_line_is_counted_once() {
     let log = folder.path().join("a.log");
     fs::write(&log, format!("{LOG}\n")).unwrap();
     let exporter = Exporter::start(["--haproxy", log.to_str().unwrap()]);
-    assert_eq!(
-        exporter.said,
-        [format!("tailmeter {}: reading {} as haproxy, from its beginning", env!("CARGO_PKG_VERSION"), log.display())]
-    );
+    let version = env!("CARGO_PKG_VERSION");
+    let first = format!("tailmeter {version}: reading {} as haproxy, from its beginning", log.display());
+    assert_eq!(exporter.said[0], first);
+    assert!(exporter.said[1].starts_with("a new state begins in "), "{:?}", exporter.said);
+    assert!(exporter.said[1].ends_with("/.local/state/tailmeter/tailmeter.db: counters start at zero"));
     exporter.until_sum("tailmeter_lines_total", 5.0);
     let sample = exporter.says();
     assert!(sample.contains("aaaaaa 0000 aa aaaaaa"), "{sample}");
@@ -100,7 +101,7 @@ fn patterns_name_several_logs() {
     }
     let exporter = Exporter::start(arguments);
     assert!(exporter.said[0].starts_with(&format!("no file matches {none},")));
-    assert_eq!(exporter.said.len(), 5, "{:?}", exporter.said);
+    assert_eq!(exporter.said.len(), 6, "{:?}", exporter.said);
     let text = exporter.until_sum("tailmeter_lines_total", 3.0);
     assert_eq!(samples(&text, "tailmeter_source_up").count(), 4, "{text}");
     assert_eq!(sum(&text, "tailmeter_source_up"), 3.0);

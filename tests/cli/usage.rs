@@ -138,6 +138,6 @@ fn an_option_wins_over_the_environment() {
     command.args(["run", "--listen", "127.0.0.1:0", "--haproxy"]);
     command.arg(&log).env("TAILMETER_LISTEN", "192.0.2.1:1");
     let exporter = Exporter::started(command.env("TAILMETER_HAPROXY", "/nowhere"));
-    assert_eq!(exporter.said.len(), 1, "{:?}", exporter.said);
+    assert_eq!(exporter.said.len(), 2, "{:?}", exporter.said);
     assert!(exporter.said[0].contains(log.to_str().unwrap()));
 }

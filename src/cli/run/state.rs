@@ -1,52 +1,110 @@
-//! What is kept between runs, and who may keep it. For now that is nothing but the right to do so: a lock, so that
-//! two tailmeters never share a state directory.
+//! Where the state is kept, and who may keep it: a lock, so that two tailmeters never share a state directory.
 
-use std::fs::{self, File, TryLockError};
-use std::path::Path;
+use std::env;
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
-use super::super::Failure;
+use super::super::{Failure, say};
+use crate::config::Config;
+use crate::pipeline::Pipeline;
 use crate::source::file::Start;
+use crate::state;
 
 /// The state of this run.
 pub(super) enum State {
     /// Counters start at zero, files are read from their end.
     None,
-    /// Counters start at zero, files are read from their beginning.
-    Fresh {
-        /// Of the state directory, when there is one: held until the program ends.
-        _lock: Option<File>,
+    /// Counters and positions are those of the run before; a file never read is read from its beginning.
+    Kept {
+        /// The database.
+        path: PathBuf,
+        /// True when there was none: counters start at zero.
+        is_new: bool,
+        /// Of the state directory: held until the program ends.
+        _lock: File,
     },
 }
 
 impl State {
-    /// The state in `directory`, which is created and locked.
+    /// The state in `directory`, or else in the usual one, which is created and locked.
     ///
     /// # Errors
-    /// `directory` contradicts `no_state`, cannot be created or locked, or belongs to another tailmeter.
+    /// `directory` contradicts `no_state`, is not known, cannot be created or locked, or belongs to another tailmeter.
     pub(super) fn open(directory: Option<&Path>, no_state: bool) -> Result<Self, Failure> {
-        match (directory, no_state) {
+        let directory = match (directory, no_state) {
             (Some(_), true) => {
-                Err(Failure::Usage("--state-dir and --no-state contradict each other: give one of them".to_owned()))
+                return Err(Failure::Usage(
+                    "--state-dir and --no-state contradict each other: give one of them".to_owned(),
+                ));
             }
-            (None, true) => Ok(Self::None),
-            (None, false) => Ok(Self::Fresh { _lock: None }),
-            (Some(directory), false) => Ok(Self::Fresh { _lock: Some(lock(directory)?) }),
+            (None, true) => return Ok(Self::None),
+            (Some(directory), false) => directory.to_owned(),
+            (None, false) => usual(|name| env::var_os(name)).ok_or_else(|| {
+                let help = "name a directory with --state-dir, or do without with --no-state";
+                Failure::Usage(format!("there is no home to keep the state in: {help}"))
+            })?,
+        };
+        let lock = lock(&directory)?;
+        let path = directory.join(state::FILE);
+        Ok(Self::Kept { is_new: !path.exists(), path, _lock: lock })
+    }
+
+    /// The pipeline under `config` with this state.
+    ///
+    /// # Errors
+    /// The state cannot be used.
+    pub(super) fn pipeline(&self, config: &Config) -> Result<Pipeline, Failure> {
+        match self {
+            Self::None => Ok(Pipeline::new(config, say)),
+            Self::Kept { path, .. } => {
+                Pipeline::with_state(config, path, say).map_err(|error| Failure::Usage(error.to_string()))
+            }
         }
     }
 
-    /// Where to begin in files that are there at the start.
+    /// Says where it is.
+    pub(super) fn announce(&self) {
+        match self {
+            Self::None => {}
+            Self::Kept { path, is_new: true, .. } => {
+                say(format_args!("a new state begins in {}: counters start at zero", path.display()));
+            }
+            Self::Kept { path, .. } => say(format_args!("the state is in {}", path.display())),
+        }
+    }
+
+    /// Where to begin in files that were never read and are there at the start.
     pub(super) fn start(&self) -> Start {
         match self {
             Self::None => Start::End,
-            Self::Fresh { .. } => Start::Beginning,
+            Self::Kept { .. } => Start::Beginning,
         }
     }
+}
+
+/// The directory that the environment names: systemd's, else that of the XDG base directories.
+fn usual(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // A unit with several state directories has a colon between them.
+    let first = |all: OsString| all.as_bytes().split(|byte| *byte == b':').next().map(<[u8]>::to_vec);
+    let systemd = variable("STATE_DIRECTORY").and_then(first).map(|first| PathBuf::from(OsString::from_vec(first)));
+    systemd
+        .filter(|path| path.is_absolute())
+        .or_else(|| absolute("XDG_STATE_HOME").map(|home| home.join("tailmeter")))
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state/tailmeter")))
 }
 
 fn lock(directory: &Path) -> Result<File, Failure> {
     let shown = directory.display();
     let path = directory.join("lock");
-    let opened = fs::create_dir_all(directory)
+    // Labels may say who the clients were.
+    let opened = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
         .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path));
     let file = opened.map_err(|error| Failure::Usage(format!("cannot use the state directory {shown}: {error}")))?;
     match file.try_lock() {
@@ -55,5 +113,28 @@ fn lock(directory: &Path) -> Result<File, Failure> {
             Err(Failure::Usage(format!("another tailmeter uses the state directory {shown}")))
         }
         Err(TryLockError::Error(error)) => Err(Failure::Usage(format!("cannot lock {}: {error}", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_names_the_usual_directory() {
+        type Case<'c> = (&'c [(&'c str, &'c str)], Option<&'c str>);
+        let cases: [Case<'_>; 6] = [
+            (&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("HOME", "/h")], Some("/var/lib/a")),
+            (&[("STATE_DIRECTORY", ""), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")], Some("/x/tailmeter")),
+            (&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")], Some("/h/.local/state/tailmeter")),
+            (&[("HOME", "/h")], Some("/h/.local/state/tailmeter")),
+            (&[("HOME", "")], None),
+            (&[], None),
+        ];
+        for (variables, expected) in cases {
+            let variable =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+            assert_eq!(usual(variable).as_deref(), expected.map(Path::new), "{variables:?}");
+        }
     }
 }

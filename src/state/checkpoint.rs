@@ -1,0 +1,38 @@
+//! What a commit holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::exposition::Snapshot;
+use crate::metrics::Totals;
+use crate::source::Position;
+
+/// All counts at one moment, and where reading stands behind them.
+#[derive(Clone, Debug, Default)]
+pub struct Checkpoint {
+    /// The cells of each family, in the order in which the families were given to
+    /// [`Store::open`](super::Store::open).
+    pub families: Vec<Snapshot>,
+    /// What befell the lines of each source.
+    pub totals: BTreeMap<SourceKey, Totals>,
+    /// Where reading stands.
+    pub positions: BTreeMap<Place, Position>,
+}
+
+/// A source, read as one format.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceKey {
+    /// Its name, see [`source_name`](crate::metrics::own::source_name).
+    pub source: Arc<str>,
+    /// The name of the log family.
+    pub format: Arc<str>,
+}
+
+/// What a position is of: one of a source's files, its journal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The source.
+    pub source: SourceKey,
+    /// Tells its files apart.
+    pub key: Arc<str>,
+}

@@ -1,0 +1,472 @@
+//! From the file to cells, under whatever configuration holds now.
+//!
+//! A group of rows that the configuration has, too, comes back as it is. The metrics of any other group are moved,
+//! one by one, to the groups that count them now, if their labels, type and bounds are the same. What fits nowhere
+//! is left as it is, *kept aside*: it is not shown, not added to anything, and comes back when it fits again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::checkpoint::{Checkpoint, Place, SourceKey};
+use super::error::Cause;
+use super::record::{
+    Generation, Group, Metric, Stand, Texts, overflow_checksum, read_numbers, total_checksum, write_numbers,
+};
+use super::write::{Writer, upsert_row};
+use crate::exposition::Snapshot;
+use crate::metrics::{Plan, Slot, Totals};
+use crate::series::{Cells, Directory, Layout, Restored, RowId};
+
+/// A log family under the present configuration.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// What is counted.
+    pub plan: Arc<Plan>,
+    /// Which tuples have a row. Those of earlier runs are added to it.
+    pub directory: Arc<Directory>,
+}
+
+/// A family and where it is in the file.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) plan: Arc<Plan>,
+    pub(super) directory: Arc<Directory>,
+    /// Numbers of its groups in the file.
+    pub(super) groups: Vec<i64>,
+    /// Numbers of its rows in the file, by group and row; 0 for none yet.
+    pub(super) rows: Vec<Vec<i64>>,
+}
+
+impl Kept {
+    pub(super) fn new(family: Family) -> Self {
+        let groups = family.plan.groups.len();
+        let Family { plan, directory } = family;
+        Self { plan, directory, groups: vec![0; groups], rows: vec![Vec::new(); groups] }
+    }
+}
+
+/// What was in the file.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) base: Checkpoint,
+    pub(super) generation: Generation,
+    pub(super) next_row: i64,
+    /// Rows that are kept aside, wholly or in part.
+    pub(super) aside: u64,
+    moves: Moves,
+}
+
+/// Number of a family, and of a group in its plan.
+type Target = (usize, usize);
+
+/// What has to be rewritten for the present configuration.
+#[derive(Debug, Default)]
+struct Moves {
+    /// Records that are moved to other groups, and so leave the file: table, SQL condition's values, checksum.
+    metrics: Vec<(i64, Metric)>,
+    groups: Vec<(i64, u64)>,
+    rows: Vec<(i64, u64)>,
+    /// Cells that came from other groups, by their new group and their labels.
+    arrived: BTreeMap<(Target, String), Cut>,
+    /// Number and checksum of the rows that groups with arrivals have in the file already, by labels, with
+    /// their cells when those are kept aside.
+    present: BTreeMap<(Target, String), (i64, u64, Option<Cut>)>,
+}
+
+/// The cells of one row.
+#[derive(Clone, Debug, Default)]
+struct Cut {
+    sums: Vec<u64>,
+    buckets: Vec<u64>,
+}
+
+impl Cut {
+    fn zero(layout: Layout) -> Self {
+        Self { sums: vec![0; layout.sums], buckets: vec![0; layout.buckets] }
+    }
+
+    fn read(sums: &str, buckets: &str) -> Option<Self> {
+        Some(Self { sums: read_numbers(sums)?, buckets: read_numbers(buckets)? })
+    }
+
+    /// Adds the cells that `metric` has in `from` to those at `slot`. `None` when they are not all there.
+    fn take(&mut self, from: &Self, metric: &Metric, slot: Slot) -> Option<()> {
+        let sum = self.sums.get_mut(slot.sum)?;
+        *sum = sum.wrapping_add(*from.sums.get(metric.sum)?);
+        let length = metric.buckets();
+        let there = from.buckets.get(metric.bucket..metric.bucket + length)?;
+        let here = self.buckets.get_mut(slot.bucket..slot.bucket + length)?;
+        here.iter_mut().zip(there).for_each(|(here, there)| *here += there);
+        Some(())
+    }
+
+    fn add_to(&self, cells: &mut Cells, group: usize, row: RowId) {
+        let base = cells.base(group, row);
+        self.sums.iter().enumerate().for_each(|(sum, value)| cells.add(base, sum, *value));
+        self.buckets.iter().enumerate().for_each(|(bucket, times)| cells.count_many(base, bucket, *times));
+    }
+}
+
+/// What becomes of the rows of a group in the file.
+#[derive(Debug)]
+enum Fate {
+    /// It is a group of the plan.
+    Same(Target),
+    /// These of its metrics go to other groups; true when all do.
+    Moved(Vec<(Metric, Target, Slot)>, bool),
+    /// Nothing fits.
+    Aside,
+}
+
+/// Reads everything, checks every record, and fills `kept`.
+///
+/// # Errors
+/// The file cannot be read, or is not what was written.
+pub(super) fn load(connection: &Connection, kept: &mut [Kept]) -> Result<Loaded, Cause> {
+    let mut sum = 0u64;
+    let generation = generation(connection)?;
+    let groups = groups(connection, &mut sum)?;
+    let fates = fates(&groups, kept);
+    let mut base = Checkpoint {
+        families: kept.iter().map(|kept| empty(&kept.plan)).collect(),
+        totals: totals(connection, &mut sum)?,
+        positions: positions(connection, &mut sum)?,
+    };
+    overflow(connection, kept, &mut base, &mut sum)?;
+    let mut rows = Rows {
+        kept,
+        base: &mut base,
+        fates: &fates,
+        moves: Moves::default(),
+        aside: 0,
+        next_row: 1,
+        targets: BTreeSet::new(),
+    };
+    rows.targets = fates
+        .values()
+        .flat_map(|fate| match fate {
+            Fate::Moved(metrics, _) => metrics.iter().map(|(_, target, _)| *target).collect(),
+            _ => Vec::new(),
+        })
+        .collect();
+    rows.read(connection, &mut sum)?;
+    let Rows { mut moves, aside, next_row, .. } = rows;
+    for (id, group) in &groups {
+        let Some(Fate::Moved(metrics, all)) = fates.get(id) else { continue };
+        moves.metrics.extend(metrics.iter().map(|(metric, ..)| (*id, metric.clone())));
+        if *all {
+            moves.groups.push((*id, group.checksum(*id)));
+        }
+    }
+    if sum != generation.sum {
+        return Err(Cause::damaged("records are missing, or are of an earlier commit"));
+    }
+    Ok(Loaded { base, generation, next_row, aside, moves })
+}
+
+fn empty(plan: &Plan) -> Snapshot {
+    let cells = Cells::new(plan.groups.iter().map(|group| group.layout));
+    Snapshot { cells, fell_out: vec![0; plan.family.metrics.len()] }
+}
+
+/// A record's checksum, which must be `expected`.
+fn checked(table: &str, row: &Row<'_>, expected: u64, sum: &mut u64) -> Result<(), Cause> {
+    let checksum = row.get::<_, i64>("checksum")? as u64;
+    if checksum != expected {
+        return Err(Cause::damaged(format!("a record of {table} does not fit its checksum")));
+    }
+    *sum = sum.wrapping_add(checksum);
+    Ok(())
+}
+
+/// The last commit.
+pub(super) fn generation(connection: &Connection) -> Result<Generation, Cause> {
+    let read = |row: &Row<'_>| {
+        let number = |name: &str| row.get::<_, i64>(name);
+        let generation = Generation {
+            number: number("generation")? as u64,
+            committed_at_ms: number("committed_at_ms")?,
+            sum: number("sum")? as u64,
+        };
+        Ok((generation, number("checksum")? as u64))
+    };
+    let (generation, checksum) = connection.query_row("SELECT * FROM last_commit", [], read)?;
+    if checksum != generation.checksum() {
+        return Err(Cause::damaged("the record of the last commit does not fit its checksum"));
+    }
+    Ok(generation)
+}
+
+/// The place or number of cells in column `name`.
+fn place(row: &Row<'_>, name: &str) -> Result<usize, Cause> {
+    let place: i64 = row.get(name)?;
+    usize::try_from(place).map_err(|_| Cause::damaged("a number of cells is negative"))
+}
+
+fn groups(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<i64, Group>, Cause> {
+    let mut groups = BTreeMap::new();
+    let mut statement = connection.prepare("SELECT * FROM row_groups ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get("id")?;
+        let layout = Layout { sums: place(row, "sum_cells")?, buckets: place(row, "bucket_cells")? };
+        let group = Group { family: row.get("family")?, labels: row.get("labels")?, layout, metrics: Vec::new() };
+        checked("row_groups", row, group.checksum(id), sum)?;
+        groups.insert(id, group);
+    }
+    let mut statement = connection.prepare("SELECT * FROM metrics ORDER BY group_id, name")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get("group_id")?;
+        let metric = Metric {
+            name: row.get("name")?,
+            kind: row.get("kind")?,
+            bounds: row.get("bounds")?,
+            sum: place(row, "sum_cell")?,
+            bucket: place(row, "bucket_cell")?,
+        };
+        checked("metrics", row, metric.checksum(id), sum)?;
+        let group = groups.get_mut(&id).ok_or_else(|| Cause::damaged("a metric has no group"))?;
+        group.metrics.push(metric);
+    }
+    Ok(groups)
+}
+
+/// Decides on every group of the file, and tells `kept` the numbers of those that are the same.
+fn fates(groups: &BTreeMap<i64, Group>, kept: &mut [Kept]) -> BTreeMap<i64, Fate> {
+    let mut fates = BTreeMap::new();
+    for (family, kept) in kept.iter_mut().enumerate() {
+        let plan = Arc::clone(&kept.plan);
+        let present = (0..plan.groups.len()).map(|group| Group::of(&plan, group)).collect::<Vec<_>>();
+        for (id, group) in groups.iter().filter(|(_, group)| group.family == plan.family.name) {
+            let same = present.iter().position(|present| present == group);
+            if let Some(same) = same.filter(|same| kept.groups[*same] == 0) {
+                kept.groups[same] = *id;
+                fates.insert(*id, Fate::Same((family, same)));
+                continue;
+            }
+            let target = |metric: &Metric| {
+                let is_it = |present: &Group| {
+                    present.labels == group.labels && present.metrics.iter().any(|other| other.is_same(metric))
+                };
+                let group = present.iter().position(is_it)?;
+                let index = plan.family.metrics.iter().position(|known| known.name == metric.name)?;
+                Some((metric.clone(), (family, group), plan.slots[index]?))
+            };
+            let moved = group.metrics.iter().filter_map(target).collect::<Vec<_>>();
+            let all = moved.len() == group.metrics.len();
+            fates.insert(*id, if moved.is_empty() { Fate::Aside } else { Fate::Moved(moved, all) });
+        }
+    }
+    fates
+}
+
+/// Reading of the rows.
+struct Rows<'l> {
+    kept: &'l mut [Kept],
+    base: &'l mut Checkpoint,
+    fates: &'l BTreeMap<i64, Fate>,
+    /// The groups that others are moved to.
+    targets: BTreeSet<Target>,
+    moves: Moves,
+    aside: u64,
+    next_row: i64,
+}
+
+impl Rows<'_> {
+    fn read(&mut self, connection: &Connection, sum: &mut u64) -> Result<(), Cause> {
+        let mut statement = connection.prepare("SELECT * FROM label_rows ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        let (mut texts, mut labels) = (Texts::default(), String::new());
+        while let Some(row) = rows.next()? {
+            let (id, group): (i64, i64) = (row.get("id")?, row.get("group_id")?);
+            for (name, text) in [("labels", &mut labels), ("sums", &mut texts.sums), ("buckets", &mut texts.buckets)] {
+                text.clear();
+                text.push_str(row.get_ref(name)?.as_str().map_err(rusqlite::Error::from)?);
+            }
+            let checksum = texts.checksum(id, group, &labels);
+            checked("label_rows", row, checksum, sum)?;
+            self.next_row = self.next_row.max(id + 1);
+            let cut = Cut::read(&texts.sums, &texts.buckets).ok_or_else(|| Cause::damaged("a cell is no number"))?;
+            match self.fates.get(&group) {
+                Some(Fate::Same(target)) => self.restore(*target, id, &labels, cut, checksum)?,
+                Some(Fate::Moved(metrics, all)) => {
+                    for (metric, target, slot) in metrics {
+                        let layout = self.kept[target.0].plan.groups[target.1].layout;
+                        let arrived = self.moves.arrived.entry((*target, labels.clone()));
+                        let arrived = arrived.or_insert_with(|| Cut::zero(layout));
+                        arrived.take(&cut, metric, *slot).ok_or_else(|| Cause::damaged("a row lacks cells"))?;
+                    }
+                    match all {
+                        true => self.moves.rows.push((id, checksum)),
+                        false => self.aside += 1,
+                    }
+                }
+                Some(Fate::Aside) | None => self.aside += 1,
+            }
+        }
+        self.arrive()
+    }
+
+    /// A row of a group that is the same.
+    fn restore(&mut self, target: Target, id: i64, labels: &str, cut: Cut, checksum: u64) -> Result<(), Cause> {
+        let (family, group) = target;
+        let kept = &mut self.kept[family];
+        let layout = kept.plan.groups[group].layout;
+        if (cut.sums.len(), cut.buckets.len()) != (layout.sums, layout.buckets) {
+            return Err(Cause::damaged("a row has not as many cells as its group"));
+        }
+        let mut aside = None;
+        match kept.directory.restore(group, labels) {
+            Restored::NotATuple => return Err(Cause::damaged("a row has other labels than its group")),
+            Restored::NotAllowed => {
+                self.aside += 1;
+                aside = Some(cut);
+            }
+            Restored::Row(row) => {
+                if self.base.families[family].cells.holds(group, row) {
+                    return Err(Cause::damaged("a row comes twice"));
+                }
+                kept.row_id(group, row, &mut { id });
+                cut.add_to(&mut self.base.families[family].cells, group, row);
+            }
+        }
+        if self.targets.contains(&target) {
+            self.moves.present.insert((target, labels.to_owned()), (id, checksum, aside));
+        }
+        Ok(())
+    }
+
+    /// Adds what has been moved to its new rows.
+    fn arrive(&mut self) -> Result<(), Cause> {
+        for (((family, group), labels), cut) in &self.moves.arrived {
+            match self.kept[*family].directory.restore(*group, labels) {
+                Restored::Row(row) => cut.add_to(&mut self.base.families[*family].cells, *group, row),
+                Restored::NotAllowed => self.aside += 1,
+                Restored::NotATuple => return Err(Cause::damaged("a row has other labels than its group")),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Loaded {
+    /// Writes the groups that are new, and what has been moved to other groups.
+    pub(super) fn arrange(
+        &self,
+        writer: &mut Writer<'_>,
+        kept: &mut [Kept],
+        file: &Transaction<'_>,
+    ) -> rusqlite::Result<()> {
+        let Moves { metrics, groups, rows, arrived, present } = &self.moves;
+        for (id, metric) in metrics {
+            file.execute("DELETE FROM metrics WHERE group_id = ? AND name = ?", (id, &metric.name))?;
+            writer.replace(Some(metric.checksum(*id)), None);
+        }
+        for (table, records) in [("row_groups", groups), ("label_rows", rows)] {
+            let mut delete = file.prepare(&format!("DELETE FROM {table} WHERE id = ?"))?;
+            for (id, checksum) in records {
+                delete.execute([id])?;
+                writer.replace(Some(*checksum), None);
+            }
+        }
+        for kept in kept.iter_mut() {
+            for group in 0..kept.groups.len() {
+                if kept.groups[group] == 0 {
+                    kept.groups[group] = writer.group(&Group::of(&kept.plan, group))?;
+                }
+            }
+        }
+        let (mut texts, mut upsert) = (Texts::default(), upsert_row(file)?);
+        for (key, cut) in arrived {
+            let ((family, group), labels) = key;
+            let kept = &mut kept[*family];
+            let known = present.get(key);
+            let id = match kept.directory.restore(*group, labels) {
+                Restored::Row(row) => {
+                    texts.write(&self.base.families[*family].cells, kept.plan.groups[*group].layout, *group, row);
+                    kept.row_id(*group, row, &mut writer.next_row)
+                }
+                // Kept aside there as it was here, together with what is aside there.
+                _ => {
+                    let other = known.and_then(|(.., aside)| aside.as_ref());
+                    let add = |here: &[u64], there: Option<&Vec<u64>>, out: &mut String| {
+                        let there = there.map(Vec::as_slice).unwrap_or_default();
+                        let there = there.iter().copied().chain(std::iter::repeat(0));
+                        write_numbers(here.iter().zip(there).map(|(a, b)| a.wrapping_add(b)), out);
+                    };
+                    add(&cut.sums, other.map(|other| &other.sums), &mut texts.sums);
+                    add(&cut.buckets, other.map(|other| &other.buckets), &mut texts.buckets);
+                    known.map_or_else(
+                        || {
+                            writer.next_row += 1;
+                            writer.next_row - 1
+                        },
+                        |(id, ..)| *id,
+                    )
+                }
+            };
+            let checksum = texts.checksum(id, kept.groups[*group], labels);
+            upsert.execute(params![id, kept.groups[*group], labels, texts.sums, texts.buckets, checksum as i64])?;
+            writer.replace(known.map(|(_, was, _)| *was), Some(checksum));
+        }
+        Ok(())
+    }
+}
+
+fn overflow(connection: &Connection, kept: &[Kept], base: &mut Checkpoint, sum: &mut u64) -> Result<(), Cause> {
+    let mut statement = connection.prepare("SELECT * FROM overflow")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (family, metric): (String, String) = (row.get("family")?, row.get("metric")?);
+        let samples = row.get::<_, i64>("samples")? as u64;
+        checked("overflow", row, overflow_checksum(&family, &metric, samples), sum)?;
+        for (kept, snapshot) in kept.iter().zip(&mut base.families) {
+            let metrics = kept.plan.family.metrics.iter().zip(&mut snapshot.fell_out);
+            let is_it = |name: &str| kept.plan.family.name == family && name == metric;
+            metrics.filter(|(known, _)| is_it(known.name)).for_each(|(_, fell_out)| *fell_out = samples);
+        }
+    }
+    Ok(())
+}
+
+fn totals(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<SourceKey, Totals>, Cause> {
+    let mut totals: BTreeMap<SourceKey, Totals> = BTreeMap::new();
+    let mut statement = connection.prepare("SELECT * FROM totals")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let key = SourceKey { source: row.get("source")?, format: row.get("format")? };
+        let (name, value): (String, i64) = (row.get("name")?, row.get("value")?);
+        checked("totals", row, total_checksum(&key, &name, value as u64), sum)?;
+        let cells = totals.entry(key).or_default().cells();
+        cells.into_iter().filter(|(known, _)| known.is(&name)).for_each(|(_, cell)| *cell = value as u64);
+    }
+    Ok(totals)
+}
+
+fn positions(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<Place, crate::source::Position>, Cause> {
+    let mut positions = BTreeMap::new();
+    let mut statement = connection.prepare("SELECT * FROM positions")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let source = SourceKey { source: row.get("source")?, format: row.get("format")? };
+        let place = Place { source, key: row.get("key")? };
+        let stand = Stand {
+            kind: row.get("kind")?,
+            device: row.get("device")?,
+            inode: row.get("inode")?,
+            fingerprint: row.get("fingerprint")?,
+            offset: row.get("file_offset")?,
+            size: row.get("file_size")?,
+            modified_ns: row.get("modified_ns")?,
+            predecessor: row.get("predecessor")?,
+            cursor: row.get("cursor")?,
+        };
+        checked("positions", row, stand.checksum(&place), sum)?;
+        let position = stand.position().ok_or_else(|| Cause::damaged("a position is of no known kind"))?;
+        positions.insert(place, position);
+    }
+    Ok(positions)
+}

@@ -1,0 +1,28 @@
+//! The state: counts and positions in one SQLite file, so that every line counts once, over restarts and crashes.
+//!
+//! A [`Checkpoint`] is everything that has been counted and where reading stands behind it, taken under the locks
+//! that counting uses. [`Store::commit`] writes what has changed since the last one in a single transaction. What
+//! is shown is always a checkpoint that has been committed: after a crash, reading goes on where that one stood.
+//!
+//! - [`Store`]: the file, open and locked by nobody else; commits, and finds out what became of a failed one.
+//! - `schema`: its tables. People may read them with `sqlite3`.
+//! - `load`: from the file to cells, under whatever configuration holds now.
+//! - `write`: from a checkpoint to the file.
+//! - `digest`: the checksum that every record carries.
+
+mod checkpoint;
+mod digest;
+mod error;
+mod load;
+mod record;
+mod schema;
+mod store;
+mod write;
+
+pub use checkpoint::{Checkpoint, Place, SourceKey};
+pub use error::Error;
+pub use load::Family;
+pub use store::Store;
+
+/// Name of the file in the state directory.
+pub const FILE: &str = "tailmeter.db";
