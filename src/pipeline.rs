@@ -8,13 +8,17 @@
 //!
 //! - `shard`: counting.
 //! - `keeper`: when checkpoints are made, and which one is shown.
+//! - `outlet`: what sources feed, whichever pipeline that is after a reload.
+//! - `reshape`: counts of one configuration under another.
 //! - `exporter`: the pages of the endpoint.
 
 mod exporter;
 mod keeper;
+mod outlet;
+mod reshape;
 mod shard;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -28,12 +32,14 @@ use crate::metrics::{FAMILIES, Family, Plan, Totals};
 use crate::series::Directory;
 use crate::state::{self, Checkpoint, SourceKey, Store};
 
-pub use exporter::{Exporter, Followed};
+pub use exporter::{Exporter, Followed, Shown, Wish};
 pub use keeper::Keeping;
+pub use outlet::{Outlet, Relay, switch};
 pub use shard::{Feed, Lines, Shard};
 
 use keeper::Keeper;
-use shard::{Counted, SharedCounted, begin_with, end_with};
+use reshape::reshaped;
+use shard::{Counted, Knowing, Latest, SharedCounted, begin_with, end_with};
 
 /// Takes a line for people, without its newline.
 pub type Say = fn(fmt::Arguments<'_>);
@@ -63,6 +69,9 @@ struct Registry {
     /// Grows with every change in a shard.
     changes: AtomicU64,
     sources: Mutex<BTreeMap<SourceKey, SourceTelemetry>>,
+    /// How many feeds there have been.
+    feeds: AtomicU64,
+    latest: Mutex<Latest>,
 }
 
 /// What a scrape of one family needs.
@@ -78,7 +87,7 @@ impl Pipeline {
     ///
     /// Its telemetry goes to the recorder that is current when it is recorded: install it first.
     pub fn new(config: &Config, say: Say) -> Self {
-        Self::of(families(config), None, say)
+        Self::of(families(config), None, Arc::default(), say)
     }
 
     /// The same with the state at `path`, which is begun if there is none: everything counted in earlier runs is
@@ -87,29 +96,78 @@ impl Pipeline {
     /// # Errors
     /// The state cannot be used: see [`Store::open`].
     pub fn with_state(config: &Config, path: &Path, say: Say) -> Result<Self, state::Error> {
-        let families = families(config);
+        Self::opening(families(config), path, say)
+    }
+
+    fn opening(families: Vec<FamilyStore>, path: &Path, say: Say) -> Result<Self, state::Error> {
         let family = |store: &FamilyStore| state::Family {
             plan: Arc::clone(&store.plan),
             directory: Arc::clone(&store.directory),
         };
         let mut store = Store::open(path, families.iter().map(family).collect())?;
         store.notices().iter().for_each(|notice| say(format_args!("{notice}")));
-        Ok(Self::of(families, Some(store), say))
+        let base = Arc::clone(store.committed());
+        Ok(Self::of(families, Some(store), base, say))
     }
 
-    fn of(families: Vec<FamilyStore>, store: Option<Store>, say: Say) -> Self {
+    /// A pipeline under `config` that goes on with everything that this one has counted. Nothing may be counted any more in
+    /// this one. With a state, everything is committed first, and the new pipeline goes on with the state, at `path`; what
+    /// does not fit `config` is kept aside there, and without a state it is forgotten.
+    ///
+    /// # Errors
+    /// The state cannot be used now. This pipeline is as it was.
+    pub fn reconfigured(&self, config: &Config, path: Option<&Path>) -> Result<Self, state::Error> {
+        let families = families(config);
+        match path {
+            Some(path) => {
+                self.checkpoint()?;
+                Self::opening(families, path, self.say)
+            }
+            None => {
+                let mut before = Checkpoint::default();
+                self.capture(&mut before);
+                let base = reshaped(&before, &self.families, &families);
+                Ok(Self::of(families, None, Arc::new(base), self.say))
+            }
+        }
+    }
+
+    fn of(families: Vec<FamilyStore>, store: Option<Store>, base: Arc<Checkpoint>, say: Say) -> Self {
         let scrape = |store: &FamilyStore| Scrape {
             view: View::new(Arc::clone(&store.plan), Arc::clone(&store.directory)),
             reported: store.family.metrics.iter().map(|_| None).collect(),
         };
-        let base = store.as_ref().map(|store| Arc::clone(store.committed())).unwrap_or_default();
         Self {
             scrapes: Mutex::new(families.iter().map(scrape).collect()),
-            registry: Arc::new(Registry { base, changes: AtomicU64::new(0), sources: Mutex::default() }),
+            registry: Arc::new(Registry {
+                base,
+                changes: AtomicU64::new(0),
+                sources: Mutex::default(),
+                feeds: AtomicU64::new(0),
+                latest: Mutex::default(),
+            }),
             keeper: Keeper::new(store, say),
             families,
             say,
         }
+    }
+
+    /// True when the rows of this pipeline are those that `config` asks for.
+    pub fn fits(&self, config: &Config) -> bool {
+        self.families.iter().all(|store| {
+            store
+                .family
+                .plan(config)
+                .is_some_and(|plan| plan.groups == store.plan.groups && plan.slots == store.plan.slots)
+        })
+    }
+
+    /// The keys of the source named `source`, read as `format`, of which a position is known.
+    pub fn keys(&self, source: &str, format: &str) -> Vec<Arc<str>> {
+        let positions = lock(&self.registry.latest).keys().cloned().collect::<BTreeSet<_>>();
+        let known = positions.iter().chain(self.registry.base.positions.keys());
+        let of_source = known.filter(|place| *place.source.source == *source && *place.source.format == *format);
+        of_source.map(|place| Arc::clone(&place.key)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// A new shard of the family called `format`; `None` when there is no such family.
@@ -152,10 +210,11 @@ impl Pipeline {
     /// Copies the cells of every shard, added up, with everything that goes with them.
     fn capture(&self, checkpoint: &mut Checkpoint) {
         begin_with(&self.registry.base, self.families.len(), checkpoint);
+        let mut knowing = Knowing::new();
         for (index, store) in self.families.iter().enumerate() {
             // The list is copied, so that a shard that is busy with a block keeps nobody from making another.
             let shards = lock(&store.shards).clone();
-            shards.iter().for_each(|shard| lock(shard).add_to(checkpoint, index));
+            shards.iter().for_each(|shard| lock(shard).add_to(checkpoint, index, &mut knowing));
         }
         end_with(&self.registry.base, checkpoint);
     }

@@ -250,5 +250,18 @@ fn the_rotation_matrix() {
             table += &format!("| {} | {old} | {} | {} | {} | {} |\n", rotation.name(), lost.0, lost.1, lost.2, lost.3);
         }
     }
-    println!("Lines lost:\n\n{table}");
+    is_current(&table);
+}
+
+/// DURABILITY.md has this table; `UPDATE=1 cargo test --test rotation` puts it there.
+fn is_current(table: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("DURABILITY.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let begin = text.find("| rotation |").unwrap();
+    let end = begin + text[begin..].find("\n\n").unwrap() + 1;
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, format!("{}{table}{}", &text[..begin], &text[end..])).unwrap();
+        return;
+    }
+    assert_eq!(&text[begin..end], table, "DURABILITY.md is stale: UPDATE=1 cargo test --test rotation");
 }

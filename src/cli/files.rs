@@ -14,6 +14,7 @@ use super::Failure;
 use crate::config::Config;
 use crate::metrics::own::source_name;
 use crate::source::Sink;
+use crate::source::unwrap::Unwrap;
 use crate::source::file::{Options, replay};
 
 /// Bytes of one read: they and what they update stay in the second-level cache of most processors.
@@ -49,7 +50,7 @@ impl<'a> Files<'a> {
         let mut before = 0;
         for path in self.paths {
             let name = name(path);
-            let mut sink = sink(&name);
+            let mut sink = Unwrap::new(sink(&name), self.options.max_line_bytes);
             let progress = &mut self.progress;
             let mut read = 0;
             let outcome = open(path).and_then(|inner| {
@@ -59,6 +60,8 @@ impl<'a> Files<'a> {
                     progress.show(before + bytes);
                 })
             });
+            // What was held back of a container's line whose end never came.
+            sink.left();
             before += read;
             if let Err(error) = outcome {
                 self.progress.end();

@@ -1,11 +1,13 @@
 //! `tailmeter run`: follows logs and serves what it counts, until a signal ends it.
 //!
 //! # Threads
-//! The main thread serves HTTP and waits for signals, on a runtime of its own; expositions are rendered on its
-//! blocking threads. Files are read and counted on the threads of a second runtime, as many as there are files, at
-//! most [`MAX_READERS`] and never more than processors. A backlog of gigabytes thus cannot keep a scrape waiting:
+//! HTTP is served and signals are waited for on a runtime of their own; expositions are rendered on its
+//! blocking threads. Sources are read and counted on the threads of a second runtime, at most [`MAX_READERS`] and never
+//! more than processors. A backlog of gigabytes thus cannot keep a scrape waiting:
 //! the two share nothing but the locks of the shards, each held for one block.
 
+mod live;
+mod running;
 mod sources;
 mod state;
 
@@ -18,17 +20,17 @@ use std::sync::Arc;
 use clap::builder::FalseyValueParser;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{ConfigOption, Failure, say};
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::http;
 use crate::metrics::own;
-use crate::pipeline::{Exporter, Followed, Pipeline};
-use crate::source::Position;
-use crate::source::file::{File, Options, Start, Tailer};
+use crate::pipeline::{Exporter, Wish};
+use crate::source::file::{Options, Tailer};
 
-use sources::Source;
+use live::Stage;
+use running::Running;
 use state::State;
 
 /// Most threads that read files. One parses about a gigabyte a second; more would take processors from the servers
@@ -45,17 +47,22 @@ const MAX_READERS: usize = 4;
 /// never read before is read from its beginning. With --no-state nothing is written to disk: counters start at zero,
 /// and files that are there at the start are read from their end, so that only what happens from now on counts.
 ///
-/// SIGTERM and SIGINT end it in an orderly way; a second one ends it at once, with exit code 1.
+/// SIGHUP loads the configuration again: sources and rows change without losing a line or a count. With a mistake in it,
+/// the one before stays in use. SIGTERM and SIGINT end the program in an orderly way; a second one ends it at once, with
+/// exit code 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigOption,
-    /// HAProxy log to follow: a path, or a quoted pattern like '/var/log/haproxy*.log'; may be repeated
+    /// HAProxy log to follow; may be repeated
     ///
-    /// A pattern is looked up once, at the start. TAILMETER_HAPROXY holds one path or pattern.
-    #[arg(long, value_name = "PATH|GLOB", env = "TAILMETER_HAPROXY")]
-    haproxy: Vec<PathBuf>,
+    /// A path, or a quoted pattern like '/var/log/haproxy*.log', whose files are followed as they come and go;
+    /// udp://127.0.0.1:5514, tcp://…, unix:///… or unixgram:///… to receive syslog there; journal: or
+    /// journal:haproxy for the systemd journal, or those of its entries; a named pipe; - for standard input.
+    /// TAILMETER_HAPROXY holds one of them.
+    #[arg(long, value_name = "PATH|GLOB|URL", env = "TAILMETER_HAPROXY")]
+    haproxy: Vec<String>,
     /// Address and port to serve on [default: the configuration's, else 127.0.0.1:9129]
     ///
     /// Port 0 takes a free one, which is printed.
@@ -70,12 +77,16 @@ pub(super) struct Arguments {
     /// Keep no state: counters start at zero, files that are there at the start are read from their end
     #[arg(long, env = "TAILMETER_NO_STATE", value_parser = FalseyValueParser::new())]
     no_state: bool,
+    /// Let POST /-/reload load the configuration again, as SIGHUP does
+    #[arg(long, env = "TAILMETER_ENABLE_LIFECYCLE", value_parser = FalseyValueParser::new())]
+    enable_lifecycle: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   tailmeter run --haproxy /var/log/haproxy.log
   tailmeter run --haproxy '/var/log/haproxy/*.log' --listen 0.0.0.0:9129 --no-state
+  tailmeter run --haproxy udp://127.0.0.1:5514
   TAILMETER_CONFIG=/etc/tailmeter.yml tailmeter run";
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -83,8 +94,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = arguments.config.load()?;
-    let sources = sources::resolve(&config, &[("haproxy", &arguments.haproxy)])?;
+    let (config, sources) = load(arguments)?;
     let state = State::open(arguments.state_dir.as_deref(), arguments.no_state)?;
     let listener = listen(arguments.listen.unwrap_or(config.listen))?;
     let address = listener.local_addr().map_err(|error| start(&error))?;
@@ -92,28 +102,48 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Before anything takes handles of its telemetry.
     let telemetry = own::install();
     let pipeline = Arc::new(state.pipeline(&config)?);
-    let (tailer, followed, begins) = follow(&pipeline, &config, &sources, state.start())?;
-    let pages = Arc::new(Exporter::new(Arc::clone(&pipeline), telemetry, followed));
-
-    let readers = runtime(Builder::new_multi_thread().worker_threads(readers(sources.len())))?;
-    let door = runtime(&mut Builder::new_current_thread())?;
     let keeping = pipeline.keep().map_err(|error| start(&error))?;
+    let readers = runtime(Builder::new_multi_thread().worker_threads(readers()))?;
+    // Nobody else's task is held up while it blocks; responses are made on its blocking threads.
+    let door = runtime(Builder::new_multi_thread().worker_threads(1))?;
+    let options = Options { max_line_bytes: config.max_line_bytes, start: state.start(), ..Options::default() };
+    let tailer = Tailer::new(Vec::new(), options);
+    let stage = Stage {
+        files: tailer.handle(),
+        readers: readers.handle().clone(),
+        start: state.start(),
+        max_line_bytes: config.max_line_bytes,
+    };
+    let mut running = {
+        let _inside = readers.enter();
+        Running::start(config, pipeline, keeping, stage, &sources)?
+    };
+    let (wish, mut wishes) = mpsc::unbounded_channel();
+    let reloads = arguments.enable_lifecycle.then(|| wish.clone());
+    let exporter = Arc::new(Exporter::new(running.shown(), telemetry, reloads));
     let outcome = door.block_on(async {
         // Installed before anybody is told that tailmeter runs.
         let mut signals = Signals::new().map_err(|error| start(&error))?;
-        announce(&sources, &begins, &state, address);
+        let mut hangup = signal(SignalKind::hangup()).map_err(|error| start(&error))?;
+        announce(&running, &state, address);
         let (stop, stopped) = watch::channel(false);
         let mut reading = readers.spawn(tailer.run(stopping(stopped.clone())));
+        let pages = Arc::clone(&exporter);
         let mut serving = tokio::spawn(http::serve(listener, pages, http_options(), stopping(stopped)));
         // Neither ends by itself, unless it has failed.
-        tokio::select! {
-            () = signals.wait() => {}
-            outcome = &mut reading => return Err(ended("reading", &outcome)),
-            outcome = &mut serving => return Err(ended("serving", &outcome)),
+        loop {
+            tokio::select! {
+                () = signals.wait() => break,
+                Some(()) = hangup.recv() => reload(arguments, &mut running, &state, &exporter, None).await,
+                Some(wish) = wishes.recv() => reload(arguments, &mut running, &state, &exporter, Some(wish)).await,
+                outcome = &mut reading => return Err(ended("reading", &outcome)),
+                outcome = &mut serving => return Err(ended("serving", &outcome)),
+            }
         }
         stop.send_replace(true);
         let last = async {
             let _ = reading.await;
+            running.end_tasks().await;
             let _ = serving.await;
         };
         tokio::select! {
@@ -122,48 +152,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     });
     // After the last block; what has been read until a failure is worth keeping, too.
-    let kept = keeping.end().map_err(|error| Failure::Work(format!("the last checkpoint failed: {error}")));
+    let kept = running.keeping.end().map_err(|error| Failure::Work(format!("the last checkpoint failed: {error}")));
     outcome.and(kept)
 }
 
-/// What feeds `pipeline` from `sources`, how the endpoint sees it, and where each begins.
-fn follow(
-    pipeline: &Pipeline,
-    config: &Config,
-    sources: &[Source],
-    start: Start,
-) -> Result<(Tailer, Vec<Followed>, Vec<&'static str>), Failure> {
-    let mut files = Vec::with_capacity(sources.len());
-    let mut shown = Vec::with_capacity(sources.len());
-    let mut begins = Vec::with_capacity(sources.len());
-    for source in sources {
-        let shard =
-            pipeline.shard(source.format).ok_or_else(|| Failure::Usage(format!("unknown format {}", source.format)))?;
-        let feed = shard.feed(&source.name, &source.name);
-        shown.push((source, feed.lines()));
-        let position = feed.position();
-        let file = File::new(&source.path, Box::new(feed));
-        let (file, begin) = match (position, start) {
-            (Some(Position::File(position)), _) => (file.resume(position), "from where reading stood"),
-            (_, Start::Beginning) => (file, "from its beginning"),
-            (_, Start::End) => (file, "from its end"),
-        };
-        files.push(file);
-        begins.push(begin);
+/// The configuration, and what to read by it and by the options.
+fn load(arguments: &Arguments) -> Result<(Config, Vec<Source>), Failure> {
+    let config = arguments.config.load()?;
+    let sources = sources::resolve(&config, &[("haproxy", &arguments.haproxy)])?;
+    Ok((config, sources))
+}
+
+/// Loads the configuration again, and says what became of that, also to whoever wished for it.
+async fn reload(arguments: &Arguments, running: &mut Running, state: &State, exporter: &Exporter, wish: Option<Wish>) {
+    let outcome = match load(arguments) {
+        Ok((config, sources)) => running.reload(config, &sources, state, exporter).await,
+        Err(failure) => Err(failure),
+    };
+    own::record_reload(outcome.is_ok());
+    match &outcome {
+        Ok(()) => say(format_args!("the configuration was loaded again")),
+        Err(failure) => say(format_args!("{failure}\nthe configuration before stays in use")),
     }
-    let options = Options { max_line_bytes: config.max_line_bytes, start, ..Options::default() };
-    let tailer = Tailer::new(files, options);
-    let followed = shown
-        .into_iter()
-        .zip(tailer.statuses())
-        .map(|((source, lines), (_, status))| Followed {
-            name: source.name.clone(),
-            format: source.format,
-            status,
-            lines,
-        })
-        .collect();
-    Ok((tailer, followed, begins))
+    if let Some(wish) = wish {
+        // Whoever wished for it may have gone.
+        let _ = wish.send(outcome.map_err(|failure| failure.to_string()));
+    }
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -177,9 +191,8 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-fn readers(sources: usize) -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    sources.min(processors).clamp(1, MAX_READERS)
+fn readers() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_READERS)
 }
 
 fn runtime(builder: &mut Builder) -> Result<Runtime, Failure> {
@@ -198,12 +211,11 @@ fn http_options() -> http::Options {
 }
 
 /// Says what is read, and where to look.
-fn announce(sources: &[Source], begins: &[&str], state: &State, address: SocketAddr) {
+fn announce(running: &Running, state: &State, address: SocketAddr) {
     let version = env!("CARGO_PKG_VERSION");
-    for (source, begin) in sources.iter().zip(begins) {
-        let Source { name, format, .. } = source;
-        let when = if source.path.exists() { *begin } else { "which does not exist yet" };
-        say(format_args!("tailmeter {version}: reading {name} as {format}, {when}"));
+    for live in &running.live {
+        let (name, format) = (&live.followed.name, live.followed.format);
+        say(format_args!("tailmeter {version}: reading {name} as {format}, {}", live.begins));
     }
     state.announce();
     say(format_args!("http://{address}/metrics"));

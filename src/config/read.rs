@@ -90,10 +90,10 @@ impl<'a> Schema<'a> {
             let Some((place, source)) = self.source(item.place, entries) else {
                 continue;
             };
-            if seen.insert((source.file.clone(), source.format.clone())) {
+            if seen.insert((source.label(), source.format.clone())) {
                 self.config.sources.push(source);
             } else {
-                let (file, format) = (clip(&source.file), &source.format);
+                let (file, format) = (clip(&source.label()), &source.format);
                 let message = format!("`{file}` is read as {format} twice: lines would count twice");
                 self.reader.report(place, message, None);
             }
@@ -124,7 +124,7 @@ impl<'a> Schema<'a> {
         }
         let (place, file) = file?;
         let (file, format) = (file?, format??);
-        Some((place, Source { file, format }))
+        Some((place, Source { input: super::Input::File { path: file, exclude: Vec::new() }, format, name: None }))
     }
 
     fn file(&mut self, key: &Key, node: &Node) -> Option<String> {

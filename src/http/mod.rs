@@ -30,6 +30,21 @@ pub trait Pages: Send + Sync + 'static {
     fn sources(&self) -> Vec<SourceStatus>;
     /// True once every source has been looked at once. Called on an async worker: it must not block.
     fn is_ready(&self) -> bool;
+    /// Loads the configuration again, and returns when the new one is in use. May block.
+    fn reload(&self) -> Reload {
+        Reload::Disabled
+    }
+}
+
+/// What became of a wish to load the configuration again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// The new one is in use.
+    Done,
+    /// It has mistakes, or cannot be put to use; the one before is in use.
+    Failed(String),
+    /// Nobody may ask for it here.
+    Disabled,
 }
 
 /// One source as the status page shows it.

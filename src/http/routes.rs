@@ -14,14 +14,15 @@ use tokio::time::timeout;
 
 use super::deadline::Progress;
 use super::scrape::Scrapes;
-use super::{Options, Pages, page};
+use super::{Options, Pages, Reload, page};
 
 /// Content type of the exposition.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
-/// What every path answers to.
-const ALLOWED: &str = "GET, HEAD";
+/// What paths answer to.
+const READING: &[Method] = &[Method::GET, Method::HEAD];
+const CHANGING: &[Method] = &[Method::POST, Method::PUT];
 
 /// What answers requests; shared by all connections.
 pub(super) struct Routes {
@@ -37,6 +38,7 @@ enum Route {
     Metrics,
     Healthy,
     Ready,
+    Reload,
 }
 
 impl Route {
@@ -46,7 +48,17 @@ impl Route {
             "/metrics" => Some(Self::Metrics),
             "/-/healthy" => Some(Self::Healthy),
             "/-/ready" => Some(Self::Ready),
+            "/-/reload" => Some(Self::Reload),
             _ => None,
+        }
+    }
+}
+
+impl Route {
+    fn methods(self) -> &'static [Method] {
+        match self {
+            Self::Reload => CHANGING,
+            _ => READING,
         }
     }
 }
@@ -65,9 +77,10 @@ impl Routes {
         let Some(route) = Route::of(path) else {
             return text(StatusCode::NOT_FOUND, "Not found.\n");
         };
-        if method != Method::GET && method != Method::HEAD {
+        if !route.methods().contains(method) {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.\n");
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
+            let allowed = if route.methods() == READING { "GET, HEAD" } else { "POST, PUT" };
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
             return response;
         }
         match route {
@@ -79,6 +92,23 @@ impl Routes {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "tailmeter is not ready: it has not looked at every source yet.\n",
             ),
+            Route::Reload => self.reload().await,
+        }
+    }
+
+    async fn reload(&self) -> Response<Full<Bytes>> {
+        let pages = Arc::clone(&self.pages);
+        match tokio::task::spawn_blocking(move || pages.reload()).await {
+            Ok(Reload::Done) => text(StatusCode::OK, "The configuration was loaded.\n"),
+            Ok(Reload::Failed(why)) => response(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                TEXT,
+                Bytes::from(format!("The configuration before is in use: {}\n", why.trim_end())),
+            ),
+            Ok(Reload::Disabled) => {
+                text(StatusCode::FORBIDDEN, "Not enabled: start tailmeter with --enable-lifecycle.\n")
+            }
+            Err(_) => failed(),
         }
     }
 

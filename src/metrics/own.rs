@@ -17,9 +17,11 @@ pub use handles::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
 pub use ledger::Ledger;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics::{SharedString, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -50,6 +52,8 @@ pub const METRICS: &[Metric] = &[
     CHECKPOINT_DURATION,
     CHECKPOINT_ERRORS,
     ROWS_KEPT_ASIDE,
+    RELOAD_SUCCESSFUL,
+    RELOAD_TIME,
     PROCESS_CPU_SECONDS,
     PROCESS_OPEN_FDS,
     PROCESS_MAX_FDS,
@@ -188,6 +192,20 @@ const ROWS_KEPT_ASIDE: Metric = metric(
     &[],
     "Rows of the state that do not fit the configuration: not shown, and kept until they fit again.",
 );
+const RELOAD_SUCCESSFUL: Metric = metric(
+    "tailmeter_config_last_reload_successful",
+    Kind::Gauge,
+    Unit::None,
+    &[],
+    "1 when the last attempt to load the configuration succeeded, otherwise 0: then the one before is in use.",
+);
+const RELOAD_TIME: Metric = metric(
+    "tailmeter_config_last_reload_success_timestamp_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &[],
+    "When the configuration in use was loaded, in seconds since unix epoch.",
+);
 const PROCESS_CPU_SECONDS: Metric = metric(
     "process_cpu_seconds_total",
     Kind::Counter,
@@ -243,6 +261,8 @@ pub struct Telemetry {
     recorded: PrometheusHandle,
     /// The recorder's unsorted text; kept for its memory, and to render one at a time.
     unsorted: Mutex<Vec<u8>>,
+    /// Labels of samples that are not shown.
+    hidden: Mutex<BTreeSet<Vec<u8>>>,
 }
 
 /// Installs the recorder for the whole program, at the first call; every call returns access to the same one.
@@ -284,9 +304,32 @@ pub fn build() -> (PrometheusRecorder, Telemetry) {
     (recorder, telemetry)
 }
 
+/// Records an attempt to load the configuration, which was made now.
+pub fn record_reload(is_successful: bool) {
+    gauge!(RELOAD_SUCCESSFUL.name).set(f64::from(u8::from(is_successful)));
+    if is_successful {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        gauge!(RELOAD_TIME.name).set(now.as_secs_f64());
+    }
+}
+
 impl Telemetry {
     fn of(recorded: PrometheusHandle) -> Self {
-        Self { recorded, unsorted: Mutex::default() }
+        Self { recorded, unsorted: Mutex::default(), hidden: Mutex::default() }
+    }
+
+    /// Shows nothing more of the source named `source`, which is read no more; or shows it again. The recorder itself
+    /// forgets nothing.
+    pub fn hide(&self, source: &str, is_hidden: bool) {
+        // As the recorder writes it: backslashes have been doubled, see `label_value`.
+        let value = label_value(source).replace('"', "\\\"").replace('\n', "\\n");
+        let label = format!("source=\"{value}\"").into_bytes();
+        let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_hidden {
+            hidden.insert(label);
+        } else {
+            hidden.remove(&label);
+        }
     }
 
     /// Appends everything recorded so far, and the `process_*` samples of this moment, to `out` in the Prometheus
@@ -306,9 +349,12 @@ impl Telemetry {
         // The recorder walks hash maps. It escapes line breaks, so that every line is a comment or a sample.
         let mut lines: Vec<Line<'_>> = unsorted.split(|&byte| byte == b'\n').filter_map(Line::of).collect();
         lines.sort_unstable();
+        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
         for line in lines {
-            out.extend_from_slice(line.text);
-            out.push(b'\n');
+            if !hidden.iter().any(|label| memchr::memmem::find(line.text, label).is_some()) {
+                out.extend_from_slice(line.text);
+                out.push(b'\n');
+            }
         }
     }
 }

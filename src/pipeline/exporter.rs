@@ -1,20 +1,35 @@
 //! What the endpoint shows.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Lines, Pipeline};
-use crate::http::{Pages, SourceStatus};
+use crate::http::{Pages, Reload, SourceStatus};
 use crate::metrics::own::Telemetry;
 use crate::source::Status;
 
 /// A running exporter, as its endpoint shows it.
 pub struct Exporter {
-    pipeline: Arc<Pipeline>,
     telemetry: Telemetry,
-    sources: Vec<Followed>,
+    shown: RwLock<Arc<Shown>>,
+    /// Who loads the configuration again, if anybody may ask for that.
+    reloads: Option<mpsc::UnboundedSender<Wish>>,
+}
+
+/// A wish for a reload: takes what became of it.
+pub type Wish = oneshot::Sender<Result<(), String>>;
+
+/// What there is at the moment.
+pub struct Shown {
+    /// What counts.
+    pub pipeline: Arc<Pipeline>,
+    /// What is followed.
+    pub sources: Vec<Followed>,
 }
 
 /// One followed source.
+#[derive(Clone)]
 pub struct Followed {
     /// Its name, see [`source_name`](crate::metrics::own::source_name).
     pub name: String,
@@ -27,15 +42,32 @@ pub struct Followed {
 }
 
 impl Exporter {
-    /// Shows `pipeline`, `telemetry` and the `sources` that feed them.
-    pub fn new(pipeline: Arc<Pipeline>, telemetry: Telemetry, sources: Vec<Followed>) -> Self {
-        Self { pipeline, telemetry, sources }
+    /// Shows `shown` and `telemetry`. Wishes for a reload go to `reloads`.
+    pub fn new(shown: Shown, telemetry: Telemetry, reloads: Option<mpsc::UnboundedSender<Wish>>) -> Self {
+        Self { telemetry, shown: RwLock::new(Arc::new(shown)), reloads }
+    }
+
+    /// Shows `shown` from now on.
+    pub fn show(&self, shown: Shown) {
+        let mut present = self.shown.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for source in &present.sources {
+            self.telemetry.hide(&source.name, true);
+        }
+        for source in &shown.sources {
+            self.telemetry.hide(&source.name, false);
+        }
+        *present = Arc::new(shown);
+    }
+
+    fn shown(&self) -> Arc<Shown> {
+        let shown: RwLockReadGuard<'_, _> = self.shown.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Arc::clone(&shown)
     }
 }
 
 impl Pages for Exporter {
     fn exposition(&self, out: &mut Vec<u8>) {
-        self.pipeline.render(out);
+        self.shown().pipeline.render(out);
         self.telemetry.render(out);
     }
 
@@ -48,10 +80,21 @@ impl Pages for Exporter {
             lag_bytes: source.status.lag_bytes(),
             lines: source.lines.outcomes(),
         };
-        self.sources.iter().map(shown).collect()
+        self.shown().sources.iter().map(shown).collect()
     }
 
     fn is_ready(&self) -> bool {
-        self.sources.iter().all(|source| source.status.looked_once())
+        self.shown().sources.iter().all(|source| source.status.looked_once())
+    }
+
+    fn reload(&self) -> Reload {
+        let Some(reloads) = &self.reloads else { return Reload::Disabled };
+        let (wish, outcome) = oneshot::channel();
+        let _ = reloads.send(wish);
+        match outcome.blocking_recv() {
+            Ok(Ok(())) => Reload::Done,
+            Ok(Err(why)) => Reload::Failed(why),
+            Err(_) => Reload::Failed("tailmeter is stopping".to_owned()),
+        }
     }
 }

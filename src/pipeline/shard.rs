@@ -33,12 +33,17 @@ pub(super) struct Counted {
     feeds: Vec<Fed>,
 }
 
-/// What a feed has brought since the start.
+/// What a feed has brought since the start. It stays when the feed has gone.
 struct Fed {
     place: Place,
     totals: Totals,
     position: Option<Position>,
+    /// Of several feeds of the same place, the one with the highest number knows the position.
+    number: u64,
 }
+
+/// Who knows each position, while a checkpoint is made.
+pub(super) type Knowing = BTreeMap<Place, u64>;
 
 impl Counted {
     pub(super) fn new(counter: Box<dyn Counter>) -> Self {
@@ -46,15 +51,20 @@ impl Counted {
     }
 
     /// Adds everything to a checkpoint, the cells to those of family number `family` there.
-    pub(super) fn add_to(&self, checkpoint: &mut Checkpoint, family: usize) {
+    pub(super) fn add_to(&self, checkpoint: &mut Checkpoint, family: usize, knowing: &mut Knowing) {
         if let Some(snapshot) = checkpoint.families.get_mut(family) {
             snapshot.add(self.counter.cells(), self.counter.fell_out());
         }
-        for Fed { place, totals, position } in &self.feeds {
+        for Fed { place, totals, position, number } in &self.feeds {
             match checkpoint.totals.get_mut(&place.source) {
                 Some(total) => total.add(totals),
                 None => drop(checkpoint.totals.insert(place.source.clone(), totals.clone())),
             }
+            let known = knowing.entry(place.clone()).or_insert(*number);
+            if *known > *number {
+                continue;
+            }
+            *known = *number;
             match position {
                 Some(position) => drop(checkpoint.positions.insert(place.clone(), position.clone())),
                 None => drop(checkpoint.positions.remove(place)),
@@ -65,22 +75,62 @@ impl Counted {
 
 impl Shard {
     /// What takes the blocks of the source named `source` (see [`source_name`](crate::metrics::own::source_name)),
-    /// or of that one of its files or journals which `key` tells apart. It stands where an earlier run left it,
-    /// until the source says otherwise.
+    /// or of that one of its files or journals which `key` tells apart. It stands where the feed before it left it, or
+    /// an earlier run, until the source says otherwise.
     pub fn feed(&self, source: &str, key: &str) -> Feed {
+        self.feed_counting(source, key, Arc::default())
+    }
+
+    /// The same, counting in `lines` too, which it may share with other feeds of the source.
+    pub(super) fn feed_counting(&self, source: &str, key: &str, lines: Arc<Lines>) -> Feed {
         let source = SourceKey { source: source.into(), format: self.family.name.into() };
-        let before = self.registry.enter(&source);
+        if let Some(before) = self.registry.enter(&source) {
+            lines.set(&before);
+        }
         let place = Place { source: source.clone(), key: key.into() };
-        let position = self.registry.base.positions.get(&place).cloned();
+        let mut latest = lock(&self.registry.latest);
+        let mut position = self.registry.position(&latest, &place);
+        let before = if position.is_none() { self.registry.elsewhere(&latest, &place) } else { None };
         let mut counted = lock(&self.counted);
-        counted.feeds.push(Fed { place, totals: Totals::default(), position });
-        let number = counted.feeds.len() - 1;
+        if let Some((other, found)) = before {
+            position = Some(found);
+            // Known here from now on, and there no more.
+            let number = self.registry.feeds.fetch_add(1, Relaxed);
+            counted.feeds.push(Fed { place: other.clone(), totals: Totals::default(), position: None, number });
+            latest.insert(other, (Arc::clone(&self.counted), counted.feeds.len() - 1));
+        }
+        let number = self.registry.feeds.fetch_add(1, Relaxed);
+        let index = counted.feeds.len();
+        counted.feeds.push(Fed { place: place.clone(), totals: Totals::default(), position, number });
         drop(counted);
-        let lines = Lines::default();
-        lines.set(before.as_ref().unwrap_or(&Totals::default()));
-        Feed { shard: self.clone(), number, source: source.source, lines: Arc::new(lines), sampled: None }
+        latest.insert(place, (Arc::clone(&self.counted), index));
+        drop(latest);
+        Feed { shard: self.clone(), index, source: source.source, lines, sampled: None }
     }
 }
+
+impl Registry {
+    /// Where reading stands at `place`, by what the last feed there left or, before the first, an earlier run.
+    fn position(&self, latest: &Latest, place: &Place) -> Option<Position> {
+        match latest.get(place) {
+            Some((counted, index)) => lock(counted).feeds.get(*index)?.position.clone(),
+            None => self.base.positions.get(place).cloned(),
+        }
+    }
+
+    /// The same of a file that another source has read before: it is known there by the same key.
+    fn elsewhere(&self, latest: &Latest, place: &Place) -> Option<(Place, Position)> {
+        let is_same = |other: &&Place| other.key == place.key && other.source.format == place.source.format;
+        let mut others = latest.keys().chain(self.base.positions.keys()).filter(is_same);
+        others.find_map(|other| match self.position(latest, other)? {
+            position @ Position::File(_) => Some((other.clone(), position)),
+            Position::Cursor(_) => None,
+        })
+    }
+}
+
+/// The last feed of each place: its shard, and its place there.
+pub(super) type Latest = BTreeMap<Place, (SharedCounted, usize)>;
 
 /// Lines of one source so far, by outcome. Each number is current on its own.
 #[derive(Debug, Default)]
@@ -119,8 +169,8 @@ impl Lines {
 /// reading stands.
 pub struct Feed {
     shard: Shard,
-    /// Its number in the shard.
-    number: usize,
+    /// Its place in the shard.
+    index: usize,
     source: Arc<str>,
     lines: Arc<Lines>,
     /// When a rejected line was shown last.
@@ -128,6 +178,11 @@ pub struct Feed {
 }
 
 impl Feed {
+    /// Goes on counting in `lines`.
+    pub(super) fn counting(self, lines: &Arc<Lines>) -> Self {
+        Self { lines: Arc::clone(lines), ..self }
+    }
+
     /// Lines so far, those of earlier runs included; stays current while the feed is fed.
     pub fn lines(&self) -> Arc<Lines> {
         Arc::clone(&self.lines)
@@ -135,14 +190,14 @@ impl Feed {
 
     /// Where reading stands, at first where an earlier run left it.
     pub fn position(&self) -> Option<Position> {
-        lock(&self.shard.counted).feeds.get(self.number)?.position.clone()
+        lock(&self.shard.counted).feeds.get(self.index)?.position.clone()
     }
 
     /// Changes something under the shard's lock.
     fn change(&self, change: impl FnOnce(&mut dyn Counter, &mut Fed)) {
         let mut counted = lock(&self.shard.counted);
         let Counted { counter, feeds } = &mut *counted;
-        if let Some(fed) = feeds.get_mut(self.number) {
+        if let Some(fed) = feeds.get_mut(self.index) {
             // Before the change: who looks for changes sees this one too early rather than too late.
             self.shard.registry.changes.fetch_add(1, Relaxed);
             change(&mut **counter, fed);

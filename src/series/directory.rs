@@ -19,7 +19,7 @@ pub struct Labels {
 }
 
 /// What a group is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// The labels of all its metrics.
     pub labels: Vec<Labels>,

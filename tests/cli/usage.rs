@@ -52,7 +52,7 @@ fn wrong_usage_is_explained() {
     is_refused(&["run"], &["nothing to read", "--haproxy", "--config"]);
     is_refused(&["run", "--haproxi", "a"], &["--haproxi", "--haproxy"]);
     is_refused(&["run", "--haproxy", ""], &["--haproxy"]);
-    is_refused(&["run", "--haproxy", "a["], &["bad pattern a["]);
+    is_refused(&["run", "--haproxy", "a["], &["--haproxy a[", "bad glob pattern"]);
     is_refused(&["run", "--haproxy", "a", "--listen", "x"], &["127.0.0.1:9129"]);
     is_refused(
         &["run", "--haproxy", "a", "--no-state", "--state-dir", "/nowhere"],

@@ -65,6 +65,14 @@ impl State {
         }
     }
 
+    /// The database, if there is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::None => None,
+            Self::Kept { path, .. } => Some(path),
+        }
+    }
+
     /// Says where it is.
     pub(super) fn announce(&self) {
         match self {

@@ -1,0 +1,58 @@
+//! Counts that were made under one configuration, as another one shows them: for a reload without a state. With one,
+//! the state does it.
+
+use super::FamilyStore;
+use crate::exposition::Snapshot;
+use crate::metrics::{Kind, Plan, Slot};
+use crate::series::{Base, Cells, Restored};
+use crate::state::Checkpoint;
+
+/// What `before` has counted for the plans of `old`, under those of `new`: each metric that has the same labels, with
+/// those rows that are allowed. The rest is forgotten.
+pub(super) fn reshaped(before: &Checkpoint, old: &[FamilyStore], new: &[FamilyStore]) -> Checkpoint {
+    let family = |store: &FamilyStore| {
+        let cells = Cells::new(store.plan.groups.iter().map(|group| group.layout));
+        let mut after = Snapshot { cells, fell_out: vec![0; store.family.metrics.len()] };
+        let known = old.iter().zip(&before.families).find(|(other, _)| other.family.name == store.family.name);
+        if let Some((old, before)) = known {
+            move_metrics(before, old, store, &mut after);
+        }
+        after
+    };
+    Checkpoint {
+        families: new.iter().map(family).collect(),
+        totals: before.totals.clone(),
+        positions: before.positions.clone(),
+    }
+}
+
+fn move_metrics(before: &Snapshot, old: &FamilyStore, new: &FamilyStore, after: &mut Snapshot) {
+    let slots = old.plan.slots.iter().zip(&new.plan.slots).enumerate();
+    for (metric, (from, to)) in slots {
+        let (Some(from), Some(to)) = (*from, *to) else { continue };
+        if names(&old.plan, from).ne(names(&new.plan, to)) {
+            continue;
+        }
+        after.fell_out[metric] = before.fell_out.get(metric).copied().unwrap_or(0);
+        let buckets = match new.family.metrics[metric].kind {
+            Kind::Histogram(bounds) => bounds.len() + 1,
+            Kind::Counter | Kind::Gauge => 0,
+        };
+        for row in before.cells.rows(from.group) {
+            let Some(block) = old.directory.block(from.group, row) else { continue };
+            if let Restored::Row(there) = new.directory.restore(to.group, &block) {
+                let base = after.cells.base(to.group, there);
+                after.cells.add(base, to.sum, before.cells.sum(from.group, row, from.sum));
+                count(&mut after.cells, base, to.bucket, before.cells.buckets(from.group, row, from.bucket, buckets));
+            }
+        }
+    }
+}
+
+fn count(cells: &mut Cells, base: Base, first: usize, buckets: impl Iterator<Item = u64>) {
+    buckets.enumerate().for_each(|(bucket, times)| cells.count_many(base, first + bucket, times));
+}
+
+fn names(plan: &Plan, slot: Slot) -> impl Iterator<Item = &str> {
+    plan.groups[slot.group].labels.iter().map(|label| label.name.as_str())
+}
