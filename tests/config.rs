@@ -119,7 +119,7 @@ metrics:
     );
     assert_eq!(config.listen.to_string(), "[::1]:80");
     assert_eq!((config.max_line_bytes, config.max_series), (16_777_216, 1));
-    let files: Vec<_> = config.sources.iter().map(|source| &source.file).collect();
+    let files: Vec<_> = config.sources.iter().map(tailmeter::config::Source::label).collect();
     assert_eq!(files, ["/var/log/*.log", "/var/log/haproxy.log"]);
 
     let allow = |value: &str| LabelPolicy { allow: Some(vec![value.to_owned()]), unbounded: false };
@@ -189,7 +189,7 @@ fn the_example_works_as_it_is() {
     let [source] = &config.sources[..] else {
         panic!("one source");
     };
-    assert_eq!(source.file, "/var/log/haproxy.log");
+    assert_eq!(source.label(), "/var/log/haproxy.log");
     assert_eq!(source.format, "haproxy");
     let rest = Config { sources: Vec::new(), ..config };
     assert_eq!(rest, Config::default());

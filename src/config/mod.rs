@@ -9,6 +9,7 @@ mod catalogue;
 mod error;
 mod read;
 mod reader;
+mod sources;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use sources::{Input, InputError, JournalInput, Source, SyslogInput};
 
 use crate::metrics::{FAMILIES, Family, Metric};
 
@@ -50,15 +52,6 @@ pub struct Config {
     pub labels: BTreeMap<String, LabelPolicy>,
     /// What differs from the catalogue, by full metric name.
     pub metrics: BTreeMap<String, MetricConfig>,
-}
-
-/// One log to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// Path or glob pattern, not empty. Only its syntax has been checked, not that anything is there.
-    pub file: String,
-    /// Name of the log family that its lines belong to.
-    pub format: String,
 }
 
 /// What an operator changes about one metric.

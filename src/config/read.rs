@@ -6,7 +6,7 @@ use super::catalogue::{Catalogue, label, label_matches, numbered_stem, supported
 use super::error::{ConfigErrors, clip};
 use super::reader::{Entries, Reader};
 use super::yaml::{Key, Node, Place, Value};
-use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig, Source};
+use super::{Config, Input, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig, Source};
 use crate::metrics::{Family, Metric};
 
 const ROOT_KEYS: &[&str] = &["listen", "max_line_bytes", "max_series", "sources", "labels", "metrics"];
@@ -90,10 +90,10 @@ impl<'a> Schema<'a> {
             let Some((place, source)) = self.source(item.place, entries) else {
                 continue;
             };
-            if seen.insert((source.file.clone(), source.format.clone())) {
+            if seen.insert((source.label(), source.format.clone())) {
                 self.config.sources.push(source);
             } else {
-                let (file, format) = (clip(&source.file), &source.format);
+                let (file, format) = (clip(&source.label()), &source.format);
                 let message = format!("`{file}` is read as {format} twice: lines would count twice");
                 self.reader.report(place, message, None);
             }
@@ -124,7 +124,8 @@ impl<'a> Schema<'a> {
         }
         let (place, file) = file?;
         let (file, format) = (file?, format??);
-        Some((place, Source { file, format }))
+        let input = Input::File { path: file, exclude: Vec::new() };
+        Some((place, Source { input, format, name: None }))
     }
 
     fn file(&mut self, key: &Key, node: &Node) -> Option<String> {

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::super::{Failure, say};
-use crate::config::Config;
+use crate::config::{Config, Input};
 use crate::metrics::Family;
 use crate::metrics::own::source_name;
 
@@ -26,7 +26,10 @@ pub(super) struct Source {
 /// # Errors
 /// There is no source at all, or a pattern is broken.
 pub(super) fn resolve(config: &Config, options: &[(&str, &[PathBuf])]) -> Result<Vec<Source>, Failure> {
-    let configured = config.sources.iter().map(|source| (source.format.as_str(), Path::new(&source.file)));
+    let configured = config.sources.iter().filter_map(|source| match &source.input {
+        Input::File { path, .. } => Some((source.format.as_str(), Path::new(path))),
+        _ => None,
+    });
     let given = options.iter().flat_map(|(format, paths)| paths.iter().map(|path| (*format, path.as_path())));
     let mut seen = BTreeSet::new();
     let mut sources = Vec::new();
