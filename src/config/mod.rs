@@ -1,7 +1,7 @@
 //! The configuration file: what is read, where `/metrics` listens, and which labels and how many series
 //! each metric may have. It stands before the flow: the pipeline is built from it.
 //!
-//! Reading is strict: `yaml` makes a tree of located nodes, `read` applies the schema to it with the typed
+//! Reading is strict: `yaml` makes a tree of located nodes, `read` applies the schema to it (`read::sources` for what is read) with the typed
 //! values of `reader`, and `catalogue` answers what metrics, labels and formats exist. Mistakes of all of them come back
 //! together as [`ConfigErrors`], each with file, line, column and an excerpt.
 
