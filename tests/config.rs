@@ -5,13 +5,19 @@
 
 #[path = "config/mistakes.rs"]
 mod mistakes;
+#[path = "config/source_mistakes.rs"]
+mod source_mistakes;
+#[path = "config/sources.rs"]
+mod sources;
+#[path = "config/syslog_mistakes.rs"]
+mod syslog_mistakes;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use tailmeter::config::{Config, ConfigErrors, LabelPolicy, MAX_FILE_BYTES};
+use tailmeter::config::{Config, ConfigErrors, Input, LabelPolicy, MAX_FILE_BYTES, Source, SyslogInput};
 use tailmeter::metrics::{Family, Kind, Label, Metric, Unit};
 
 const fn metric(name: &'static str, labels: &'static [&'static str], opt_in: &'static [&'static str]) -> Metric {
@@ -119,7 +125,7 @@ metrics:
     );
     assert_eq!(config.listen.to_string(), "[::1]:80");
     assert_eq!((config.max_line_bytes, config.max_series), (16_777_216, 1));
-    let files: Vec<_> = config.sources.iter().map(|source| &source.file).collect();
+    let files: Vec<_> = config.sources.iter().map(Source::label).collect();
     assert_eq!(files, ["/var/log/*.log", "/var/log/haproxy.log"]);
 
     let allow = |value: &str| LabelPolicy { allow: Some(vec![value.to_owned()]), unbounded: false };
@@ -189,7 +195,7 @@ fn the_example_works_as_it_is() {
     let [source] = &config.sources[..] else {
         panic!("one source");
     };
-    assert_eq!(source.file, "/var/log/haproxy.log");
+    assert_eq!(source.label(), "/var/log/haproxy.log");
     assert_eq!(source.format, "haproxy");
     let rest = Config { sources: Vec::new(), ..config };
     assert_eq!(rest, Config::default());
@@ -203,9 +209,24 @@ fn the_example_works_with_every_setting_in_use() {
     assert_eq!(config.listen, defaults.listen, "the example shows defaults");
     assert_eq!(config.max_line_bytes, defaults.max_line_bytes);
     assert_eq!(config.max_series, defaults.max_series);
-    assert_eq!(config.sources.len(), 2);
+    let labels: Vec<_> = config.sources.iter().map(Source::label).collect();
+    let expected = "/var/log/haproxy.log edge journal:haproxy udp://0.0.0.0:5514 tls://0.0.0.0:6514 \
+        unixgram:///run/tailmeter/log /run/haproxy.fifo";
+    assert_eq!(labels.join(" "), expected);
+    let defaults = SyslogInput::new("udp://0.0.0.0:5514".parse().expect("an address"));
+    for source in &config.sources {
+        if let Input::Syslog(syslog) = &source.input {
+            assert_eq!(syslog.framing, defaults.framing, "the example shows defaults");
+            assert_eq!(syslog.receive_buffer_bytes, defaults.receive_buffer_bytes);
+            assert_eq!(syslog.max_connections, defaults.max_connections);
+            assert_eq!(syslog.socket_mode, defaults.socket_mode);
+        }
+    }
     assert!(!config.labels.is_empty() && config.metrics.len() == 2);
-    for key in ["enabled:", "unbounded:", "allow:", "max_series:", "labels:"] {
+    let of_metrics = ["enabled:", "unbounded:", "allow:", "max_series:", "labels:"];
+    let of_sources = "file: exclude: journal: identifiers: units: matches: directory: syslog: framing: senders: \
+        receive_buffer_bytes: max_connections: socket_mode: tls: certificate: key: client_ca: pipe: format: name:";
+    for key in of_metrics.into_iter().chain(of_sources.split(' ')) {
         assert!(text.contains(key), "the example does not show {key}");
     }
 }
@@ -213,7 +234,8 @@ fn the_example_works_with_every_setting_in_use() {
 #[test]
 fn mistakes_are_told_exactly() {
     let mut wrong = String::new();
-    for (name, text, expected) in mistakes::MISTAKES {
+    let kinds = [mistakes::MISTAKES, source_mistakes::SOURCE_MISTAKES, syslog_mistakes::SYSLOG_MISTAKES];
+    for (name, text, expected) in kinds.into_iter().flatten() {
         let told = refuse(text).to_string();
         if told != *expected {
             let _ = writeln!(wrong, "== {name}\n{told}\n-- expected\n{expected}\n");
@@ -304,6 +326,10 @@ fn hostile_files_take_bounded_time_and_space() {
         fill("", "\u{1}"),
         fill("a: &a [1]\n", "? *a\n"),
         fill("sources:\n", "- {}\n"),
+        fill("sources:\n", "- {file: a, format: haproxy}\n"),
+        fill("sources: [{syslog: 'udp://", "x"),
+        fill("sources: [{file: ", "a["),
+        fill("sources: [{journal: {matches: [", "+,"),
         fill("labels: {client_ip: {allow: [", "1,"),
         fill("listen: |\n", " \n"),
         fill("max_series: 5 #", " "),
@@ -367,7 +393,8 @@ proptest! {
     #[test]
     fn yaml_shaped_noise_never_panics(words in prop::collection::vec(prop::sample::select(vec![
         "listen", "sources", "labels", "metrics", "allow", "unbounded", "haproxy_log_requests_total",
-        "client_ip", "file", "format", ": ", ":", "- ", "\n", "\n  ", "\n    ", "{", "}", "[", "]", ", ",
+        "client_ip", "file", "exclude", "journal", "matches", "syslog", "senders", "socket_mode", "tls", "pipe", "name",
+        "format", "haproxy", "udp://", "tls://0.0.0.0:1", "/a", "a[", "-", ": ", ":", "- ", "\n", "\n  ", "\n    ", "{", "}", "[", "]", ", ",
         "'", "\"", "&a ", "*a", "!!int ", "<<: ", "? ", "|", ">-", "#", "\t", "\r\n", "~", "true", "5", "é",
         "日本", "\u{feff}", "---\n", "\u{1b}", "\0",
     ]), 0..60)) {

@@ -14,8 +14,8 @@ use super::Failure;
 use crate::config::Config;
 use crate::metrics::own::source_name;
 use crate::source::Sink;
-use crate::source::unwrap::Unwrap;
 use crate::source::file::{Options, replay};
+use crate::source::unwrap::Unwrap;
 
 /// Bytes of one read: they and what they update stay in the second-level cache of most processors.
 const BLOCK_BYTES: usize = 256 * 1024;

@@ -158,14 +158,19 @@ fn hides(c: char) -> bool {
 
 /// Text of a file made fit for a message: one line, no control characters, not too long.
 pub(super) fn clip(text: &str) -> String {
+    clip_to(text, MAX_QUOTED)
+}
+
+/// The same with at most `max` characters.
+pub(super) fn clip_to(text: &str, max: usize) -> String {
     let text = text.trim_end();
     let clean = |c| match c {
         '\n' | '\t' => ' ',
         c if hides(c) => '\u{fffd}',
         c => c,
     };
-    let mut clipped: String = text.chars().take(MAX_QUOTED).map(clean).collect();
-    if text.chars().nth(MAX_QUOTED).is_some() {
+    let mut clipped: String = text.chars().take(max).map(clean).collect();
+    if text.chars().nth(max).is_some() {
         clipped.push('…');
     }
     clipped

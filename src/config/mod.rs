@@ -1,7 +1,7 @@
 //! The configuration file: what is read, where `/metrics` listens, and which labels and how many series
 //! each metric may have. It stands before the flow: the pipeline is built from it.
 //!
-//! Reading is strict: `yaml` makes a tree of located nodes, `read` applies the schema to it with the typed
+//! Reading is strict: `yaml` makes a tree of located nodes, `read` applies the schema to it (`read::sources` for what is read) with the typed
 //! values of `reader`, and `catalogue` answers what metrics, labels and formats exist. Mistakes of all of them come back
 //! together as [`ConfigErrors`], each with file, line, column and an excerpt.
 
@@ -11,7 +11,6 @@ mod read;
 mod reader;
 mod sources;
 mod yaml;
-pub use sources::{Input, JournalInput, Source, SyslogInput};
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,6 +20,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use sources::{Input, InputError, JournalInput, Source, SyslogInput};
 
 use crate::metrics::{FAMILIES, Family, Metric};
 

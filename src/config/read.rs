@@ -1,16 +1,17 @@
 //! The schema: from the tree of a configuration file to a checked [`Config`].
 
+mod sources;
+
 use std::collections::BTreeSet;
 
 use super::catalogue::{Catalogue, label, label_matches, numbered_stem, supported};
 use super::error::{ConfigErrors, clip};
-use super::reader::{Entries, Reader};
+use super::reader::Reader;
 use super::yaml::{Key, Node, Place, Value};
-use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig, Source};
+use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig};
 use crate::metrics::{Family, Metric};
 
 const ROOT_KEYS: &[&str] = &["listen", "max_line_bytes", "max_series", "sources", "labels", "metrics"];
-const SOURCE_KEYS: &[&str] = &["file", "format"];
 const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
@@ -76,98 +77,6 @@ impl<'a> Schema<'a> {
         }
         let help = "for example 127.0.0.1:9129, 0.0.0.0:9129 or '[::]:9129'";
         self.reader.expected("an IP address and a port", key.place, node, Some(help));
-    }
-
-    fn sources(&mut self, key: &Key, node: &Node) {
-        let help = "each source begins with a dash: - file: /var/log/haproxy.log";
-        let mut seen = BTreeSet::new();
-        for item in self.reader.list(key.place, node, help) {
-            let Value::Map(entries) = &item.value else {
-                let what = "a source with `file` and `format`";
-                self.reader.expected(what, key.place, item, None);
-                continue;
-            };
-            let Some((place, source)) = self.source(item.place, entries) else {
-                continue;
-            };
-            if seen.insert((source.label(), source.format.clone())) {
-                self.config.sources.push(source);
-            } else {
-                let (file, format) = (clip(&source.label()), &source.format);
-                let message = format!("`{file}` is read as {format} twice: lines would count twice");
-                self.reader.report(place, message, None);
-            }
-        }
-    }
-
-    /// One source, and the place of its file.
-    fn source(&mut self, place: Place, entries: &Entries) -> Option<(Place, Source)> {
-        let first = entries.first().map_or(place, |(key, _)| key.place);
-        let mut file = None;
-        let mut format = None;
-        // A misspelt key is one mistake, not an unknown key and a missing one.
-        let mut meant = BTreeSet::new();
-        for (key, node) in entries {
-            match key.name.as_str() {
-                "file" => file = Some((node.place, self.file(key, node))),
-                "format" => format = Some(self.format(key, node)),
-                _ => meant.extend(self.reader.unknown_key(key, SOURCE_KEYS)),
-            }
-        }
-        if file.is_none() && !meant.contains("file") {
-            let message = "this source has no `file`".to_owned();
-            self.reader.report(first, message, None);
-        }
-        if format.is_none() && !meant.contains("format") {
-            let message = "this source has no `format`".to_owned();
-            self.reader.report(first, message, self.known_formats());
-        }
-        let (place, file) = file?;
-        let (file, format) = (file?, format??);
-        Some((place, Source { input: super::Input::File { path: file, exclude: Vec::new() }, format, name: None }))
-    }
-
-    fn file(&mut self, key: &Key, node: &Node) -> Option<String> {
-        let what = "a path or a glob pattern";
-        let file = self.reader.word(what, key.place, node)?;
-        if file.trim().is_empty() {
-            self.reader.expected(what, key.place, node, None);
-            return None;
-        }
-        if file.contains('\0') {
-            let message = "a path cannot contain a null character".to_owned();
-            self.reader.report(node.place, message, None);
-            return None;
-        }
-        let Err(error) = glob::Pattern::new(&file) else {
-            return Some(file);
-        };
-        // Unquoted, the pattern stands in the file as it is, so its very character can be marked.
-        let offset = file.char_indices().nth(error.pos).map(|(offset, _)| offset);
-        let place = match offset {
-            Some(offset) if node.place.len == file.len() => Place { start: node.place.start + offset, len: 1 },
-            _ => node.place,
-        };
-        let message = format!("bad glob pattern: {}", error.msg);
-        let help =
-            (place.of(self.reader.source()) == "[").then(|| "a bracket of the file's name is written [[]".to_owned());
-        self.reader.report(place, message, help);
-        None
-    }
-
-    fn format(&mut self, key: &Key, node: &Node) -> Option<String> {
-        let format = self.reader.word("the name of a format", key.place, node)?;
-        if self.catalogue.formats().any(|name| name == format) {
-            return Some(format);
-        }
-        let (known, help) = (self.catalogue.formats(), self.known_formats());
-        self.reader.unknown("format", &format, node.place, known, help);
-        None
-    }
-
-    fn known_formats(&self) -> Option<String> {
-        let names: Vec<_> = self.catalogue.formats().collect();
-        (!names.is_empty()).then(|| format!("known formats: {}", names.join(", ")))
     }
 
     /// The policies that hold wherever their label is used.

@@ -49,6 +49,25 @@ impl<'a> Reader<'a> {
         self.source
     }
 
+    /// The character at `offset` (bytes) of `text`, which is the value of `node`; all of the node where `text` does not
+    /// stand in the file as it is.
+    pub(super) fn within(&self, node: &Node, text: &str, offset: usize) -> Place {
+        let written = node.place.of(self.source);
+        let quoted = |quote: char| written.strip_prefix(quote).and_then(|written| written.strip_suffix(quote));
+        let lead = match written {
+            _ if written == text => 0,
+            _ if [quoted('\''), quoted('"')].contains(&Some(text)) => 1,
+            _ => return node.place,
+        };
+        let len = text.get(offset..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+        Place { start: node.place.start + lead + offset.min(text.len()), len }
+    }
+
+    /// Number of mistakes noted so far.
+    pub(super) fn mistakes(&self) -> usize {
+        self.notes.len()
+    }
+
     /// Notes a mistake at `place`.
     pub(super) fn report(&mut self, place: Place, message: String, help: Option<String>) {
         self.notes.push(Note { place, message, help });
@@ -102,7 +121,7 @@ impl<'a> Reader<'a> {
         match &node.value {
             Value::Null => "nothing".to_owned(),
             Value::Bool(_) => format!("`{}`", node.place.of(self.source).trim()),
-            Value::Text(text) if text.is_empty() => "an empty text".to_owned(),
+            Value::Text(text) if text.trim().is_empty() => "an empty text".to_owned(),
             Value::Number(text) | Value::Text(text) => format!("`{}`", clip(text)),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a mapping".to_owned(),

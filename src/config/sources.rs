@@ -1,5 +1,6 @@
 //! What to read: the kinds of input that a configuration, or one argument of the command line, can name.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use crate::metrics::own::source_name;
@@ -89,7 +90,7 @@ impl Input {
 
     /// The input that one argument names: `-` is standard input, `journal:` the journal, or what has one of the
     /// identifiers in `journal:IDENT,IDENT`, `udp://…`, `tcp://…`, `unix://…` and `unixgram://…` a syslog socket;
-    /// anything else is a path or a pattern. A path that looks like one of the others can be written `./journal:x`.
+    /// anything else is a path, also of a named pipe, or a pattern. A path that looks like one of the others can be written `./journal:x`.
     ///
     /// # Errors
     /// What is wrong with the address, the identifiers or the pattern. A file whose name is no pattern is taken if
@@ -103,6 +104,9 @@ impl Input {
         }
         if is_address(text) {
             return syslog_of(text).map(Self::Syslog);
+        }
+        if std::fs::metadata(text).is_ok_and(|found| found.file_type().is_fifo()) {
+            return Ok(Self::Pipe(PathBuf::from(text)));
         }
         match check_pattern(text) {
             Err(error) if !Path::new(text).exists() => Err(error),

@@ -193,6 +193,8 @@ fn advice(cause: &Error, source: &str, place: Place) -> Option<&'static str> {
         Some("text that begins with one of % @ ` needs quotes")
     } else if line.trim().is_empty() && (line.contains('\t') || after.starts_with('\t')) {
         Some("indent with spaces: YAML allows no tabs there")
+    } else if line.trim_end().ends_with("pipe:") && after.starts_with('-') {
+        Some("standard input needs quotes: pipe: '-'")
     } else if line.trim_start().starts_with("listen:") && line.contains('[') {
         Some("an IPv6 address needs quotes: listen: '[::]:9129'")
     } else {

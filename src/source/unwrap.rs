@@ -7,7 +7,7 @@
 //! # What is handed on when
 //! A line counts once only if its count and the position behind it are committed together. So while a piece waits for the rest
 //! of its line, nothing that stands behind it is handed on, and the position stays before it: after a crash the pieces
-//! are read again. Lines of the other output wait with it, for [`WAITING_BYTES`] or [`PATIENCE`]; then the piece
+//! are read again. Lines of the other output wait with it, for `WAITING_BYTES` or `PATIENCE`; then the piece
 //! goes on as a cut line.
 
 mod wrapped;
