@@ -91,6 +91,8 @@ fn storm(state: Option<&Path>) {
         None => arguments.push("--no-state".into()),
     }
     let mut exporter = Exporter::start(&arguments);
+    // Without a state, files are read from where they end when they are looked at first.
+    until("readiness", || exporter.get("/-/ready").0.starts_with("HTTP/1.1 200"));
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut logs = lab.files.iter().map(|file| File::options().append(true).open(file).unwrap()).collect::<Vec<_>>();
     let line = request();

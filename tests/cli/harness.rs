@@ -198,10 +198,12 @@ impl Exporter {
     /// Waits until `metric` sums up to `value`, and returns that scrape.
     pub(crate) fn until_sum(&self, metric: &str, value: f64) -> String {
         let mut text = String::new();
-        until(&format!("{metric} {value}"), || {
+        let started = Instant::now();
+        while sum(&text, metric) != value {
+            assert!(started.elapsed() < DEADLINE, "{metric} is {} and not {value}\n{text}", sum(&text, metric));
+            thread::sleep(Duration::from_millis(5));
             text = self.metrics();
-            sum(&text, metric) == value
-        });
+        }
         text
     }
 
