@@ -45,6 +45,17 @@ impl Counted {
         Self { counter, feeds: Vec::new() }
     }
 
+    /// The number of the feed at `place`. A file that comes back in the same run goes on where its last feed stands,
+    /// not where the run before left it, in `base`.
+    fn number_of(&mut self, place: Place, base: &Checkpoint) -> usize {
+        if let Some(number) = self.feeds.iter().position(|fed| fed.place == place) {
+            return number;
+        }
+        let position = base.positions.get(&place).cloned();
+        self.feeds.push(Fed { place, totals: Totals::default(), position });
+        self.feeds.len() - 1
+    }
+
     /// Adds everything to a checkpoint, the cells to those of family number `family` there.
     pub(super) fn add_to(&self, checkpoint: &mut Checkpoint, family: usize) {
         if let Some(snapshot) = checkpoint.families.get_mut(family) {
@@ -65,17 +76,13 @@ impl Counted {
 
 impl Shard {
     /// What takes the blocks of the source named `source` (see [`source_name`](crate::metrics::own::source_name)),
-    /// or of that one of its files or journals which `key` tells apart. It stands where an earlier run left it,
-    /// until the source says otherwise.
+    /// or of that one of its files or journals which `key` tells apart. It stands where the feed of that name before it
+    /// left it, be it in an earlier run, until the source says otherwise.
     pub fn feed(&self, source: &str, key: &str) -> Feed {
         let source = SourceKey { source: source.into(), format: self.family.name.into() };
         let before = self.registry.enter(&source);
         let place = Place { source: source.clone(), key: key.into() };
-        let position = self.registry.base.positions.get(&place).cloned();
-        let mut counted = lock(&self.counted);
-        counted.feeds.push(Fed { place, totals: Totals::default(), position });
-        let number = counted.feeds.len() - 1;
-        drop(counted);
+        let number = lock(&self.counted).number_of(place, &self.registry.base);
         let lines = Lines::default();
         lines.set(before.as_ref().unwrap_or(&Totals::default()));
         Feed { shard: self.clone(), number, source: source.source, lines: Arc::new(lines), sampled: None }
@@ -167,7 +174,7 @@ impl Sink for Feed {
             fed.totals.lines(&tally);
             fed.totals.truncated += u64::from(block.cut);
             fed.totals.read_bytes += block.bytes;
-            move_to(&mut fed.position, block.end);
+            fed.move_to(block.end);
         });
         self.lines.add(&tally, block.cut);
         if let Some((reject, line)) = &tally.sample {
@@ -175,33 +182,45 @@ impl Sink for Feed {
         }
     }
 
-    fn stands(&mut self, position: Position) {
-        self.change(|_, fed| fed.position = Some(position));
+    fn stands(&mut self, position: Position, befell: &[Incident]) {
+        self.change(|_, fed| {
+            fed.totals.incidents(befell);
+            fed.position = Some(position);
+        });
     }
 
-    fn left(&mut self) {
-        self.change(|_, fed| fed.position = None);
+    fn left(&mut self, befell: &[Incident]) {
+        self.change(|_, fed| {
+            fed.totals.incidents(befell);
+            fed.position = None;
+        });
     }
 
     fn incident(&mut self, incident: Incident) {
-        self.change(|_, fed| fed.totals.incident(incident));
+        self.change(|_, fed| fed.totals.incidents(&[incident]));
     }
 }
 
-/// Moves `position` to the end of a block.
-fn move_to(position: &mut Option<Position>, end: End<'_>) {
-    match (end, position) {
-        (End::Offset(offset), Some(Position::File(file))) => {
-            file.offset = offset;
-            file.size = file.size.max(offset);
+impl Fed {
+    /// Moves the position to the end of a block.
+    fn move_to(&mut self, end: End<'_>) {
+        match (end, &mut self.position) {
+            (End::Offset(offset), Some(Position::File(file))) => {
+                file.offset = offset;
+                file.size = file.size.max(offset);
+            }
+            // An offset of no file: a replay.
+            (End::Offset(_) | End::Nowhere, _) => {}
+            (End::Cursor(cursor), Some(Position::Cursor(known))) => {
+                known.clear();
+                known.push_str(cursor);
+            }
+            (End::Cursor(cursor), position) => *position = Some(Position::Cursor(cursor.to_owned())),
+            (End::Moved(moved), position) => {
+                *position = Some(moved.position.clone());
+                self.totals.incidents(&moved.befell);
+            }
         }
-        // An offset of no file: a replay.
-        (End::Offset(_) | End::Nowhere, _) => {}
-        (End::Cursor(cursor), Some(Position::Cursor(known))) => {
-            known.clear();
-            known.push_str(cursor);
-        }
-        (End::Cursor(cursor), position) => *position = Some(Position::Cursor(cursor.to_owned())),
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::fs::SeekFrom;
 use super::fingerprint::{Fingerprint, LONGEST};
 use super::packed::{Packing, Unpacked};
 use crate::source::status::Trouble;
-use crate::source::{Identity, Rotation};
+use crate::source::{Identity, Incident, Rotation};
 
 /// An open file, and what it was seen to be.
 pub(super) struct Generation {
@@ -25,7 +25,12 @@ pub(super) struct Generation {
     /// Nobody writes to it any more: it is a copy, or compressed.
     pub(super) is_whole: bool,
     /// The rotation that is counted when it is left.
-    pub(super) left_by: Option<Rotation>,
+    pub(super) left_by: Rotation,
+    /// The file that this is a copy of, and that was emptied then: a position in the copy is given as one in that
+    /// file, so that whoever resumes there knows what happened.
+    pub(super) copy_of: Option<Identity>,
+    /// What befell the source between the generation before and this one: told when it is entered.
+    pub(super) befell: Vec<Incident>,
     /// Of its contents, uncompressed.
     pub(super) fingerprint: Fingerprint,
     /// Most bytes that its contents were seen to have; for a compressed one, what is known of it before it
@@ -65,7 +70,9 @@ impl Generation {
             stream: None,
             ended: false,
             is_whole: false,
-            left_by: Some(Rotation::Rename),
+            left_by: Rotation::Rename,
+            copy_of: None,
+            befell: Vec::new(),
             fingerprint: Fingerprint::default(),
             size: 0,
             modified_ns: 0,

@@ -30,7 +30,8 @@ impl Sink for Committing {
         log.commit();
     }
 
-    fn stands(&mut self, position: crate::source::Position) {
+    fn stands(&mut self, position: crate::source::Position, befell: &[Incident]) {
+        befell.iter().for_each(|incident| self.incident(*incident));
         let crate::source::Position::File(position) = position else { panic!("{position:?}") };
         let mut log = self.0.lock().unwrap();
         log.position = Some(position);
