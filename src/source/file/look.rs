@@ -268,10 +268,13 @@ impl Tail {
             self.splitter.finish(&mut *self.sink);
             lost(left.size.saturating_sub(self.splitter.position()), Loss::Truncated)
         };
-        if left.fingerprint.length > 0 {
+        // One that stayed empty leaves no trace by which one could know, after a crash, that it has been counted.
+        let is_filled = left.fingerprint.length > 0;
+        if is_filled {
             self.predecessor = left.fingerprint;
         }
-        missing.into_iter().chain([Incident::Rotated(left.left_by)]).collect()
+        let rotated = is_filled.then_some(Incident::Rotated(left.left_by));
+        missing.into_iter().chain(rotated).collect()
     }
 
     /// Counts trouble when it begins or changes, not each time it is met again.

@@ -105,7 +105,7 @@ impl Tail {
     fn resume_at(&mut self, position: Position, mut at_path: Option<Generation>, now: Instant) {
         self.predecessor = position.predecessor;
         let head = at_path.as_ref().and_then(|open| open.head().ok()).unwrap_or_default();
-        let is_in_place = at_path.as_ref().is_some_and(|open| open.identity == position.file);
+        let is_in_place = at_path.as_ref().is_some_and(|open| open.is(position.file, position.modified_ns));
         let is_long = at_path.as_ref().is_some_and(|open| open.size >= position.offset);
         // A file that was empty may have been filled and emptied since.
         let is_known = position.fingerprint.length > 0 || position.offset > 0;
@@ -176,7 +176,7 @@ impl Tail {
                 }
             }
         }
-        take(found, emptied, emptied.map(|_| position.fingerprint), &mut queue);
+        self.take(found, emptied, emptied.map(|_| position.fingerprint), &mut queue);
         queue
     }
 
@@ -214,7 +214,7 @@ impl Tail {
         };
         let found = siblings::search(&self.path, &known, &except).unwrap_or_default();
         let mut queue = Queue { befell: std::mem::take(&mut self.befell), ..Queue::default() };
-        take(found, None, None, &mut queue);
+        self.take(found, None, None, &mut queue);
         queue
     }
 
@@ -276,7 +276,7 @@ impl Tail {
             let except: Vec<Identity> = self.held().map(|open| open.identity).collect();
             let known = Position { predecessor, ..Position::default() };
             let found = siblings::search(&self.path, &known, &except).unwrap_or_default();
-            take(found, Some(file), None, &mut queue);
+            self.take(found, Some(file), None, &mut queue);
         }
         queue
     }
@@ -307,7 +307,7 @@ impl Tail {
                 queue.befell.push(Incident::Rotated(Rotation::Truncate));
             }
         }
-        take(found, Some(seen.file), Some(known.fingerprint), &mut queue);
+        self.take(found, Some(seen.file), Some(known.fingerprint), &mut queue);
         (queue, copy)
     }
 
@@ -358,29 +358,41 @@ impl Tail {
         };
         emptied.forget();
         let _ = emptied.observe();
+        // It may have been copied and not yet emptied when the copy was opened.
+        let is_it = |open: &Generation| {
+            open.copy_of == Some(seen.file) && open.head().is_ok_and(|head| seen.fingerprint.matches(&head))
+        };
+        if self.held().take(index + 1).any(is_it) {
+            return Queue::default();
+        }
         self.copies(seen, 0).0
     }
-}
 
-/// Takes what was found newer into `queue`: copies of a file that was `emptied`, if one was. What is found without an
-/// order and is shorter than the fingerprint `of_emptied` may be a copy of its beginning, so it cannot be read.
-fn take(found: Found, emptied: Option<Identity>, of_emptied: Option<Fingerprint>, queue: &mut Queue) {
-    for newer in found.newer {
-        let Ok(mut open) = newer.open else {
-            queue.befell.extend(lost(newer.size, Loss::Unreadable));
-            continue;
-        };
-        if let Some(of_emptied) = of_emptied
-            && !found.is_ordered
-            && open.fingerprint.length < of_emptied.length
-        {
-            queue.befell.extend(lost(open.size, Loss::Truncated));
-            continue;
+    /// Takes what was found newer into `queue`: copies of a file that was `emptied`, if one was. What is found without
+    /// an order and is shorter than the fingerprint `of_emptied` may be a copy of its beginning, so it cannot be read.
+    /// What was copied and not yet emptied is read at the path.
+    fn take(&self, found: Found, emptied: Option<Identity>, of_emptied: Option<Fingerprint>, queue: &mut Queue) {
+        let at_path = emptied.and_then(|_| Generation::at(&self.path).ok());
+        for newer in found.newer {
+            let Ok(mut open) = newer.open else {
+                queue.befell.extend(lost(newer.size, Loss::Unreadable));
+                continue;
+            };
+            if at_path.as_ref().is_some_and(|at_path| at_path.has_all_of(&open)) {
+                continue;
+            }
+            if let Some(of_emptied) = of_emptied
+                && !found.is_ordered
+                && open.fingerprint.length < of_emptied.length
+            {
+                queue.befell.extend(lost(open.size, Loss::Truncated));
+                continue;
+            }
+            open.is_whole |= emptied.is_some();
+            open.left_by = if emptied.is_some() { Rotation::Truncate } else { Rotation::Rename };
+            open.copy_of = emptied;
+            queue.push(open);
         }
-        open.is_whole |= emptied.is_some();
-        open.left_by = if emptied.is_some() { Rotation::Truncate } else { Rotation::Rename };
-        open.copy_of = emptied;
-        queue.push(open);
     }
 }
 

@@ -94,7 +94,10 @@ fn an_inode_that_is_used_again_is_another_file() {
     bench.append("c\nd\n");
     // As if the number had been free: the new file has it, and the old one another.
     position.file = identity(&fs::metadata(&bench.path).unwrap());
-    assert_eq!(restart(bench, position).1, ["b", "c", "d"]);
+    position.modified_ns -= 1_000_000_000;
+    let (bench, all) = restart(bench, position);
+    assert_eq!(all, ["b", "c", "d"]);
+    assert_eq!((bench.status.renames(), bench.status.truncations()), (1, 0), "it was not emptied: it is younger");
 }
 
 #[test]
