@@ -177,9 +177,9 @@ fn assert_same(text: &str, truth: &str, seed: u64) {
     };
     let (shown, expected) = (of_log(text), of_log(truth));
     assert!(!expected.is_empty());
-    for (shown, expected) in shown.iter().zip(&expected) {
-        assert_eq!(shown, expected, "seed {seed}");
-    }
+    let differing = || shown.iter().zip(&expected).filter(|(shown, expected)| shown != expected);
+    let first = differing().take(20).map(|(shown, expected)| format!("{shown}\n{expected}\n")).collect::<String>();
+    assert_eq!(differing().count(), 0, "seed {seed}: shown, expected\n{first}");
     assert_eq!(shown.len(), expected.len(), "seed {seed}");
     for name in ["tailmeter_lines_total", "tailmeter_rejected_lines_total", "tailmeter_label_overflow_total"] {
         let values = |text| samples(text, name).map(|(_, value)| value).collect::<Vec<_>>();

@@ -204,6 +204,8 @@ impl Tail {
             return Queue::default();
         };
         let _ = newest.observe();
+        // There were more copies than can be held at once.
+        let emptied = newest.copy_of.filter(|of| *of == at_path);
         let known = Position {
             file: newest.identity,
             fingerprint: newest.fingerprint,
@@ -214,7 +216,7 @@ impl Tail {
         };
         let found = siblings::search(&self.path, &known, &except).unwrap_or_default();
         let mut queue = Queue { befell: std::mem::take(&mut self.befell), ..Queue::default() };
-        self.take(found, None, None, &mut queue);
+        self.take(found, emptied, None, &mut queue);
         queue
     }
 
