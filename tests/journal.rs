@@ -46,7 +46,7 @@ impl Sink for Committed {
         inner.bytes += block.bytes;
     }
 
-    fn stands(&mut self, position: Position) {
+    fn stands(&mut self, position: Position, _: &[tailmeter::source::Incident]) {
         let Position::Cursor(cursor) = position else { panic!("{position:?}") };
         self.0.lock().unwrap().cursor = Some(cursor);
     }

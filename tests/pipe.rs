@@ -41,7 +41,7 @@ impl Sink for Lines {
         inner.bytes += block.bytes;
     }
 
-    fn left(&mut self) {
+    fn left(&mut self, _: &[tailmeter::source::Incident]) {
         self.0.0.lock().unwrap().has_left = true;
     }
 }

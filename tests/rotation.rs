@@ -40,7 +40,8 @@ impl Sink for Kept {
         state.position.as_mut().expect("a file was entered").offset = end;
     }
 
-    fn stands(&mut self, position: tailmeter::source::Position) {
+    fn stands(&mut self, position: tailmeter::source::Position, befell: &[Incident]) {
+        befell.iter().for_each(|incident| self.incident(*incident));
         let tailmeter::source::Position::File(position) = position else { panic!("{position:?}") };
         self.0.lock().unwrap().position = Some(position);
     }

@@ -61,7 +61,7 @@ impl<'a> Files<'a> {
                 })
             });
             // What was held back of a container's line whose end never came.
-            sink.left();
+            sink.left(&[]);
             before += read;
             if let Err(error) = outcome {
                 self.progress.end();

@@ -76,12 +76,14 @@ impl Totals {
         }
     }
 
-    /// Counts an incident.
-    pub fn incident(&mut self, incident: Incident) {
-        match incident {
-            Incident::Rotated(rotation) => self.rotations[rotation.index()] += 1,
-            Incident::Lost(bytes, reason) => self.lost_bytes[reason.index()] += bytes,
-            Incident::Dropped(messages) => self.dropped_messages += messages,
+    /// Counts incidents.
+    pub fn incidents(&mut self, incidents: &[Incident]) {
+        for incident in incidents {
+            match *incident {
+                Incident::Rotated(rotation) => self.rotations[rotation.index()] += 1,
+                Incident::Lost(bytes, reason) => self.lost_bytes[reason.index()] += bytes,
+                Incident::Dropped(messages) => self.dropped_messages += messages,
+            }
         }
     }
 

@@ -63,12 +63,12 @@ impl Sink for Relay {
         lock(&self.0.feed).block(block);
     }
 
-    fn stands(&mut self, position: Position) {
-        lock(&self.0.feed).stands(position);
+    fn stands(&mut self, position: Position, befell: &[Incident]) {
+        lock(&self.0.feed).stands(position, befell);
     }
 
-    fn left(&mut self) {
-        lock(&self.0.feed).left();
+    fn left(&mut self, befell: &[Incident]) {
+        lock(&self.0.feed).left(befell);
     }
 
     fn incident(&mut self, incident: Incident) {

@@ -89,6 +89,12 @@ impl Shard {
         }
         let place = Place { source: source.clone(), key: key.into() };
         let mut latest = lock(&self.registry.latest);
+        if let Some((counted, index)) = latest.get(&place)
+            && Arc::ptr_eq(counted, &self.counted)
+        {
+            // A file that comes back goes on where it was left.
+            return Feed { shard: self.clone(), index: *index, source: source.source, lines, sampled: None };
+        }
         let mut position = self.registry.position(&latest, &place);
         let before = if position.is_none() { self.registry.elsewhere(&latest, &place) } else { None };
         let mut counted = lock(&self.counted);
@@ -222,7 +228,7 @@ impl Sink for Feed {
             fed.totals.lines(&tally);
             fed.totals.truncated += u64::from(block.cut);
             fed.totals.read_bytes += block.bytes;
-            move_to(&mut fed.position, block.end);
+            fed.move_to(block.end);
         });
         self.lines.add(&tally, block.cut);
         if let Some((reject, line)) = &tally.sample {
@@ -230,33 +236,45 @@ impl Sink for Feed {
         }
     }
 
-    fn stands(&mut self, position: Position) {
-        self.change(|_, fed| fed.position = Some(position));
+    fn stands(&mut self, position: Position, befell: &[Incident]) {
+        self.change(|_, fed| {
+            fed.totals.incidents(befell);
+            fed.position = Some(position);
+        });
     }
 
-    fn left(&mut self) {
-        self.change(|_, fed| fed.position = None);
+    fn left(&mut self, befell: &[Incident]) {
+        self.change(|_, fed| {
+            fed.totals.incidents(befell);
+            fed.position = None;
+        });
     }
 
     fn incident(&mut self, incident: Incident) {
-        self.change(|_, fed| fed.totals.incident(incident));
+        self.change(|_, fed| fed.totals.incidents(&[incident]));
     }
 }
 
-/// Moves `position` to the end of a block.
-fn move_to(position: &mut Option<Position>, end: End<'_>) {
-    match (end, position) {
-        (End::Offset(offset), Some(Position::File(file))) => {
-            file.offset = offset;
-            file.size = file.size.max(offset);
+impl Fed {
+    /// Moves the position to the end of a block.
+    fn move_to(&mut self, end: End<'_>) {
+        match (end, &mut self.position) {
+            (End::Offset(offset), Some(Position::File(file))) => {
+                file.offset = offset;
+                file.size = file.size.max(offset);
+            }
+            // An offset of no file: a replay.
+            (End::Offset(_) | End::Nowhere, _) => {}
+            (End::Cursor(cursor), Some(Position::Cursor(known))) => {
+                known.clear();
+                known.push_str(cursor);
+            }
+            (End::Cursor(cursor), position) => *position = Some(Position::Cursor(cursor.to_owned())),
+            (End::Moved(moved), position) => {
+                *position = Some(moved.position.clone());
+                self.totals.incidents(&moved.befell);
+            }
         }
-        // An offset of no file: a replay.
-        (End::Offset(_) | End::Nowhere, _) => {}
-        (End::Cursor(cursor), Some(Position::Cursor(known))) => {
-            known.clear();
-            known.push_str(cursor);
-        }
-        (End::Cursor(cursor), position) => *position = Some(Position::Cursor(cursor.to_owned())),
     }
 }
 

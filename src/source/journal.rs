@@ -190,7 +190,7 @@ impl Journal {
     /// Tells the sink where reading stands, without lines.
     fn announce(&mut self) {
         if let Some(cursor) = &self.lines.cursor {
-            self.lines.sink.stands(Position::Cursor(cursor.clone()));
+            self.lines.sink.stands(Position::Cursor(cursor.clone()), &[]);
         }
     }
 

@@ -38,6 +38,17 @@ pub enum End<'a> {
     Cursor(&'a str),
     /// Nowhere that one could come back to (sockets, pipes).
     Nowhere,
+    /// In another file than the one that was announced last, since a line reaches from one into the other.
+    Moved(&'a Moved),
+}
+
+/// Where reading stands now, and what befell the source on the way there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it stands.
+    pub position: Position,
+    /// What happened between the place before and this one.
+    pub befell: Vec<Incident>,
 }
 
 /// Where reading stands, as the state keeps it from run to run.
@@ -50,7 +61,7 @@ pub enum Position {
 }
 
 /// A file as the system knows it, whatever its name is at the moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     /// `st_dev`.
     pub device: u64,
@@ -134,14 +145,19 @@ pub trait Sink: Send + 'static {
 
     /// Reading stands at `position` now: a source calls it when it opens a file, follows a rotation or
     /// starts anew in an emptied one, and when it knows more about the file than before. A replay never does.
-    fn stands(&mut self, position: Position) {
-        let _ = position;
+    ///
+    /// `befell` is what happened on the way there. It counts together with the position: from the place before, it
+    /// would be met again.
+    fn stands(&mut self, position: Position, befell: &[Incident]) {
+        let _ = (position, befell);
     }
 
-    /// Nothing is left to come back to: the file is gone for good and read to its end.
-    fn left(&mut self) {}
+    /// Nothing is left to come back to: the file is gone for good and read to its end, and `befell` happened last.
+    fn left(&mut self, befell: &[Incident]) {
+        let _ = befell;
+    }
 
-    /// Something other than lines happened.
+    /// Something other than lines happened, which no position leads to again.
     fn incident(&mut self, incident: Incident) {
         let _ = incident;
     }

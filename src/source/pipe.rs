@@ -26,7 +26,7 @@ use tokio::task::spawn_blocking;
 
 use super::file::lines::Splitter;
 use super::status::{Telemetry, Trouble};
-use super::{Block, End, Identity, Sink, Status};
+use super::{Block, End, Identity, Incident, Sink, Status};
 use crate::metrics::own::source_name;
 
 /// What is read.
@@ -190,7 +190,7 @@ impl Reader {
             self.telemetry.error(&self.status, trouble);
         }
         self.splitter.finish(&mut self.sink);
-        self.sink.left();
+        self.sink.left(&[]);
         self.telemetry.up(&self.status, false);
         self.telemetry.looked(&self.status);
         self.telemetry.ended(&self.status);
@@ -361,7 +361,7 @@ impl Sink for Nowhere {
         self.0.block(Block { end: End::Nowhere, ..block });
     }
 
-    fn left(&mut self) {
-        self.0.left();
+    fn left(&mut self, befell: &[Incident]) {
+        self.0.left(befell);
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use memchr::{memchr, memrchr};
 
-use super::{Block, End, Incident, Position, Sink};
+use super::{Block, End, Incident, Moved, Position, Sink};
 use wrapped::{Stream, cri, cut_docker, docker, is_docker, looks_wrapped};
 
 /// Most bytes of lines that wait for a piece of another line.
@@ -50,7 +50,9 @@ pub struct Unwrap<S> {
     /// Offset behind the last block, in a source that has them.
     end: Option<u64>,
     /// Where the source said that it stands while a piece was held, which may be in another file.
-    stands: Option<Position>,
+    stands: Option<Moved>,
+    /// The same, once nothing is held: it goes on with the lines before it, or else by itself.
+    moved: Option<Moved>,
 }
 
 /// A line of which the rest is missing.
@@ -139,6 +141,7 @@ impl<S: Sink> Unwrap<S> {
             safe: Safe { out: 0, bytes: 0, end: End::Nowhere },
             end: None,
             stands: None,
+            moved: None,
         }
     }
 
@@ -271,9 +274,7 @@ impl<S: Sink> Unwrap<S> {
         } else if let Some(end) = places.behind(at) {
             self.held_since = None;
             self.safe = Safe { out: self.out.len(), bytes: self.bytes, end };
-            if let Some(position) = self.stands.take() {
-                self.sink.stands(position);
-            }
+            self.moved = self.stands.take().or(self.moved.take());
         }
     }
 
@@ -287,6 +288,8 @@ impl<S: Sink> Unwrap<S> {
     /// Hands on the first `length` bytes of `out`, with the safe place as their end.
     fn hand_on_first(&mut self, length: usize) {
         let Safe { bytes, end, .. } = self.safe;
+        let mut moved = self.moved.take();
+        let end = moved_to(&mut moved, end);
         self.sink.block(Block { lines: &self.out[..length], bytes, end, cut: false });
         self.bytes -= bytes;
         self.out.drain(..length);
@@ -312,6 +315,8 @@ impl<S: Sink> Unwrap<S> {
         }
         self.took(places, at);
         let Safe { bytes, end, .. } = self.safe;
+        let mut moved = self.moved.take();
+        let end = moved_to(&mut moved, end);
         self.sink.block(Block { lines: line, bytes, end, cut: true });
         self.bytes -= bytes;
         self.safe.bytes = 0;
@@ -352,12 +357,33 @@ impl<S: Sink> Unwrap<S> {
         self.took(places, line.len());
     }
 
+    /// Says where reading stands, if that did not go on with lines.
+    fn tell(&mut self) {
+        if let Some(Moved { position, befell }) = self.moved.take() {
+            self.sink.stands(position, &befell);
+        }
+    }
+
     /// Gives buffers back that a source with little to say does not need.
     fn release(&mut self, length: usize) {
         if length < BUSY_BYTES && !self.is_holding() {
             self.out = Vec::new();
             self.held = Default::default();
         }
+    }
+}
+
+/// Where reading stands at `end`, which may be in the file that it `moved` to.
+fn moved_to<'m>(moved: &'m mut Option<Moved>, end: End<'static>) -> End<'m> {
+    match (moved, end) {
+        (Some(moved), End::Offset(offset)) => {
+            if let Position::File(file) = &mut moved.position {
+                file.offset = offset;
+                file.size = file.size.max(offset);
+            }
+            End::Moved(moved)
+        }
+        (_, end) => end,
     }
 }
 
@@ -381,19 +407,24 @@ impl<S: Sink> Sink for Unwrap<S> {
         } else {
             self.whole_lines(&block, &mut places);
         }
+        self.tell();
         self.release(block.lines.len());
     }
 
-    fn stands(&mut self, position: Position) {
-        if self.is_holding() {
-            self.stands = Some(position);
-        } else {
-            self.sink.stands(position);
+    fn stands(&mut self, position: Position, befell: &[Incident]) {
+        if !self.is_holding() {
+            return self.sink.stands(position, befell);
         }
+        if let Position::File(file) = &position {
+            self.end = Some(file.offset);
+        }
+        let mut before = self.stands.take().map_or_else(Vec::new, |moved| moved.befell);
+        before.extend_from_slice(befell);
+        self.stands = Some(Moved { position, befell: before });
     }
 
     /// Nothing will complete what is held: it is handed on as it is.
-    fn left(&mut self) {
+    fn left(&mut self, befell: &[Incident]) {
         let mut places = Places { end: self.end, bytes: 0, length: 0, taken: 0 };
         for slot in 0..self.held.len() {
             if !self.held[slot].is_there {
@@ -405,8 +436,9 @@ impl<S: Sink> Sink for Unwrap<S> {
         }
         self.took(&mut places, 0);
         self.hand_on();
+        self.tell();
         self.release(0);
-        self.sink.left();
+        self.sink.left(befell);
     }
 
     fn incident(&mut self, incident: Incident) {

@@ -52,7 +52,7 @@ impl Run {
                     let fingerprint = file::Fingerprint { length: 7, digest: [200; 16] };
                     let position =
                         file::Position { file, fingerprint, modified_ns: 1 << 60, ..file::Position::default() };
-                    feed.stands(Position::File(position));
+                    feed.stands(Position::File(position), &[]);
                 }
                 feed
             })

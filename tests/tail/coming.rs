@@ -23,7 +23,7 @@ impl Sink for Following {
         self.lines.block(block);
     }
 
-    fn left(&mut self) {
+    fn left(&mut self, _: &[tailmeter::source::Incident]) {
         *self.left.lock().unwrap() = true;
     }
 }

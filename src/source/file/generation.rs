@@ -5,18 +5,21 @@ use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use rustix::fs::SeekFrom;
 
 use super::fingerprint::{Fingerprint, LONGEST};
 use super::packed::{Packing, Unpacked};
 use crate::source::status::Trouble;
-use crate::source::{Identity, Rotation};
+use crate::source::{Identity, Incident, Rotation};
 
 /// An open file, and what it was seen to be.
 pub(super) struct Generation {
     file: fs::File,
     pub(super) identity: Identity,
+    /// When the file was made (nanoseconds since 1970), where the file system knows that.
+    born_ns: Option<u64>,
     packing: Option<Packing>,
     /// Of a compressed file that is being read: its contents, and how far they were read.
     stream: Option<(Unpacked, u64)>,
@@ -25,7 +28,12 @@ pub(super) struct Generation {
     /// Nobody writes to it any more: it is a copy, or compressed.
     pub(super) is_whole: bool,
     /// The rotation that is counted when it is left.
-    pub(super) left_by: Option<Rotation>,
+    pub(super) left_by: Rotation,
+    /// The file that this is a copy of, and that was emptied then: a position in the copy is given as one in that
+    /// file, so that whoever resumes there knows what happened.
+    pub(super) copy_of: Option<Identity>,
+    /// What befell the source between the generation before and this one: told when it is entered.
+    pub(super) befell: Vec<Incident>,
     /// Of its contents, uncompressed.
     pub(super) fingerprint: Fingerprint,
     /// Most bytes that its contents were seen to have; for a compressed one, what is known of it before it
@@ -61,11 +69,14 @@ impl Generation {
         Ok(Generation {
             file,
             identity: identity(&opened),
+            born_ns: born_ns(&opened),
             packing: None,
             stream: None,
             ended: false,
             is_whole: false,
-            left_by: Some(Rotation::Rename),
+            left_by: Rotation::Rename,
+            copy_of: None,
+            befell: Vec::new(),
             fingerprint: Fingerprint::default(),
             size: 0,
             modified_ns: 0,
@@ -82,6 +93,12 @@ impl Generation {
         open.is_whole = open.packing.is_some();
         open.observe().map_err(|_| Trouble::Read)?;
         Ok(open)
+    }
+
+    /// This is `file`, which was changed last at `modified_ns`: its number has not been given to a new one since.
+    pub(super) fn is(&self, file: Identity, modified_ns: u64) -> bool {
+        let is_younger = modified_ns > 0 && self.born_ns.is_some_and(|born| born > modified_ns);
+        self.identity == file && !is_younger
     }
 
     pub(super) fn is_packed(&self) -> bool {
@@ -153,6 +170,16 @@ impl Generation {
         Ok(head)
     }
 
+    /// The contents begin with all that `copy` has: it is a copy of them as they are, not of earlier ones.
+    pub(super) fn has_all_of(&self, copy: &Generation) -> bool {
+        let from = copy.size.saturating_sub(LONGEST as u64);
+        let mut ends = [vec![0; (copy.size - from) as usize], vec![0; (copy.size - from) as usize]];
+        let [own, other] = &mut ends;
+        let is_read = self.file.read_exact_at(own, from).and_then(|()| copy.file.read_exact_at(other, from)).is_ok();
+        let begins_alike = self.head().is_ok_and(|head| copy.fingerprint.matches(&head));
+        copy.packing.is_none() && is_read && own == other && begins_alike
+    }
+
     /// Reads contents from `offset` on; 0 bytes at their end. Of a compressed file, whatever stands before
     /// the offset is skipped first, a buffer at each call: true while that is under way.
     ///
@@ -212,6 +239,11 @@ pub(super) fn identity(metadata: &Metadata) -> Identity {
 pub(super) fn modified_ns(metadata: &Metadata) -> u64 {
     let ns = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
     u64::try_from(ns).unwrap_or(0)
+}
+
+fn born_ns(metadata: &Metadata) -> Option<u64> {
+    let born = metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(born.as_nanos()).ok()
 }
 
 pub(super) fn trouble(error: &io::Error) -> Trouble {

@@ -72,6 +72,8 @@ pub(super) struct Tail {
     successors: VecDeque<Generation>,
     /// Of the generation before `current`.
     predecessor: Fingerprint,
+    /// What befell the source behind the newest generation held: told when the next one is entered.
+    befell: Vec<Incident>,
     /// When `current` last gave data, or its first successor was seen.
     quiet_since: Option<Instant>,
     trouble: Option<Trouble>,
@@ -101,6 +103,7 @@ impl Tail {
             current: None,
             successors: VecDeque::new(),
             predecessor: Fingerprint::default(),
+            befell: Vec::new(),
             quiet_since: None,
             trouble: None,
             looked: false,
@@ -142,10 +145,11 @@ impl Tail {
     /// Ends a file that is gone: its last line is whole as it is, and nothing is left to come back to.
     pub(super) fn leave(&mut self) {
         self.splitter.finish(&mut *self.sink);
+        let mut befell = std::mem::take(&mut self.befell);
         if let Some(position) = self.resume.take() {
-            self.lose(position.size.saturating_sub(position.offset), Loss::Removed);
+            befell.extend(lost(position.size.saturating_sub(position.offset), Loss::Removed));
         }
-        self.sink.left();
+        self.sink.left(&befell);
     }
 
     /// Nothing has been at the path for a while, and what was there has been read.
@@ -164,23 +168,25 @@ impl Tail {
         self.announce();
     }
 
-    /// Tells the sink what is known of the file, and where reading stands in it.
+    /// Tells the sink what is known of the file, where reading stands in it, and what befell the source before.
     fn announce(&mut self) {
-        let Some(current) = &self.current else { return };
+        let Some(current) = &mut self.current else { return };
         let offset = self.splitter.delivered();
-        self.sink.stands(crate::source::Position::File(Position {
-            file: current.identity,
+        let position = Position {
+            file: current.copy_of.unwrap_or(current.identity),
             fingerprint: current.fingerprint,
             offset,
             size: current.size.max(offset),
             modified_ns: current.modified_ns,
             predecessor: self.predecessor,
-        }));
-    }
-
-    fn rotated(&mut self, rotation: Rotation) {
-        self.telemetry.rotation(&self.status, rotation);
-        self.sink.incident(Incident::Rotated(rotation));
+        };
+        let befell = std::mem::take(&mut current.befell);
+        for incident in &befell {
+            if let Incident::Rotated(rotation) = incident {
+                self.telemetry.rotation(&self.status, *rotation);
+            }
+        }
+        self.sink.stands(crate::source::Position::File(position), &befell);
     }
 
     /// Reads what is new in the current file, at most [`BLOCKS_PER_LOOK`] blocks of it.
@@ -241,31 +247,34 @@ impl Tail {
                 return;
             }
         }
-        let Some(next) = self.successors.pop_front() else { return };
+        let Some(mut next) = self.successors.pop_front() else { return };
         if let Some(left) = self.current.take() {
-            self.take_leave(&left, unreadable);
+            let befell = self.take_leave(&left, unreadable);
+            next.befell.splice(..0, befell);
         }
         self.enter(next, 0);
         self.quiet_since = Some(now);
         outcome.more = true;
     }
 
-    /// Hands over the last line of a file that is left, and counts what was not to be read of it.
-    fn take_leave(&mut self, left: &Generation, unreadable: bool) {
-        if unreadable {
+    /// Hands over the last line of a file that is left; what was not to be read of it befell the source, and that it
+    /// was rotated.
+    fn take_leave(&mut self, left: &Generation, unreadable: bool) -> Vec<Incident> {
+        let missing = if unreadable {
             // Of a compressed file it is not known how much that is, but something.
             let least = u64::from(left.is_packed());
-            self.lose(left.size.saturating_sub(self.splitter.delivered()).max(least), Loss::Unreadable);
+            lost(left.size.saturating_sub(self.splitter.delivered()).max(least), Loss::Unreadable)
         } else {
             self.splitter.finish(&mut *self.sink);
-            self.lose(left.size.saturating_sub(self.splitter.position()), Loss::Truncated);
-        }
-        if let Some(rotation) = left.left_by {
-            self.rotated(rotation);
-        }
-        if left.fingerprint.length > 0 {
+            lost(left.size.saturating_sub(self.splitter.position()), Loss::Truncated)
+        };
+        // One that stayed empty leaves no trace by which one could know, after a crash, that it has been counted.
+        let is_filled = left.fingerprint.length > 0;
+        if is_filled {
             self.predecessor = left.fingerprint;
         }
+        let rotated = is_filled.then_some(Incident::Rotated(left.left_by));
+        missing.into_iter().chain(rotated).collect()
     }
 
     /// Counts trouble when it begins or changes, not each time it is met again.
@@ -278,6 +287,10 @@ impl Tail {
         self.trouble = trouble;
         self.telemetry.up(&self.status, trouble.is_none() && self.current.is_some());
     }
+}
+
+fn lost(bytes: u64, reason: Loss) -> Option<Incident> {
+    (bytes > 0).then_some(Incident::Lost(bytes, reason))
 }
 
 /// Reads from where the splitter stands, up to the end or the bound of a look. True when that left something.

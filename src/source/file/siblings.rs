@@ -18,6 +18,7 @@
 //! after the last look at the lost one are newer.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -31,26 +32,38 @@ use super::packed::EXTENSIONS;
 use crate::source::Identity;
 use crate::source::status::Trouble;
 
+/// Files may be renamed, compressed and removed while they are looked for; then they are looked for again, at most
+/// this often.
+const SEARCHES: usize = 16;
+
 /// A file beside the followed one.
 #[derive(Clone, Debug)]
-pub(super) struct Sibling {
+struct Sibling {
     path: PathBuf,
     identity: Identity,
     /// Bytes, as it is stored.
-    pub(super) size: u64,
+    size: u64,
     modified_ns: u64,
     suffix: Suffix,
 }
 
 /// What was found for a generation that is looked for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Found {
     /// The generation itself, under another name.
-    pub(super) own: Option<Sibling>,
+    pub(super) own: Option<Opened>,
     /// Later generations, oldest first.
-    pub(super) newer: Vec<Sibling>,
+    pub(super) newer: Vec<Opened>,
     /// The place of the generation or of its predecessor in the order of the others was known.
     pub(super) is_ordered: bool,
+}
+
+/// What was found, open.
+pub(super) struct Opened {
+    /// The file, or why it cannot be read.
+    pub(super) open: Result<Generation, Trouble>,
+    /// Bytes, as it is stored.
+    pub(super) size: u64,
 }
 
 /// What a name has behind the file's.
@@ -68,9 +81,16 @@ impl Sibling {
     /// Opens it.
     ///
     /// # Errors
-    /// The trouble it makes.
-    pub(super) fn open(&self) -> Result<Generation, Trouble> {
-        Generation::rotated(&self.path)
+    /// The trouble it makes; that it is missing, too, when another file has its name by now.
+    fn open(&self) -> Result<Generation, Trouble> {
+        Generation::rotated(&self.path).and_then(|open| {
+            let is_it = open.identity == self.identity;
+            is_it.then_some(open).ok_or(Trouble::Missing)
+        })
+    }
+
+    fn opened(&self) -> Opened {
+        Opened { open: self.open(), size: self.size }
     }
 
     fn is_named(&self) -> bool {
@@ -87,12 +107,27 @@ impl Sibling {
 }
 
 /// Looks for the generation at `known` beside `path`, and for those after it. Files of `except` are neither,
-/// but their places in the order count.
+/// but their places in the order count. What is found was there at one moment.
 ///
 /// # Errors
 /// What listing the directory returns.
 pub(super) fn search(path: &Path, known: &Position, except: &[Identity]) -> io::Result<Found> {
-    let siblings = list(path, known.file)?;
+    let mut siblings = list(path, known.file)?;
+    for _ in 1..SEARCHES {
+        let found = search_in(siblings.clone(), known, except);
+        let again = list(path, known.file)?;
+        let names = |siblings: &[Sibling]| {
+            siblings.iter().map(|sibling| (sibling.path.clone(), sibling.identity)).collect::<BTreeSet<_>>()
+        };
+        if names(&again) == names(&siblings) {
+            return Ok(found);
+        }
+        siblings = again;
+    }
+    Ok(search_in(siblings, known, except))
+}
+
+fn search_in(siblings: Vec<Sibling>, known: &Position, except: &[Identity]) -> Found {
     let (mut named, others): (Vec<_>, Vec<_>) = siblings.into_iter().partition(Sibling::is_named);
     sort(&mut named);
     let may_be_it = |sibling: &&Sibling| sibling.identity == known.file || !except.contains(&sibling.identity);
@@ -116,11 +151,11 @@ pub(super) fn search(path: &Path, known: &Position, except: &[Identity]) -> io::
         Some(anchor) => *index > anchor,
         None => changed_ns > 0 && sibling.modified_ns > changed_ns,
     };
-    Ok(Found {
-        newer: named.iter().enumerate().filter(is_newer).map(|(_, sibling)| sibling.clone()).collect(),
-        own: own.cloned(),
+    Found {
+        newer: named.iter().enumerate().filter(is_newer).map(|(_, sibling)| sibling.opened()).collect(),
+        own: own.map(Sibling::opened),
         is_ordered: anchor.is_some(),
-    })
+    }
 }
 
 fn by_inode<'a>(siblings: &[&'a Sibling], known: &Position) -> Option<&'a Sibling> {

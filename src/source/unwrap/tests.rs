@@ -30,17 +30,23 @@ impl Sink for Blocks {
         let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n').map(str::to_owned).collect();
         let end = match block.end {
             End::Offset(end) => End::Offset(end),
+            End::Moved(Moved { position: Position::File(file), befell }) => {
+                self.stands(Position::File(*file), befell);
+                End::Offset(file.offset)
+            }
             _ => End::Nowhere,
         };
         self.0.lock().unwrap().push(Got::Block { lines, bytes: block.bytes, end, cut: block.cut });
     }
 
-    fn stands(&mut self, position: Position) {
+    fn stands(&mut self, position: Position, befell: &[Incident]) {
         let Position::File(file) = position else { panic!("{position:?}") };
+        befell.iter().for_each(|incident| self.incident(*incident));
         self.0.lock().unwrap().push(Got::Stands(file.file.inode));
     }
 
-    fn left(&mut self) {
+    fn left(&mut self, befell: &[Incident]) {
+        befell.iter().for_each(|incident| self.incident(*incident));
         self.0.lock().unwrap().push(Got::Left);
     }
 
@@ -282,7 +288,7 @@ proptest! {
                 at = end;
             }
         }
-        unwrap.left();
+        unwrap.left(&[]);
         let mut total = 0;
         let mut last = 0;
         for got in blocks.all() {
@@ -330,11 +336,13 @@ fn a_piece_is_held_over_a_rotation_and_so_is_the_new_file() {
         let file = Identity { device: 1, inode };
         Position::File(file::Position { file, ..file::Position::default() })
     };
-    unwrap.stands(stands(1));
+    unwrap.stands(stands(1), &[]);
     let old = "before\n".to_owned() + &cri_line("stdout", 'P', "one ");
     unwrap.block(block(old.as_bytes(), 500));
-    unwrap.incident(Incident::Rotated(Rotation::Rename));
-    unwrap.stands(stands(2));
+    unwrap.stands(stands(2), &[Incident::Rotated(Rotation::Rename)]);
+    // It is announced again when more is known of it.
+    unwrap.stands(stands(2), &[]);
+    assert_eq!(blocks.all().len(), 2, "the rotation waits, too");
     let waiting = cri_line("stderr", 'F', "other");
     unwrap.block(block(waiting.as_bytes(), waiting.len() as u64));
     let rest = cri_line("stdout", 'F', "line") + "behind\n";
@@ -386,7 +394,7 @@ fn what_is_held_goes_on_when_the_source_is_left() {
     let line = br#"{"log":"half","stream":"stdout","time":"2026"}"#;
     unwrap.block(Block { lines: line, bytes: 46, end: End::Nowhere, cut: false });
     assert!(blocks.all().is_empty());
-    unwrap.left();
+    unwrap.left(&[]);
     let half = Got::Block { lines: vec!["half".to_owned()], bytes: 46, end: End::Nowhere, cut: false };
     assert_eq!(blocks.all(), [half, Got::Left]);
     assert_eq!(unwrap.out.capacity(), 0);

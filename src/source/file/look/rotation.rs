@@ -12,6 +12,21 @@
 
 use super::*;
 
+/// Generations to be entered one after the other, oldest first.
+#[derive(Default)]
+struct Queue {
+    generations: VecDeque<Generation>,
+    /// What befell the source behind the newest of them.
+    befell: Vec<Incident>,
+}
+
+impl Queue {
+    fn push(&mut self, mut open: Generation) {
+        open.befell.splice(..0, self.befell.drain(..));
+        self.generations.push_back(open);
+    }
+}
+
 impl Tail {
     /// Opens what is at the path, if that is not open yet, and what was there in between.
     pub(super) fn find(&mut self, now: Instant, outcome: &mut Outcome) -> Result<(), Trouble> {
@@ -34,11 +49,11 @@ impl Tail {
         if self.successors.is_empty() {
             self.quiet_since = Some(now);
         }
-        let between = self.between(open.identity);
-        self.successors.extend(between);
-        if self.successors.len() < SUCCESSORS {
-            self.successors.push_back(open);
-        }
+        let mut between = self.between(open.identity);
+        between.push(open);
+        let room = SUCCESSORS - self.successors.len();
+        // What finds no room is found again later, and so is what befell the source before it.
+        self.successors.extend(between.generations.into_iter().take(room));
         Ok(())
     }
 
@@ -90,7 +105,7 @@ impl Tail {
     fn resume_at(&mut self, position: Position, mut at_path: Option<Generation>, now: Instant) {
         self.predecessor = position.predecessor;
         let head = at_path.as_ref().and_then(|open| open.head().ok()).unwrap_or_default();
-        let is_in_place = at_path.as_ref().is_some_and(|open| open.identity == position.file);
+        let is_in_place = at_path.as_ref().is_some_and(|open| open.is(position.file, position.modified_ns));
         let is_long = at_path.as_ref().is_some_and(|open| open.size >= position.offset);
         // A file that was empty may have been filled and emptied since.
         let is_known = position.fingerprint.length > 0 || position.offset > 0;
@@ -99,8 +114,9 @@ impl Tail {
             return self.enter(open, position.offset);
         }
         let except: Vec<Identity> = at_path.iter().map(|open| open.identity).collect();
-        let found = siblings::search(&self.path, &position, &except).unwrap_or_default();
-        let own = found.own.as_ref().and_then(|own| own.open().ok());
+        let mut found = siblings::search(&self.path, &position, &except).unwrap_or_default();
+        let is_unreadable = found.own.as_ref().is_some_and(|own| own.open.is_err());
+        let own = found.own.take().and_then(|own| own.open.ok());
         if own.is_none() {
             if at_path.is_none() {
                 // Perhaps the file system is not there yet.
@@ -112,77 +128,84 @@ impl Tail {
                 // It was copied into place, or the system's numbers have changed.
                 return self.enter(open, position.offset);
             }
-            if let Some(open) = at_path.take_if(|_| begins_alike && is_in_place) {
+            if let Some(mut open) = at_path.take_if(|_| begins_alike && is_in_place) {
                 // Its end was lost in a crash. What was written since cannot be told from what was read before.
-                self.rotated(Rotation::Truncate);
+                open.befell.push(Incident::Rotated(Rotation::Truncate));
                 let size = open.size;
                 return self.enter(open, size);
             }
         }
-        let rotation = if is_in_place { Rotation::Truncate } else { Rotation::Rename };
-        let is_found = own.is_some();
-        let queue = self.since(&position, &found, own, rotation);
-        let offset = if is_found { position.offset } else { 0 };
+        let emptied = is_in_place.then_some(position.file);
+        let offset = if own.is_some() { position.offset } else { 0 };
+        let missing = if is_unreadable { Some(Loss::Unreadable) } else { None };
+        let queue = self.since(&position, found, (own, missing), emptied);
         self.go_through(queue, at_path, offset, now);
     }
 
-    /// The generation at `position`, opened as `own`, and those after it. Counts what is lost.
+    /// The generation at `position`, opened as `own`, and those after it. Where the file at the path was `emptied`,
+    /// they are copies of it.
     fn since(
         &mut self,
         position: &Position,
-        found: &Found,
-        own: Option<Generation>,
-        rotation: Rotation,
-    ) -> VecDeque<Generation> {
-        let mut queue = VecDeque::new();
+        found: Found,
+        (own, missing): (Option<Generation>, Option<Loss>),
+        emptied: Option<Identity>,
+    ) -> Queue {
+        let rotation = if emptied.is_some() { Rotation::Truncate } else { Rotation::Rename };
+        let mut queue = Queue::default();
         match own {
             Some(mut own) => {
-                own.left_by = Some(rotation);
-                own.is_whole |= rotation == Rotation::Truncate;
+                own.left_by = rotation;
+                own.copy_of = emptied;
+                own.is_whole |= emptied.is_some();
                 if own.is_packed() {
                     own.size = position.size;
                 } else {
                     let reaches = own.size.max(position.offset);
-                    self.lose(position.size.saturating_sub(reaches), Loss::Truncated);
+                    queue.befell.extend(lost(position.size.saturating_sub(reaches), Loss::Truncated));
                 }
-                queue.push_back(own);
+                queue.push(own);
             }
             None => {
-                let reason = match rotation {
-                    _ if found.own.is_some() => Loss::Unreadable,
-                    Rotation::Truncate => Loss::Truncated,
-                    Rotation::Rename => Loss::Removed,
-                };
-                self.lose(position.size.saturating_sub(position.offset), reason);
+                let reason = if emptied.is_some() { Loss::Truncated } else { Loss::Removed };
+                let unread = position.size.saturating_sub(position.offset);
+                queue.befell.extend(lost(unread, missing.unwrap_or(reason)));
                 if position.fingerprint.length > 0 {
                     self.predecessor = position.fingerprint;
-                    self.rotated(rotation);
+                    queue.befell.push(Incident::Rotated(rotation));
                 }
             }
         }
-        let emptied = (rotation == Rotation::Truncate).then_some(position.fingerprint);
-        self.take(found, emptied, rotation, &mut queue);
+        self.take(found, emptied, emptied.map(|_| position.fingerprint), &mut queue);
         queue
     }
 
     /// Enters the first of `queue` at `offset`; the others and the file at the path wait.
-    fn go_through(&mut self, mut queue: VecDeque<Generation>, at_path: Option<Generation>, offset: u64, now: Instant) {
-        queue.extend(at_path);
-        queue.truncate(SUCCESSORS);
-        let Some(first) = queue.pop_front() else { return };
+    fn go_through(&mut self, mut queue: Queue, at_path: Option<Generation>, offset: u64, now: Instant) {
+        if let Some(at_path) = at_path {
+            queue.push(at_path);
+        }
+        let Queue { mut generations, befell } = queue;
+        // What finds no room is found again later, and so is what befell the source before it.
+        generations.truncate(SUCCESSORS);
+        let Some(first) = generations.pop_front() else { return };
         let end = if first.is_packed() { u64::MAX } else { first.size };
         self.enter(first, offset.min(end));
         self.quiet_since = Some(now);
-        self.successors = queue;
+        (self.successors, self.befell) = (generations, befell);
     }
 
     /// Opens the generations that came between the newest one held and the file at the path.
-    fn between(&mut self, at_path: Identity) -> Vec<Generation> {
+    fn between(&mut self, at_path: Identity) -> Queue {
         let mut except: Vec<Identity> = self.held().map(|open| open.identity).collect();
         except.push(at_path);
         let predecessor = self.held().rev().nth(1).map_or(self.predecessor, |open| open.fingerprint);
-        let Some(newest) = self.successors.back_mut().or(self.current.as_mut()) else { return Vec::new() };
+        let Some(newest) = self.successors.back_mut().or(self.current.as_mut()) else {
+            return Queue::default();
+        };
         let _ = newest.observe();
+        // There were more copies than can be held at once.
+        let emptied = newest.copy_of.filter(|of| *of == at_path);
         let known = Position {
             file: newest.identity,
             fingerprint: newest.fingerprint,
@@ -192,44 +215,15 @@ impl Tail {
             predecessor,
         };
         let found = siblings::search(&self.path, &known, &except).unwrap_or_default();
-        let mut queue = VecDeque::new();
-        self.take(&found, None, Rotation::Rename, &mut queue);
-        queue.truncate(SUCCESSORS.saturating_sub(self.successors.len()));
-        queue.into()
-    }
-
-    /// Opens what was found newer, into `queue`. Where a file was `emptied` in place, what is found without an
-    /// order and is shorter than its fingerprint may be a copy of its beginning, so it cannot be read.
-    fn take(
-        &mut self,
-        found: &Found,
-        emptied: Option<Fingerprint>,
-        rotation: Rotation,
-        queue: &mut VecDeque<Generation>,
-    ) {
-        for sibling in &found.newer {
-            let Ok(mut open) = sibling.open() else {
-                self.lose(sibling.size, Loss::Unreadable);
-                continue;
-            };
-            if let Some(emptied) = emptied
-                && !found.is_ordered
-                && open.fingerprint.length < emptied.length
-            {
-                self.lose(open.size, Loss::Truncated);
-                continue;
-            }
-            open.is_whole |= rotation == Rotation::Truncate;
-            open.left_by = Some(rotation);
-            queue.push_back(open);
-        }
+        let mut queue = Queue { befell: std::mem::take(&mut self.befell), ..Queue::default() };
+        self.take(found, emptied, None, &mut queue);
+        queue
     }
 
     /// The current file was emptied: finishes the copy that was made of it, if there is one, and what came
     /// after that, before it is read from its beginning.
     pub(super) fn begin_anew(&mut self, now: Instant) {
         let Some(mut emptied) = self.current.take() else { return };
-        self.rotated(Rotation::Truncate);
         let (read, offset) = (self.splitter.position(), self.splitter.delivered());
         let seen = Position {
             file: emptied.identity,
@@ -240,24 +234,23 @@ impl Tail {
             predecessor: self.predecessor,
         };
         let (mut queue, copy) = self.copies(seen, offset);
-        if copy {
-            if let Some(first) = queue.front_mut() {
-                // Counted just now.
-                first.left_by = None;
-            }
-        } else if emptied.fingerprint.length > 0 {
+        if !copy && emptied.fingerprint.length > 0 {
             self.predecessor = emptied.fingerprint;
         }
         emptied.forget();
         let _ = emptied.observe();
-        queue.push_back(emptied);
-        let first = queue.pop_front();
-        for later in queue.into_iter().rev() {
+        queue.push(emptied);
+        self.enter_first(queue, if copy { offset } else { 0 }, now);
+    }
+
+    /// Enters the first of `queue` at `offset`; the others come before the successors.
+    fn enter_first(&mut self, queue: Queue, offset: u64, now: Instant) {
+        let mut generations = queue.generations;
+        let Some(first) = generations.pop_front() else { return };
+        for later in generations.into_iter().rev() {
             self.successors.push_front(later);
         }
-        if let Some(first) = first {
-            self.enter(first, if copy { offset } else { 0 });
-        }
+        self.enter(first, offset);
         self.quiet_since = Some(now);
     }
 
@@ -265,53 +258,58 @@ impl Tail {
     pub(super) fn begin_with_copies(&mut self, now: Instant) {
         let Some(file) = self.current.as_ref().map(|current| current.identity) else { return };
         let mut queue = self.copies_before(file, self.predecessor);
-        let Some(first) = queue.pop_front() else { return self.announce() };
-        queue.extend(self.current.take());
-        for later in queue.into_iter().rev() {
-            self.successors.push_front(later);
+        let is_alone = queue.generations.is_empty();
+        if let Some(current) = self.current.take() {
+            queue.push(current);
         }
-        self.enter(first, 0);
-        self.quiet_since = Some(now);
+        if is_alone {
+            self.current = queue.generations.pop_front();
+            return self.announce();
+        }
+        self.enter_first(queue, 0, now);
     }
 
     /// When the file at the path was filled, copied and emptied since it was seen to be empty, nobody can see
     /// that in itself; but the copy stands behind that of its `predecessor`.
-    fn copies_before(&mut self, file: Identity, predecessor: Fingerprint) -> VecDeque<Generation> {
-        let mut queue = VecDeque::new();
+    fn copies_before(&mut self, file: Identity, predecessor: Fingerprint) -> Queue {
+        let mut queue = Queue::default();
         let is_at_path = fs::metadata(&self.path).is_ok_and(|found| identity(&found) == file);
         if is_at_path && predecessor.length > 0 {
             let except: Vec<Identity> = self.held().map(|open| open.identity).collect();
             let known = Position { predecessor, ..Position::default() };
             let found = siblings::search(&self.path, &known, &except).unwrap_or_default();
-            self.take(&found, None, Rotation::Truncate, &mut queue);
-            queue.truncate(SUCCESSORS);
+            self.take(found, Some(file), None, &mut queue);
         }
         queue
     }
 
     /// Copies of a file that was emptied after it was `seen`, its lines read up to `offset`: of itself, if that is
-    /// found, and of what was written to it after and emptied, too. Counts what is lost.
-    fn copies(&mut self, seen: Position, offset: u64) -> (VecDeque<Generation>, bool) {
+    /// found, and of what was written to it after and emptied, too.
+    fn copies(&mut self, seen: Position, offset: u64) -> (Queue, bool) {
         let mut except: Vec<Identity> = self.held().map(|open| open.identity).collect();
         except.push(seen.file);
         // Its own inode is not looked for: it is still its own.
         let known = Position { file: Identity::default(), predecessor: self.predecessor, ..seen };
-        let found = siblings::search(&self.path, &known, &except).unwrap_or_default();
-        let mut queue = VecDeque::new();
-        let own = found.own.as_ref().and_then(|own| own.open().ok());
+        let mut found = siblings::search(&self.path, &known, &except).unwrap_or_default();
+        let mut queue = Queue::default();
+        let own = found.own.take().and_then(|own| own.open.ok());
         let own = own.filter(|own| own.is_packed() || own.size >= known.offset);
         let copy = own.is_some();
         match own {
             Some(mut own) => {
                 own.is_whole = true;
+                own.left_by = Rotation::Truncate;
+                own.copy_of = Some(seen.file);
                 // What it lacks of what was seen is counted when it is left.
                 own.size = known.size;
-                queue.push_back(own);
+                queue.push(own);
             }
-            None => self.lose(known.size - offset, Loss::Truncated),
+            None => {
+                queue.befell.extend(lost(known.size - offset, Loss::Truncated));
+                queue.befell.push(Incident::Rotated(Rotation::Truncate));
+            }
         }
-        self.take(&found, Some(known.fingerprint), Rotation::Truncate, &mut queue);
-        queue.truncate(SUCCESSORS);
+        self.take(found, Some(seen.file), Some(known.fingerprint), &mut queue);
         (queue, copy)
     }
 
@@ -327,20 +325,32 @@ impl Tail {
             let found = match change {
                 Change::Truncated => self.copies_of_waiting(index),
                 Change::Written if was_empty => self.copies_before(file, before),
-                _ => VecDeque::new(),
+                _ => Queue::default(),
             };
-            for open in found {
-                self.successors.insert(index, open);
-                index += 1;
-            }
+            self.put_before(&mut index, found);
             before = if fingerprint.length > 0 { fingerprint } else { before };
             index += 1;
         }
     }
 
+    /// Puts what was found before the file that waits at `index`.
+    fn put_before(&mut self, index: &mut usize, mut found: Queue) {
+        let Some(mut waiting) = self.successors.remove(*index) else { return };
+        let befell = std::mem::take(&mut waiting.befell);
+        found.push(waiting);
+        if let Some(first) = found.generations.front_mut() {
+            first.befell.splice(..0, befell);
+        }
+        for open in found.generations {
+            self.successors.insert(*index, open);
+            *index += 1;
+        }
+        *index -= 1;
+    }
+
     /// Copies of a file that was emptied while it waited.
-    fn copies_of_waiting(&mut self, index: usize) -> VecDeque<Generation> {
-        let Some(emptied) = self.successors.get_mut(index) else { return VecDeque::new() };
+    fn copies_of_waiting(&mut self, index: usize) -> Queue {
+        let Some(emptied) = self.successors.get_mut(index) else { return Queue::default() };
         let seen = Position {
             file: emptied.identity,
             fingerprint: emptied.fingerprint,
@@ -350,17 +360,40 @@ impl Tail {
         };
         emptied.forget();
         let _ = emptied.observe();
-        self.rotated(Rotation::Truncate);
-        let (mut queue, copy) = self.copies(seen, 0);
-        if copy && let Some(first) = queue.front_mut() {
-            first.left_by = None;
+        // It may have been copied and not yet emptied when the copy was opened.
+        let is_it = |open: &Generation| {
+            open.copy_of == Some(seen.file) && open.head().is_ok_and(|head| seen.fingerprint.matches(&head))
+        };
+        if self.held().take(index + 1).any(is_it) {
+            return Queue::default();
         }
-        queue
+        self.copies(seen, 0).0
     }
 
-    pub(super) fn lose(&mut self, bytes: u64, reason: Loss) {
-        if bytes > 0 {
-            self.sink.incident(Incident::Lost(bytes, reason));
+    /// Takes what was found newer into `queue`: copies of a file that was `emptied`, if one was. What is found without
+    /// an order and is shorter than the fingerprint `of_emptied` may be a copy of its beginning, so it cannot be read.
+    /// What was copied and not yet emptied is read at the path.
+    fn take(&self, found: Found, emptied: Option<Identity>, of_emptied: Option<Fingerprint>, queue: &mut Queue) {
+        let at_path = emptied.and_then(|_| Generation::at(&self.path).ok());
+        for newer in found.newer {
+            let Ok(mut open) = newer.open else {
+                queue.befell.extend(lost(newer.size, Loss::Unreadable));
+                continue;
+            };
+            if at_path.as_ref().is_some_and(|at_path| at_path.has_all_of(&open)) {
+                continue;
+            }
+            if let Some(of_emptied) = of_emptied
+                && !found.is_ordered
+                && open.fingerprint.length < of_emptied.length
+            {
+                queue.befell.extend(lost(open.size, Loss::Truncated));
+                continue;
+            }
+            open.is_whole |= emptied.is_some();
+            open.left_by = if emptied.is_some() { Rotation::Truncate } else { Rotation::Rename };
+            open.copy_of = emptied;
+            queue.push(open);
         }
     }
 }

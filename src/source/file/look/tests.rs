@@ -33,7 +33,8 @@ impl Sink for Collected {
         }
     }
 
-    fn stands(&mut self, position: crate::source::Position) {
+    fn stands(&mut self, position: crate::source::Position, befell: &[Incident]) {
+        befell.iter().for_each(|incident| self.incident(*incident));
         let crate::source::Position::File(Position { file, offset, size, .. }) = position else {
             panic!("{position:?}")
         };

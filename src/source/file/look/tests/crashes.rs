@@ -12,8 +12,17 @@ use crate::source::End;
 struct Log {
     lines: Vec<String>,
     position: Option<Position>,
-    pairs: Vec<(usize, Option<Position>)>,
+    pairs: Vec<Pair>,
+    befell: Befell,
+}
+
+/// How many lines, where reading stood behind them, and what had befallen the source.
+type Pair = (usize, Option<Position>, Befell);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Befell {
     lost: u64,
+    rotations: u64,
 }
 
 #[derive(Clone, Default)]
@@ -30,30 +39,36 @@ impl Sink for Committing {
         log.commit();
     }
 
-    fn stands(&mut self, position: crate::source::Position) {
+    fn stands(&mut self, position: crate::source::Position, befell: &[Incident]) {
         let crate::source::Position::File(position) = position else { panic!("{position:?}") };
         let mut log = self.0.lock().unwrap();
+        for incident in befell {
+            match incident {
+                Incident::Lost(bytes, _) => log.befell.lost += bytes,
+                Incident::Rotated(_) => log.befell.rotations += 1,
+                Incident::Dropped(_) => panic!("files drop nothing"),
+            }
+        }
         log.position = Some(position);
         log.commit();
     }
 
     fn incident(&mut self, incident: Incident) {
-        if let Incident::Lost(bytes, _) = incident {
-            self.0.lock().unwrap().lost += bytes;
-        }
+        panic!("{incident:?} without a position");
     }
 }
 
 impl Log {
     fn commit(&mut self) {
-        self.pairs.push((self.lines.len(), self.position));
+        self.pairs.push((self.lines.len(), self.position, self.befell));
     }
 
     /// What a restart finds of it, if this pair was the last to be committed.
     fn back_to(&mut self, pair: usize) -> Option<Position> {
         self.pairs.truncate(pair + 1);
-        let (lines, position) = self.pairs.last().copied().unwrap_or_default();
+        let (lines, position, befell) = self.pairs.last().copied().unwrap_or_default();
         self.lines.truncate(lines);
+        self.befell = befell;
         self.position = position;
         position
     }
@@ -68,6 +83,8 @@ struct World {
     state: u64,
     dated: bool,
     rotations: u64,
+    /// Those of a file that had something in it.
+    rotated: u64,
 }
 
 impl World {
@@ -75,7 +92,16 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("mail.log");
         let dated = seed.is_multiple_of(3);
-        World { directory, path, written: Vec::new(), partial: String::new(), state: seed, dated, rotations: 0 }
+        World {
+            directory,
+            path,
+            written: Vec::new(),
+            partial: String::new(),
+            state: seed,
+            dated,
+            rotations: 0,
+            rotated: 0,
+        }
     }
 
     fn random(&mut self, below: u64) -> u64 {
@@ -117,15 +143,26 @@ impl World {
 
     fn rename(&mut self) {
         let to = self.next_name();
+        self.note_rotation();
         if fs::rename(&self.path, to).is_ok() {
             self.end_partial();
         }
     }
 
-    fn copytruncate(&mut self) {
+    fn note_rotation(&mut self) {
+        self.rotated += u64::from(fs::metadata(&self.path).is_ok_and(|found| found.len() > 0));
+    }
+
+    fn copy(&mut self) {
         if self.path.exists() {
             let to = self.next_name();
+            self.note_rotation();
             fs::copy(&self.path, to).unwrap();
+        }
+    }
+
+    fn truncate(&mut self) {
+        if self.path.exists() {
             OpenOptions::new().write(true).truncate(true).open(&self.path).unwrap();
             self.end_partial();
         }
@@ -177,6 +214,15 @@ impl Reader {
     }
 }
 
+/// Begins again where one of the last commits, or any, left it.
+fn crash(world: &mut World, log: &Arc<Mutex<Log>>) -> Reader {
+    let pairs = log.lock().unwrap().pairs.len() as u64;
+    let back = if world.random(2) == 0 { 10 } else { u64::MAX };
+    let pair = pairs - 1 - world.random(pairs.min(back));
+    let resume = log.lock().unwrap().back_to(pair as usize);
+    Reader::new(&world.path, log.clone(), resume)
+}
+
 fn history(seed: u64) {
     let mut world = World::new(seed);
     let log: Arc<Mutex<Log>> = Arc::default();
@@ -200,7 +246,19 @@ fn history(seed: u64) {
                 world.partial += &text;
             }
             // Nobody rotates a file both ways.
-            7..10 if world.rotations < 14 && seed.is_multiple_of(2) => world.copytruncate(),
+            7..10 if world.rotations < 14 && seed.is_multiple_of(2) => {
+                world.copy();
+                match world.random(4) {
+                    0 => reader.look(100, 3),
+                    1 => reader.look(2000, usize::MAX),
+                    2 => {
+                        reader = crash(&mut world, &log);
+                        reader.look(100, 3);
+                    }
+                    _ => {}
+                }
+                world.truncate();
+            }
             7 if world.rotations < 14 => world.rename(),
             8 if world.rotations < 14 => {
                 world.rename();
@@ -208,11 +266,7 @@ fn history(seed: u64) {
             }
             10 => world.compress(),
             11 => {
-                let pairs = log.lock().unwrap().pairs.len() as u64;
-                let back = if world.random(2) == 0 { 10 } else { u64::MAX };
-                let pair = pairs - 1 - world.random(pairs.min(back));
-                let resume = log.lock().unwrap().back_to(pair as usize);
-                reader = Reader::new(&world.path, log.clone(), resume);
+                reader = crash(&mut world, &log);
             }
             12 => reader.look(2000, usize::MAX),
             13 => reader.look(100, 1),
@@ -229,7 +283,8 @@ fn history(seed: u64) {
     let differing = log.lines.iter().zip(&world.written).position(|(line, written)| line != written);
     let both = differing.map(|at| (&log.lines[at], &world.written[at]));
     assert_eq!(both, None, "seed {seed}: delivered, written");
-    assert_eq!((log.lines.len(), log.lost), (world.written.len(), 0), "seed {seed}: lines, lost bytes");
+    assert_eq!((log.lines.len(), log.befell.lost), (world.written.len(), 0), "seed {seed}: lines, lost bytes");
+    assert_eq!(log.befell.rotations, world.rotated, "seed {seed}: rotations");
 }
 
 #[test]

@@ -94,7 +94,35 @@ fn an_inode_that_is_used_again_is_another_file() {
     bench.append("c\nd\n");
     // As if the number had been free: the new file has it, and the old one another.
     position.file = identity(&fs::metadata(&bench.path).unwrap());
-    assert_eq!(restart(bench, position).1, ["b", "c", "d"]);
+    position.modified_ns -= 1_000_000_000;
+    let (bench, all) = restart(bench, position);
+    assert_eq!(all, ["b", "c", "d"]);
+    assert_eq!((bench.status.renames(), bench.status.truncations()), (1, 0), "it was not emptied: it is younger");
+}
+
+#[test]
+fn more_files_than_can_be_held_come_in_order() {
+    for copies in [true, false] {
+        let (bench, position) = position_after("0\n");
+        let count = 3 * SUCCESSORS;
+        for number in 1..=count {
+            let rotated = bench.directory.path().join(format!("mail.log.{}", count + 1 - number));
+            if copies {
+                fs::copy(&bench.path, rotated).unwrap();
+                OpenOptions::new().write(true).truncate(true).open(&bench.path).unwrap();
+            } else {
+                fs::rename(&bench.path, rotated).unwrap();
+            }
+            bench.append(format!("{number}\n"));
+        }
+        let (mut bench, mut all) = restart(bench, position);
+        for _ in 0..count {
+            all.extend(bench.look_on().into_iter().filter(|line| !line.starts_with("[opened")));
+        }
+        assert_eq!(all, (1..=count).map(|number| number.to_string()).collect::<Vec<_>>(), "copies: {copies}");
+        let expected = if copies { (0, count as u64) } else { (count as u64, 0) };
+        assert_eq!((bench.status.renames(), bench.status.truncations()), expected);
+    }
 }
 
 #[test]
