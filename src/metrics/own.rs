@@ -489,6 +489,7 @@ mod tests {
         series.limit.set(10_000.0);
         series.overflow.absolute(1);
         StateTelemetry::new().age.set(0.5);
+        record_reload(true);
     }
 
     #[test]
