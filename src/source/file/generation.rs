@@ -212,8 +212,11 @@ impl Generation {
     /// Where the next bytes that are no hole stand: at `offset` or behind it. The end of the file if there
     /// are none, and `offset` itself where the file system cannot tell.
     pub(super) fn data_from(&self, offset: u64) -> u64 {
+        if self.is_packed() {
+            // Seeking would move its stream.
+            return offset;
+        }
         match rustix::fs::seek(&self.file, SeekFrom::Data(offset)) {
-            _ if self.is_packed() => offset,
             Ok(data) => data.max(offset),
             Err(rustix::io::Errno::NXIO) => self.size.max(offset),
             Err(_) => offset,

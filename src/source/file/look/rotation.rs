@@ -362,7 +362,8 @@ impl Tail {
         let _ = emptied.observe();
         // It may have been copied and not yet emptied when the copy was opened.
         let is_it = |open: &Generation| {
-            open.copy_of == Some(seen.file) && open.head().is_ok_and(|head| seen.fingerprint.matches(&head))
+            let is_copy = open.copy_of == Some(seen.file) && !open.is_packed();
+            is_copy && open.head().is_ok_and(|head| seen.fingerprint.matches(&head))
         };
         if self.held().take(index + 1).any(is_it) {
             return Queue::default();

@@ -72,6 +72,31 @@ fn contents_in_several_parts_are_read_as_one() {
     }
 }
 
+/// A stream must not be moved by looking for the end of a hole.
+#[test]
+fn a_hole_in_a_compressed_file_is_passed_over() {
+    let (bench, position) = position_after("a\n");
+    // It does not compress well, so that a stream has more to read when it meets the hole.
+    let mut number = 1u64;
+    let lines = |count: u64, number: &mut u64| {
+        let mut next = || {
+            *number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            format!("{number:x}\n")
+        };
+        (0..count).map(|_| next()).collect::<String>()
+    };
+    let (before, behind) = (lines(10, &mut number), lines(50_000, &mut number));
+    bench.append(&before);
+    bench.append([0; 5000]);
+    bench.append(&behind);
+    compress("gzip", &bench.rename("mail.log.1"));
+    bench.append("new\n");
+    let expected: Vec<String> = before.lines().chain(behind.lines()).chain(["new"]).map(str::to_owned).collect();
+    let (_, all) = restart(bench, position);
+    assert_eq!(all.len(), expected.len());
+    assert_eq!(all, expected);
+}
+
 #[test]
 fn a_damaged_compressed_file_is_a_loss() {
     let (bench, mut position) = position_after(&"0123456789\n".repeat(1000));
