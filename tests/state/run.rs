@@ -46,7 +46,7 @@ impl Run {
     pub(crate) fn feeds(&self) -> [Feed; 3] {
         metrics::with_local_recorder(&self.ledger, || {
             [(0, "one"), (0, "two"), (1, "three")].map(|(shard, name)| {
-                let mut feed = self.shards[shard].feed(name, "a file");
+                let mut feed = self.shards[shard].feed(name, &format!("the file of {name}"));
                 if feed.position().is_none() {
                     let file = Identity { device: u64::MAX, inode: name.len() as u64 };
                     let fingerprint = file::Fingerprint { length: 7, digest: [200; 16] };
