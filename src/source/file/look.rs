@@ -273,6 +273,10 @@ impl Tail {
         if is_filled {
             self.predecessor = left.fingerprint;
         }
+        if !is_filled {
+            // Seen in this run all the same.
+            self.telemetry.rotation(&self.status, left.left_by);
+        }
         let rotated = is_filled.then_some(Incident::Rotated(left.left_by));
         missing.into_iter().chain(rotated).collect()
     }
