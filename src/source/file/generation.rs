@@ -136,6 +136,20 @@ impl Generation {
         Ok(Change::Written)
     }
 
+    /// Its contents may be others than those that [`observe`](Self::observe) has seen: what was read since is not to
+    /// be trusted.
+    ///
+    /// # Errors
+    /// What the system returns.
+    pub(super) fn is_replaced(&self) -> io::Result<bool> {
+        if self.is_whole {
+            return Ok(false);
+        }
+        let found = self.file.metadata()?;
+        let is_seen = (found.len(), modified_ns(&found)) == (self.size, self.modified_ns);
+        Ok(!is_seen && (found.len() < self.size || self.fingerprint.differs(&self.head()?)))
+    }
+
     /// The contents are others from now on.
     pub(super) fn forget(&mut self) {
         self.fingerprint = Fingerprint::default();

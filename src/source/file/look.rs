@@ -308,6 +308,8 @@ fn read_blocks(open: &mut Generation, splitter: &mut Splitter, sink: &mut dyn Si
         match open.read_at(splitter.space(), position) {
             Ok((0, _)) => return Ok(false),
             Ok((_, true)) => {}
+            // It was emptied, and may even have been filled again beyond this offset, while it was read.
+            Ok(_) if open.is_replaced()? => return Ok(true),
             Ok((read, false)) => splitter.take(read, sink),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),

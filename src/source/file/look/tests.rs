@@ -114,6 +114,22 @@ impl Bench {
     }
 }
 
+#[test]
+fn what_is_emptied_and_filled_while_it_is_read_is_not_taken_for_the_rest() {
+    let mut bench = Bench::new(options());
+    bench.append("a\nb\n");
+    assert_eq!(bench.look(), ["[opened at 0]", "a", "b"]);
+    bench.append("c\n");
+    let current = bench.tail.current.as_mut().unwrap();
+    assert_eq!(current.observe().unwrap(), Change::Written);
+    fs::copy(&bench.path, bench.directory.path().join("mail.log.1")).unwrap();
+    fs::write(&bench.path, "new\nand longer\nthan before\n").unwrap();
+    assert!(read_blocks(current, &mut bench.tail.splitter, &mut *bench.tail.sink).unwrap(), "look again");
+    let mut all = bench.look();
+    all.retain(|line| !line.starts_with("[opened"));
+    assert_eq!(all, ["c", "new", "and longer", "than before"]);
+}
+
 fn append(path: &Path, bytes: &[u8]) {
     let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
     file.write_all(bytes).unwrap();
