@@ -23,10 +23,13 @@ pub struct View {
 }
 
 /// The rows of a group: their labels, and their order in the exposition.
+///
+/// The directory's label blocks lie anywhere in memory. Here they stand one behind the other, as they are written.
 #[derive(Debug, Default)]
 struct Tuples {
-    blocks: Vec<Arc<str>>,
-    order: Vec<RowId>,
+    /// Each row and where its block ends in `text`, in the order of the exposition.
+    order: Vec<(RowId, usize)>,
+    text: Vec<u8>,
 }
 
 impl View {
@@ -67,19 +70,37 @@ impl View {
 
 impl Tuples {
     fn refresh(&mut self, directory: &Directory, group: usize) {
-        let known = self.blocks.len();
-        directory.visit_from(group, known, |block| self.blocks.push(Arc::clone(block)));
-        if self.blocks.len() > known {
-            self.order.extend(known as RowId..self.blocks.len() as RowId);
-            let blocks = &self.blocks;
-            self.order.sort_unstable_by(|a, b| blocks[*a as usize].cmp(&blocks[*b as usize]));
+        let mut added = Vec::new();
+        directory.visit_from(group, self.order.len(), |block| added.push(Arc::clone(block)));
+        if added.is_empty() {
+            return;
         }
+        let known = self.order.len() as RowId;
+        let mut rows: Vec<_> = self.all().collect();
+        rows.extend((known..).zip(added.iter().map(|block| block.as_bytes())));
+        // Two runs, the first one sorted: the stable sort merges them.
+        rows.sort_by_key(|(_, block)| *block);
+        let length = rows.iter().map(|(_, block)| block.len()).sum();
+        let mut sorted = Self { order: Vec::with_capacity(rows.len()), text: Vec::with_capacity(length) };
+        for (row, block) in rows {
+            sorted.text.extend_from_slice(block);
+            sorted.order.push((row, sorted.text.len()));
+        }
+        *self = sorted;
+    }
+
+    fn all(&self) -> impl Iterator<Item = (RowId, &[u8])> {
+        let mut start = 0;
+        self.order.iter().map(move |(row, end)| {
+            let block = &self.text[start..*end];
+            start = *end;
+            (*row, block)
+        })
     }
 
     /// The rows that have cells, in the order of the exposition.
     fn of(&self, cells: &Cells, group: usize) -> impl Iterator<Item = (RowId, &[u8])> {
-        let rows = self.order.iter().filter(move |row| cells.holds(group, **row));
-        rows.map(|row| (*row, self.blocks[*row as usize].as_bytes()))
+        self.all().filter(move |(row, _)| cells.holds(group, *row))
     }
 }
 
