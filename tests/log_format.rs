@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "log_format/values.rs"]
+mod values;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;

@@ -13,7 +13,8 @@
 pub struct Flags {
     /// `+Q`: text is put between quotes. Numbers and dates of aliases never are.
     pub quote: bool,
-    /// `+X`: addresses, ports, and the numbers of [`Grammar::Counter`] and its kin in capital hexadecimal digits.
+    /// `+X`: addresses, ports, and the numbers of [`Grammar::Counter`] and its kin in capital hexadecimal digits. Never
+    /// set at an expression, which it does not change.
     pub hexa: bool,
     /// `+M`: `-` stands for what is missing. On from the start in `log-format`; `-M` turns it off.
     pub mandatory: bool,

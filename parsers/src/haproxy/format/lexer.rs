@@ -214,7 +214,8 @@ impl<'a> Lexer<'a> {
             Some(b'[') => {
                 let (expression, end) = Expression::read(self.text, self.at + 1)?;
                 self.at = end + 1;
-                let flags = self.changed(flags);
+                // It is text already when the flags come to it.
+                let flags = Flags { hexa: false, ..self.changed(flags) };
                 self.items.push(Item { kind: Kind::Expression(expression), flags, name, typed, column });
                 Ok(())
             }

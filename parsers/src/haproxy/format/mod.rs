@@ -9,7 +9,7 @@
 //! backslashes are resolved.
 //!
 //! - [`alias`]: the table behind `%ci` and its kin.
-//! - [`expression`]: `%[fetch(arguments),converter,…]`.
+//! - [`expression`]: sample expressions, `%[fetch(arguments),converter,…]`.
 //! - [`grammar`]: what HAProxy can write for a value, byte for byte.
 //! - [`lexer`]: the text itself: literals, separators, flags, names.
 

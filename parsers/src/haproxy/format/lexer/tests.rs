@@ -76,6 +76,7 @@ fn flags_add_up() {
     assert_eq!(outline("%{+Q}o%{+X}o%ci%{-Q,-X}cp%{}f"), "client_ip:QX client_port frontend_name:QX");
     assert_eq!(outline("%{Q,+Z,,+X-Q,+ Q}ci"), "client_ip");
     assert_eq!(outline("%{x+Q}ci"), "client_ip:Q");
+    assert_eq!(outline("%{+Q,+X}[src]%{+X}o%[src]%ci"), "client_ip:Q client_ip client_ip:X");
     let remarks = lex("%{Q,+Z}ci").unwrap().remarks;
     assert_eq!(remarks.iter().map(|remark| remark.column).collect::<Vec<_>>(), [2, 4]);
 }
