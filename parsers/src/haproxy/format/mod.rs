@@ -1,0 +1,24 @@
+//! HAProxy's `log-format` strings, compiled (HAProxy configuration manual, chapter 8.2.6).
+//!
+//! ```text
+//! log-format "%ci:%cp [%tr] %ft %b/%s %ST %{+Q}r %[ssl_fc_sni]"
+//! ```
+//!
+//! The front: [`lex`] takes the text apart into [`Item`]s, as HAProxy 2.4 to 3.2 does, and says of each which field
+//! it is and by which [`Grammar`] its values are written. The text is what is left when haproxy.cfg's own quotes and
+//! backslashes are resolved.
+//!
+//! - [`alias`]: the table behind `%ci` and its kin.
+//! - [`expression`]: sample expressions, `%[fetch(arguments),converter,…]`.
+//! - [`grammar`]: what HAProxy can write for a value, byte for byte.
+//! - [`lexer`]: the text itself: literals, separators, flags, names.
+
+pub mod alias;
+pub mod expression;
+pub mod grammar;
+pub mod lexer;
+
+pub use alias::Alias;
+pub use expression::{Converter, Expression};
+pub use grammar::{Encoding, Escapes, Flags, Grammar, Missing};
+pub use lexer::{Format, Item, Kind, Mistake, Type, lex};
