@@ -161,8 +161,9 @@ impl<'r> Reader<'r> {
 
     /// `(a,b)`, with quotes and backslashes of their own.
     fn arguments(&mut self) -> Outcome<Vec<Vec<u8>>> {
+        // Without parentheses, a predicate has an empty argument.
         if self.rest().first() != Some(&b'(') {
-            return Err("the predicate's arguments are expected here");
+            return Ok(vec![Vec::new()]);
         }
         self.at += 1;
         let mut arguments = vec![Vec::new()];

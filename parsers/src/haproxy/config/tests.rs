@@ -58,6 +58,7 @@ fn words_are_unescaped() {
         (r#""a#b""#, "a#b"),
         (r"a\tb", "a\tb"),
         (r"\x41\x6a", "Aj"),
+        (r"a\x00b", "a"),
         (r"a\\b", r"a\b"),
         (r"a\1b", r"a\1b"),
         (r#"\"a\'"#, r#""a'"#),

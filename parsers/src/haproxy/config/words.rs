@@ -175,6 +175,10 @@ impl Splitter<'_, '_> {
     fn finish(&mut self, at: usize) {
         if let Some(mut word) = self.word.take() {
             word.end = self.column(at);
+            // To HAProxy, `\\x00` ends a word.
+            let length = memchr::memchr(0, &word.text).unwrap_or(word.text.len());
+            word.text.truncate(length);
+            word.columns.truncate(length);
             self.words.push(word);
         }
     }
