@@ -8,7 +8,7 @@
 //! [`parse`] reads one line and is the definition of correct. [`Scanner`] reads whole blocks and hands out
 //! what [`parse`] would have returned, several times faster.
 
-pub mod format;
+pub mod config;
 mod http;
 mod notice;
 mod scan;
