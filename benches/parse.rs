@@ -4,6 +4,8 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use tailmeter_parsers::envelope;
+use tailmeter_parsers::haproxy::format::{Layout, Spans};
 use tailmeter_parsers::haproxy::{Scanner, parse};
 
 const RECORDED: &[u8] = include_bytes!("../fixtures/haproxy/http.log");
@@ -26,6 +28,20 @@ fn plain(bencher: Bencher) {
     bencher.counter(BytesCount::new(block.len())).bench(|| {
         let lines = black_box(block.as_slice()).split(|byte| *byte == b'\n');
         lines.filter(|line| parse(line).is_ok()).count()
+    });
+}
+
+/// The same lines by a compiled log-format, `option httplog` written out.
+#[divan::bench]
+fn layout(bencher: Bencher) {
+    const HTTPLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc \
+                           %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
+    let Ok(layout) = Layout::of(HTTPLOG) else { return };
+    let block = block();
+    let mut spans = Spans::default();
+    bencher.counter(BytesCount::new(block.len())).bench_local(|| {
+        let lines = black_box(block.as_slice()).split(|byte| *byte == b'\n');
+        lines.filter(|line| layout.read(line, &envelope::detect(line), &mut spans).is_ok()).count()
     });
 }
 

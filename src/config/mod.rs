@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
-pub use sources::{Input, InputError, JournalInput, Source, SyslogInput};
+pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
 
 use crate::metrics::{FAMILIES, Family, Metric};
 

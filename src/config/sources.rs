@@ -18,8 +18,22 @@ pub struct Source {
     pub input: Input,
     /// Name of the log family that its lines belong to.
     pub format: String,
+    /// How they are written, where the operators of the program choose.
+    pub written: Written,
     /// What it is called in the metrics, instead of its path or address; not empty.
     pub name: Option<String>,
+}
+
+/// What says how lines are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Written {
+    /// As the program does unless told otherwise.
+    #[default]
+    Usual,
+    /// By this `log-format` of HAProxy.
+    LogFormat(String),
+    /// As this configuration of HAProxy says.
+    HaproxyConfig(PathBuf),
 }
 
 /// Where lines come from. Only the syntax of names has been checked, not that anything is there.

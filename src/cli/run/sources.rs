@@ -2,7 +2,7 @@
 
 use super::super::Failure;
 use super::live::pattern_of;
-use crate::config::{Config, Input, Source};
+use crate::config::{Config, Input, Source, Written};
 
 /// The sources of `config`, then those of the options: each a format, and what is to be read as that.
 ///
@@ -21,7 +21,7 @@ pub(super) fn resolve(config: &Config, options: &[(&str, &[String])]) -> Result<
         for text in *texts {
             let wrong = |error| Failure::Usage(format!("--{format} {text}: {error}"));
             let input = Input::of(text).map_err(wrong)?;
-            add(Source { input, format: (*format).to_owned(), name: None });
+            add(Source { input, format: (*format).to_owned(), written: Written::Usual, name: None });
         }
     }
     if sources.is_empty() {

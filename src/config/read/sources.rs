@@ -6,9 +6,11 @@ mod syslog;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use tailmeter_parsers::haproxy::format::{Layout, Mistake};
+
 use super::super::error::clip;
 use super::super::reader::Entries;
-use super::super::sources::{Input, InputError, JournalInput, Source, check_pattern, is_address};
+use super::super::sources::{Input, InputError, JournalInput, Source, Written, check_pattern, is_address};
 use super::super::yaml::{Key, Node, Place, Value};
 use super::Schema;
 use journal::JOURNAL_KEYS;
@@ -91,14 +93,14 @@ impl Schema<'_> {
             }
         };
         let name = entry(entries, "name").map(|(key, node)| (node.place, self.filled("a name", key, node)));
-        let ((input_place, input), format) = (input?, format?);
+        let ((input_place, input), (format, written)) = (input?, format?);
         let (name_place, name) = name.unzip();
         // A name with a mistake is none that another source could share.
         let name = match name {
             Some(name) => Some(name?),
             None => None,
         };
-        Some(Located { source: Source { input, format, name }, input: input_place, name: name_place })
+        Some(Located { source: Source { input, format, written, name }, input: input_place, name: name_place })
     }
 
     /// Notes keys that do not exist, or do not go with the kind of source. Returns the ones probably meant.
@@ -199,14 +201,44 @@ impl Schema<'_> {
         Some(text)
     }
 
-    fn format(&mut self, key: &Key, node: &Node) -> Option<String> {
+    /// The family, and how its lines are written: `format: haproxy`, or `format: {log_format: …}`.
+    fn format(&mut self, key: &Key, node: &Node) -> Option<(String, Written)> {
+        if let Value::Map(entries) = &node.value {
+            return self.written(key, node, entries);
+        }
         let format = self.reader.word("the name of a format", key.place, node)?;
         if self.catalogue.formats().any(|name| name == format) {
-            return Some(format);
+            return Some((format, Written::Usual));
         }
         let (known, help) = (self.catalogue.formats(), self.known_formats());
         self.reader.unknown("format", &format, node.place, known, help);
         None
+    }
+
+    fn written(&mut self, key: &Key, node: &Node, entries: &Entries) -> Option<(String, Written)> {
+        const KEYS: &[&str] = &["log_format", "haproxy_config"];
+        let [(kind, value)] = entries else {
+            let what = "one of `log_format` and `haproxy_config`";
+            self.reader.expected(what, key.place, node, None);
+            return None;
+        };
+        let written = match kind.name.as_str() {
+            "log_format" => {
+                let text = self.filled("a log-format of HAProxy", kind, value)?;
+                if let Err(Mistake { column, message }) = Layout::of(&text) {
+                    let place = self.reader.within(value, &text, column);
+                    self.reader.report(place, message, None);
+                    return None;
+                }
+                Written::LogFormat(text)
+            }
+            "haproxy_config" => Written::HaproxyConfig(self.path("the path of haproxy.cfg", kind, value)?),
+            _ => {
+                self.reader.unknown_key(kind, KEYS);
+                return None;
+            }
+        };
+        Some(("haproxy".to_owned(), written))
     }
 
     fn known_formats(&self) -> Option<String> {

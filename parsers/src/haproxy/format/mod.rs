@@ -4,21 +4,32 @@
 //! log-format "%ci:%cp [%tr] %ft %b/%s %ST %{+Q}r %[ssl_fc_sni]"
 //! ```
 //!
-//! The front: [`lex`] takes the text apart into [`Item`]s, as HAProxy 2.4 to 3.2 does, and says of each which field
-//! it is and by which [`Grammar`] its values are written. The text is what is left when haproxy.cfg's own quotes and
-//! backslashes are resolved.
+//! [`lex`] takes the text apart into [`Item`]s, as HAProxy 2.4 to 3.2 does, and says of each which field it is and by
+//! which [`Grammar`] its values are written. The text is what is left when haproxy.cfg's own quotes and backslashes are
+//! resolved. [`Layout::of`] makes of the items what reads lines, and [`Layout::read`] yields a [`Record`] of each.
 //!
 //! - [`alias`]: the table behind `%ci` and its kin.
 //! - [`expression`]: sample expressions, `%[fetch(arguments),converter,…]`.
 //! - [`grammar`]: what HAProxy can write for a value, byte for byte.
 //! - [`lexer`]: the text itself: literals, separators, flags, names.
+//! - `check`: what of that is asked of the bytes of a value.
+//! - `layout`: the compiler: where each value ends, and what cannot be told apart.
+//! - `machine`: what runs over a line.
+//! - `record`: what it found.
 
 pub mod alias;
+mod check;
 pub mod expression;
 pub mod grammar;
+mod layout;
 pub mod lexer;
+mod machine;
+mod record;
 
 pub use alias::Alias;
 pub use expression::{Converter, Expression};
 pub use grammar::{Encoding, Escapes, Flags, Grammar, Missing};
+pub use layout::{Layout, Note};
 pub use lexer::{Format, Item, Kind, Mistake, Type, lex};
+pub use machine::Spans;
+pub use record::{Place, Record, Request, Value};

@@ -1,0 +1,213 @@
+//! What the bytes of one value must look like: made from its grammar once, used for every line.
+
+use super::{Flags, Grammar, Item, Missing};
+use crate::Reason;
+use crate::envelope::{self, has_shape};
+
+/// A set of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bytes([u64; 4]);
+
+impl Bytes {
+    /// Those that `is_in` says.
+    pub(super) fn of(is_in: impl Fn(u8) -> bool) -> Self {
+        let mut words = [0; 4];
+        for byte in (0..=u8::MAX).filter(|byte| is_in(*byte)) {
+            words[usize::from(byte >> 6)] |= 1 << (byte & 63);
+        }
+        Self(words)
+    }
+
+    #[inline]
+    pub(super) const fn has(&self, byte: u8) -> bool {
+        self.0[(byte >> 6) as usize] >> (byte & 63) & 1 == 1
+    }
+
+    /// True when some byte is in both.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(other.0).any(|(one, other)| one & other != 0)
+    }
+
+    /// How many bytes of `text`, from its start on, are in it.
+    pub(super) fn span(&self, text: &[u8]) -> usize {
+        text.iter().position(|byte| !self.has(*byte)).unwrap_or(text.len())
+    }
+}
+
+/// The form of a value, as far as its end does not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Any bytes.
+    Text,
+    /// At least one byte, and none that a grammar rules out.
+    Word,
+    /// At most 18 digits, but no more than `max`; maybe behind a plus, maybe `-1`.
+    Number { plus: bool, minus: bool, max: u64 },
+    /// A number with a sign.
+    Integer,
+    /// Hexadecimal digits, at most 15.
+    Hexadecimal,
+    /// Letters, digits and dashes.
+    Termination,
+    /// A date: digits where this has zeros, a month where it has `Jan`.
+    Date(&'static [u8]),
+    /// Empty, or a question mark first.
+    Query,
+}
+
+/// Says whether bytes can be a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Check {
+    held: Bytes,
+    /// What is taken beyond that: HAProxy escapes control and high bytes, but what logs went through may not have.
+    taken: Bytes,
+    form: Form,
+    length: Option<usize>,
+    missing: Missing,
+}
+
+impl Check {
+    /// The check of `item`, whose values are written by `grammar`.
+    pub(super) fn of(grammar: Grammar, item: &Item) -> Self {
+        let Flags { hexa, .. } = item.flags;
+        // Unlike an applet's, a proxy's name has no slash; nor have those of OpenSSL.
+        const SLASHLESS: [&str; 4] = ["frontend_name", "backend_name", "ssl_version", "ssl_ciphers"];
+        let has_slash = !item.canonical().is_some_and(|name| SLASHLESS.contains(&name));
+        let held = Bytes::of(|byte| grammar.may_hold(byte, item.flags) && (has_slash || byte != b'/'));
+        let number = |plus, minus, max: i32| Form::Number { plus, minus, max: max.unsigned_abs().into() };
+        let large = Form::Number { plus: false, minus: false, max: u64::MAX };
+        let (form, length) = match grammar {
+            Grammar::Counter | Grammar::Seconds | Grammar::Port | Grammar::Milliseconds if hexa => {
+                (Form::Hexadecimal, None)
+            }
+            Grammar::Number | Grammar::Counter | Grammar::Seconds => (large, None),
+            Grammar::Port => (number(false, false, 99_999), None),
+            Grammar::Milliseconds => (number(false, false, 999), Some(3)),
+            Grammar::Status => (number(false, true, 999), None),
+            Grammar::Timer => (number(false, true, i32::MAX), None),
+            Grammar::TotalTimer => (number(true, true, i32::MAX), None),
+            Grammar::Retries => (number(true, false, i32::MAX), None),
+            Grammar::Bytes => (Form::Number { plus: true, minus: false, max: u64::MAX }, None),
+            Grammar::Integer => (Form::Integer, None),
+            Grammar::Termination(length) => (Form::Termination, Some(usize::from(length))),
+            Grammar::Date => (Form::Date(b"00/Jan/0000:00:00:00.000"), Some(24)),
+            Grammar::DateUtc | Grammar::DateLocal => (Form::Date(b"00/Jan/0000:00:00:00 +0000"), Some(26)),
+            Grammar::Query => (Form::Query, None),
+            Grammar::Address | Grammar::Name | Grammar::NameTls | Grammar::Word => (Form::Word, None),
+            Grammar::Boolean | Grammar::Hexadecimal | Grammar::Base64 => (Form::Word, None),
+            Grammar::Captures | Grammar::CaptureList | Grammar::Request | Grammar::Method => (Form::Text, None),
+            Grammar::Uri | Grammar::Path | Grammar::Version | Grammar::Cookie => (Form::Text, None),
+            Grammar::UrlEncoded | Grammar::Text => (Form::Text, None),
+        };
+        let is_address = grammar == Grammar::Address;
+        let taken = Bytes::of(|byte| {
+            held.has(byte) || !matches!(byte, b' '..=b'~') || (is_address && matches!(byte, b'[' | b']' | b'%'))
+        });
+        let missing = item.missing();
+        // What can be a dash does not always have its length.
+        let length = length.filter(|_| missing == Missing::Never);
+        Self { held, taken, form, length, missing }
+    }
+
+    /// Any text.
+    pub(super) fn any() -> Self {
+        let held = Bytes::of(|byte| byte != b'\n');
+        Self { held, taken: held, form: Form::Text, length: None, missing: Missing::Never }
+    }
+
+    /// The bytes that a value can hold.
+    pub(super) const fn held(&self) -> &Bytes {
+        &self.held
+    }
+
+    /// How long every value is, if all have one length.
+    pub(super) const fn length(&self) -> Option<usize> {
+        self.length
+    }
+
+    /// Whether `text` can be a value.
+    ///
+    /// # Errors
+    /// Why not.
+    #[inline]
+    pub(super) fn fits(&self, text: &[u8]) -> Result<(), Reason> {
+        let verdict = match self.form {
+            Form::Text => return Ok(()),
+            Form::Number { plus, minus, max } => is_number(text, plus, minus, max),
+            Form::Word if text.is_empty() => Err(Reason::Grammar),
+            Form::Word => self.holds(text),
+            Form::Termination => ok(text.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')),
+            Form::Integer => {
+                let digits = text.strip_prefix(b"-").unwrap_or(text);
+                is_number(digits, false, false, u64::MAX)
+            }
+            Form::Hexadecimal => {
+                let is_number = (1..=15).contains(&text.len()) && text.iter().all(u8::is_ascii_hexdigit);
+                if is_number { Ok(()) } else { Err(Reason::Number) }
+            }
+            Form::Date(shape) => ok(is_date(text, shape)),
+            Form::Query => ok(matches!(text, [] | [b'?', ..] | b"<BADREQ>")),
+        };
+        match verdict {
+            Err(_) if self.is_missing(text) => Ok(()),
+            verdict => verdict,
+        }
+    }
+
+    /// Whether `text`, which ends where the line ends, can be the beginning of a value.
+    pub(super) fn begins(&self, text: &[u8]) -> Result<(), Reason> {
+        match self.form {
+            Form::Text => Ok(()),
+            _ => self.holds(text),
+        }
+    }
+
+    /// True when a value cannot begin as `text` does, but nothing may have been written.
+    pub(super) fn is_left_out(&self, text: &[u8]) -> bool {
+        self.form == Form::Query && !matches!(text, [b'?' | b'<', ..])
+    }
+
+    fn holds(&self, text: &[u8]) -> Result<(), Reason> {
+        ok(text.iter().all(|byte| self.taken.has(*byte)))
+    }
+
+    fn is_missing(&self, text: &[u8]) -> bool {
+        match self.missing {
+            Missing::Never | Missing::Null => false,
+            Missing::Dash => text == b"-",
+            Missing::Quotes => text.is_empty() || text == b"\"\"",
+            Missing::Nothing => text.is_empty(),
+        }
+    }
+}
+
+fn ok(fits: bool) -> Result<(), Reason> {
+    if fits { Ok(()) } else { Err(Reason::Grammar) }
+}
+
+#[inline]
+fn is_number(text: &[u8], plus: bool, minus: bool, max: u64) -> Result<(), Reason> {
+    let digits = match text {
+        [b'+', digits @ ..] if plus => digits,
+        digits => digits,
+    };
+    if minus && digits.first() == Some(&b'-') {
+        return if digits == b"-1" { Ok(()) } else { Err(Reason::Range) };
+    }
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Reason::Number);
+    }
+    if digits.len() > 18 || (max < u64::MAX && super::record::decimal(digits) > max) {
+        return Err(Reason::Range);
+    }
+    Ok(())
+}
+
+fn is_date(text: &[u8], shape: &'static [u8]) -> bool {
+    let (day, month, rest) = (3, 6, &shape[6..]);
+    let has_zone = |text: &[u8]| match text.len() {
+        26 => matches!(text[21], b'+' | b'-') && has_shape(&text[6..21], &rest[..15]) && has_shape(&text[22..], b"0000"),
+        _ => has_shape(&text[6..], rest),
+    };
+    text.len() == shape.len() && has_shape(&text[..day], b"00/") && envelope::month(&text[day..month]).is_some() && has_zone(text)
+}

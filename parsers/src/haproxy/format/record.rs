@@ -1,0 +1,344 @@
+//! What a line says, value by value.
+
+use super::layout::{Layout, Step};
+use super::machine::Spans;
+use super::{Grammar, Missing};
+
+/// A line that was read by a [`Layout`].
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'r, 'a> {
+    layout: &'r Layout,
+    line: &'a [u8],
+    spans: &'r Spans,
+}
+
+/// The value of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// The line has none: HAProxy wrote `-` or nothing, or a phase was never reached, or the line was cut before it.
+    Missing,
+    /// A whole number.
+    Number(i64),
+    /// Yes or no.
+    Truth(bool),
+    /// As it stands in the line, without its quotes.
+    Text(&'a [u8]),
+    /// Captured headers in the order of their declaration, between `|`.
+    Captures(&'a [u8]),
+    /// Captured headers, each between quotes.
+    CaptureList(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    /// The captured headers, if that is what it is.
+    pub fn captures(self) -> impl Iterator<Item = &'a [u8]> {
+        let (text, delimiter) = match self {
+            Value::Captures(text) => (Some(text), b'|'),
+            Value::CaptureList(text) => (Some(text), b' '),
+            _ => (None, b'|'),
+        };
+        let parts = text.into_iter().flat_map(move |text| split(text, delimiter));
+        parts.map(|part| part.strip_prefix(b"\"").and_then(|part| part.strip_suffix(b"\"")).unwrap_or(part))
+    }
+}
+
+/// The parts of `text`; a delimiter between quotes is none.
+fn split(text: &[u8], delimiter: u8) -> impl Iterator<Item = &[u8]> {
+    let mut is_quoted = false;
+    text.split(move |byte| {
+        is_quoted ^= *byte == b'"' && delimiter == b' ';
+        *byte == delimiter && !is_quoted
+    })
+}
+
+impl<'r, 'a> Record<'r, 'a> {
+    pub(super) const fn new(layout: &'r Layout, line: &'a [u8], spans: &'r Spans) -> Self {
+        Self { layout, line, spans }
+    }
+
+    /// How the line is laid out.
+    pub const fn layout(&self) -> &'r Layout {
+        self.layout
+    }
+
+    /// True when the line ends before its values do.
+    pub const fn truncated(&self) -> bool {
+        self.spans.truncated()
+    }
+
+    /// The bytes of the first value that the catalogue calls `place`, as they stand in the line; `None` where the layout has no such
+    /// value, or the line was cut before it, or nothing was written.
+    pub fn text(&self, place: Place) -> Option<&'a [u8]> {
+        let index = self.layout.place(place)?;
+        let step = self.layout.steps.get(index)?;
+        step.written(self.spans.text(self.line, index)?)
+    }
+
+    /// The number at `place`; -1 where it says so.
+    pub fn number(&self, place: Place) -> Option<i64> {
+        let index = self.layout.place(place)?;
+        let step = self.layout.steps.get(index)?;
+        step.number(self.spans.text(self.line, index)?)
+    }
+
+    /// True when some value says that the line was written before the end (`option logasap`).
+    pub fn logasap(&self) -> bool {
+        let texts = self.layout.steps.iter().enumerate().filter(|(_, step)| step.has_logasap());
+        texts.filter_map(|(index, _)| self.spans.text(self.line, index)).any(|text| text.first() == Some(&b'+'))
+    }
+
+    /// Every field with its value, in the order of the log-format.
+    pub fn visit(&self, out: &mut dyn FnMut(&str, Value<'a>)) {
+        let mut is_asap = None;
+        for (index, step) in self.layout.steps.iter().enumerate().filter(|(_, step)| !step.is_blurred) {
+            let text = self.spans.text(self.line, index).and_then(|text| step.written(text));
+            step.visit(text, self.truncated(), out);
+            if step.has_logasap() {
+                let is_early = text.is_some_and(|text| text.first() == Some(&b'+'));
+                is_asap = Some(is_asap.unwrap_or(false) | is_early);
+            }
+        }
+        if let Some(is_asap) = is_asap {
+            out("logasap", Value::Truth(is_asap));
+        }
+        out("truncated", Value::Truth(self.truncated()));
+    }
+}
+
+impl Step {
+    fn has_logasap(&self) -> bool {
+        matches!(self.grammar, Grammar::TotalTimer | Grammar::Bytes)
+    }
+
+    /// `text`, unless it stands for nothing.
+    fn written<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let is_missing = match self.missing {
+            Missing::Never | Missing::Null => false,
+            Missing::Dash => text == b"-",
+            Missing::Quotes => text.is_empty() || text == b"\"\"",
+            Missing::Nothing => text.is_empty(),
+        };
+        (!is_missing).then_some(text)
+    }
+
+    /// The number that `text` is.
+    fn number(&self, text: &[u8]) -> Option<i64> {
+        let text = text.strip_prefix(b"+").unwrap_or(text);
+        let (is_negative, digits) = match text {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        let radix = if self.is_hexadecimal { 16 } else { 10 };
+        let mut number: i64 = 0;
+        for digit in digits {
+            let digit = char::from(*digit).to_digit(radix)?;
+            number = number.checked_mul(i64::from(radix))?.checked_add(i64::from(digit))?;
+        }
+        (!digits.is_empty()).then_some(if is_negative { -number } else { number })
+    }
+
+    fn visit<'a>(&self, text: Option<&'a [u8]>, truncated: bool, out: &mut dyn FnMut(&str, Value<'a>)) {
+        let name: &str = &self.field;
+        let missing_or = |value: Option<Value<'a>>| value.unwrap_or(Value::Missing);
+        let word = missing_or(text.map(Value::Text));
+        match self.grammar {
+            Grammar::NameTls => {
+                let (bare, ssl) = text.map_or((None, None), |text| {
+                    (Some(text.strip_suffix(b"~").unwrap_or(text)), Some(text.ends_with(b"~")))
+                });
+                out(name, missing_or(bare.map(Value::Text)));
+                out("ssl", missing_or(ssl.map(Value::Truth)));
+            }
+            Grammar::Name => {
+                // A server that there was none of.
+                let text = text.filter(|text| *text != b"<NOSRV>");
+                out(name, missing_or(text.map(Value::Text)));
+            }
+            Grammar::Timer | Grammar::TotalTimer | Grammar::Status => {
+                let number = text.and_then(|text| self.number(text)).filter(|number| *number >= 0);
+                out(name, missing_or(number.map(Value::Number)));
+            }
+            Grammar::Retries => {
+                out(name, missing_or(text.and_then(|text| self.number(text)).map(Value::Number)));
+                out("redispatched", missing_or(text.map(|text| Value::Truth(text.starts_with(b"+")))));
+            }
+            Grammar::Number | Grammar::Counter | Grammar::Bytes | Grammar::Port | Grammar::Integer => {
+                out(name, missing_or(text.and_then(|text| self.number(text)).map(Value::Number)));
+            }
+            Grammar::Seconds | Grammar::Milliseconds => {
+                out(name, missing_or(text.and_then(|text| self.number(text)).map(Value::Number)));
+            }
+            Grammar::Boolean => out(name, missing_or(text.map(|text| Value::Truth(text == b"1")))),
+            Grammar::Captures => out(name, missing_or(text.map(Value::Captures))),
+            Grammar::CaptureList => out(name, missing_or(text.map(Value::CaptureList))),
+            Grammar::Request => {
+                let request = Request::of(text.unwrap_or_default(), truncated);
+                out("http_request_method", missing_or(request.method.map(Value::Text)));
+                out("http_request_path", missing_or(request.path.map(Value::Text)));
+                out("http_request_query", missing_or(request.query.map(Value::Text)));
+                out("http_version", missing_or(request.version.map(Value::Text)));
+            }
+            Grammar::Uri => {
+                let target = text.filter(|text| *text != b"<BADREQ>").map(Target::of);
+                out("http_request_path", missing_or(target.map(|target| Value::Text(target.path))));
+                out("http_request_query", missing_or(target.and_then(|target| target.query).map(Value::Text)));
+            }
+            Grammar::Query => {
+                out(name, missing_or(text.and_then(|text| text.strip_prefix(b"?")).map(Value::Text)));
+            }
+            Grammar::Method | Grammar::Path | Grammar::Version => {
+                let text = text.filter(|text| *text != b"<BADREQ>" && !text.is_empty());
+                out(name, missing_or(text.map(Value::Text)));
+            }
+            Grammar::Address | Grammar::Termination(_) | Grammar::Date | Grammar::DateUtc | Grammar::DateLocal => {
+                out(name, word);
+            }
+            Grammar::Cookie | Grammar::Word | Grammar::Hexadecimal | Grammar::Base64 => out(name, word),
+            Grammar::UrlEncoded | Grammar::Text => out(name, word),
+        }
+    }
+}
+
+/// A request line, taken apart. HAProxy cuts long ones; of `<BADREQ>` nothing is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: Option<&'a [u8]>,
+    /// The path, without its query.
+    pub path: Option<&'a [u8]>,
+    /// What follows the first `?`.
+    pub query: Option<&'a [u8]>,
+    /// For example `HTTP/1.1`.
+    pub version: Option<&'a [u8]>,
+}
+
+impl<'a> Request<'a> {
+    /// Takes `text` apart. The last part of a text that was cut on its way is not known.
+    pub fn of(text: &'a [u8], truncated: bool) -> Self {
+        if text.is_empty() || text.starts_with(b"<BADREQ>") {
+            return Self::default();
+        }
+        let Some(space) = memchr::memchr(b' ', text) else {
+            return Self { method: (!truncated).then_some(text), ..Self::default() };
+        };
+        let (method, rest) = (Some(&text[..space]), &text[space + 1..]);
+        let (target, version) = match memchr::memrchr(b' ', rest) {
+            Some(space) if is_version(&rest[space + 1..]) => (&rest[..space], Some(&rest[space + 1..])),
+            // Cut inside of its version.
+            Some(space) if truncated => (&rest[..space], None),
+            _ => (rest, None),
+        };
+        let is_whole = !truncated || target.len() < rest.len();
+        let Target { path, query } = Target::of(target);
+        let is_path_whole = is_whole || query.is_some();
+        Self {
+            method,
+            path: Some(path).filter(|path| is_path_whole && !path.is_empty()),
+            query: query.filter(|_| is_whole),
+            version: version.filter(|_| !truncated),
+        }
+    }
+}
+
+/// `HTTP/1.1`, `HTTP/2`.
+fn is_version(text: &[u8]) -> bool {
+    match text.strip_prefix(b"HTTP/") {
+        Some([major]) => major.is_ascii_digit(),
+        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
+        _ => false,
+    }
+}
+
+/// The value of at most 18 digits.
+pub(super) fn decimal(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |value, byte| value * 10 + u64::from(byte.wrapping_sub(b'0')))
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    path: &'a [u8],
+    query: Option<&'a [u8]>,
+}
+
+impl<'a> Target<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        match memchr::memchr(b'?', text) {
+            Some(mark) => Self { path: &text[..mark], query: Some(&text[mark + 1..]) },
+            None => Self { path: text, query: None },
+        }
+    }
+}
+
+/// Fields that metrics count or show as labels, wherever a log-format has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the field of that name in the catalogue")]
+pub enum Place {
+    ClientIp,
+    ClientPort,
+    FrontendName,
+    BackendName,
+    ServerName,
+    TimeRequest,
+    TimeQueue,
+    TimeConnect,
+    TimeResponse,
+    TimeActive,
+    TimeTotal,
+    StatusCode,
+    BytesRead,
+    RequestBytes,
+    TerminationState,
+    Retries,
+    SrvQueue,
+    BackendQueue,
+    RequestHeaders,
+    ResponseHeaders,
+    /// All of `%r`.
+    HttpRequest,
+    HttpRequestMethod,
+    HttpRequestPath,
+    HttpRequestUri,
+    HttpVersion,
+    SslVersion,
+    SslCiphers,
+    SslFcSni,
+    SslFcIsResumed,
+    UniqueId,
+}
+
+impl Place {
+    /// Every place, with its field's name.
+    pub(super) const ALL: [(Self, &'static str); 30] = [
+        (Self::ClientIp, "client_ip"),
+        (Self::ClientPort, "client_port"),
+        (Self::FrontendName, "frontend_name"),
+        (Self::BackendName, "backend_name"),
+        (Self::ServerName, "server_name"),
+        (Self::TimeRequest, "time_request_ms"),
+        (Self::TimeQueue, "time_queue_ms"),
+        (Self::TimeConnect, "time_connect_ms"),
+        (Self::TimeResponse, "time_response_ms"),
+        (Self::TimeActive, "time_active_ms"),
+        (Self::TimeTotal, "time_total_ms"),
+        (Self::StatusCode, "status_code"),
+        (Self::BytesRead, "bytes_read"),
+        (Self::RequestBytes, "request_bytes"),
+        (Self::TerminationState, "termination_state"),
+        (Self::Retries, "retries"),
+        (Self::SrvQueue, "srv_queue"),
+        (Self::BackendQueue, "backend_queue"),
+        (Self::RequestHeaders, "request_headers"),
+        (Self::ResponseHeaders, "response_headers"),
+        (Self::HttpRequest, "http_request"),
+        (Self::HttpRequestMethod, "http_request_method"),
+        (Self::HttpRequestPath, "http_request_path"),
+        (Self::HttpRequestUri, "http_request_uri"),
+        (Self::HttpVersion, "http_version"),
+        (Self::SslVersion, "ssl_version"),
+        (Self::SslCiphers, "ssl_ciphers"),
+        (Self::SslFcSni, "ssl_fc_sni"),
+        (Self::SslFcIsResumed, "ssl_fc_is_resumed"),
+        (Self::UniqueId, "unique_id"),
+    ];
+}
