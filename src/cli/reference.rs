@@ -50,7 +50,7 @@ fn write_terminations(text: &mut String) -> fmt::Result {
     text.push_str(TERMINATIONS);
     for (place, meanings) in PLACES.iter().zip(TERMINATION) {
         writeln!(text, "\n| {place} | |\n|---|---|")?;
-        for one in *meanings {
+        for one in meanings {
             writeln!(text, "| `{}` | {} |", char::from(one.character), cell(one.meaning))?;
         }
     }

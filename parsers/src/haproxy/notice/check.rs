@@ -104,8 +104,10 @@ impl<'a> HealthCheck<'a> {
 
 /// Reads on from `[backup ]server `.
 pub(super) fn parse(mut cursor: Cursor<'_>, is_agent: bool) -> Result<HealthCheck<'_>, Reject> {
-    let is_backup = cursor.take_text(b"backup ");
-    cursor.expect_text(b"server ", "backend_name")?;
+    let Some(is_backup) = take_phrase(&mut cursor, &[(b"server ", false), (b"backup server ", true)], "backend_name")?
+    else {
+        return cursor.reject(Reason::Delimiter, "backend_name");
+    };
     let names = take_names(&mut cursor)?;
     let Some(result) = take_phrase(&mut cursor, &RESULTS, "result")? else {
         return cursor.reject(Reason::Grammar, "result");
