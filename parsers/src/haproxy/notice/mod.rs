@@ -73,11 +73,10 @@ enum Form {
     Proxy,
     /// A type and a name follow.
     ProxyIs(ProxyState),
-    Process,
 }
 
 /// The first byte of none is a digit: addresses leave at once.
-const FORMS: [(&[u8], Form); 32] = [
+const FORMS: [(&[u8], Form); 17] = [
     (b"Connect from ", Form::Connect),
     (b"Connect to ", Form::Connect),
     (b"unknown [", Form::UnknownClient),
@@ -95,21 +94,6 @@ const FORMS: [(&[u8], Form); 32] = [
     (b"Resuming ", Form::ProxyIs(ProxyState::Resuming)),
     (b"Enabling ", Form::ProxyIs(ProxyState::Enabling)),
     (b"Stopping ", Form::ProxyIs(ProxyState::Stopping)),
-    (b"[NOTICE]", Form::Process),
-    (b"[WARNING]", Form::Process),
-    (b"[ALERT]", Form::Process),
-    (b"[DEBUG]", Form::Process),
-    (b"[DIAG]", Form::Process),
-    (b"SIGHUP", Form::Process),
-    (b"Connect() failed for ", Form::Process),
-    (b"Port ", Form::Process),
-    (b"Bind on socket ", Form::Process),
-    (b"Grace period expired, ", Form::Process),
-    (b"Scheduling a soft-stop ", Form::Process),
-    (b"soft-stop running for too long, ", Form::Process),
-    (b"Some tasks resisted to hard-stop, ", Form::Process),
-    (b"SPOE: [", Form::Process),
-    (b"can't find server '", Form::Process),
 ];
 
 impl<'a> Notice<'a> {
@@ -156,7 +140,9 @@ impl<'a> Notice<'a> {
             Some(b' ' | b'\t') if message.iter().all(u8::is_ascii_whitespace) => return Some(Ok(Self::Empty)),
             Some(_) => {}
         }
-        let (words, form) = FORMS.iter().find(|(words, _)| message.starts_with(words))?;
+        let Some((words, form)) = FORMS.iter().find(|(words, _)| message.starts_with(words)) else {
+            return Process::parse(message).map(|process| Ok(Self::Process(process)));
+        };
         let cursor = Cursor::new(line, start + words.len());
         Some(match *form {
             Form::Connect => Ok(Self::Connect(Connect::new(message))),
@@ -170,7 +156,6 @@ impl<'a> Notice<'a> {
             Form::ProxyIs(state) => {
                 Ok(proxy::parse_typed(cursor, state).map_or_else(|| Self::process(message), Self::Proxy))
             }
-            Form::Process => Ok(Self::process(message)),
         })
     }
 
