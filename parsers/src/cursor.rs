@@ -97,4 +97,38 @@ impl<'a> Cursor<'a> {
         let reason = if self.rest().is_empty() { Reason::Truncated } else { Reason::Delimiter };
         self.reject(reason, field)
     }
+
+    /// Takes `text` if it is next.
+    pub(crate) fn take_text(&mut self, text: &[u8]) -> bool {
+        let found = self.rest().starts_with(text);
+        self.at += if found { text.len() } else { 0 };
+        found
+    }
+
+    /// Takes `text`.
+    ///
+    /// # Errors
+    /// [`Reason::Delimiter`] when something else stands there, [`Reason::Truncated`] when the line ends inside it.
+    pub(crate) fn expect_text(&mut self, text: &[u8], field: &'static str) -> Result<(), Reject> {
+        if self.take_text(text) {
+            return Ok(());
+        }
+        let reason = if text.starts_with(self.rest()) { Reason::Truncated } else { Reason::Delimiter };
+        self.reject(reason, field)
+    }
+
+    /// Takes what stands before the next `text`, and `text`; nothing when there is none.
+    pub(crate) fn take_until(&mut self, text: &[u8]) -> Option<&'a [u8]> {
+        let rest = self.rest();
+        let length = memchr::memmem::find(rest, text)?;
+        self.at += length + text.len();
+        Some(&rest[..length])
+    }
+
+    /// Takes the rest of the line.
+    pub(crate) fn take_rest(&mut self) -> &'a [u8] {
+        let rest = self.rest();
+        self.at += rest.len();
+        rest
+    }
 }

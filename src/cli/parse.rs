@@ -207,6 +207,10 @@ struct Rejected {
 enum Fields<'a> {
     HaproxyHttp(Box<haproxy::HttpFields<'a>>),
     HaproxyTcp(haproxy::TcpFields<'a>),
+    HaproxyConnectionError(haproxy::ErrorFields<'a>),
+    HaproxyHealthCheck(haproxy::CheckFields<'a>),
+    HaproxyServerState(Box<haproxy::ServerFields<'a>>),
+    HaproxyBackendState(haproxy::BackendFields<'a>),
 }
 
 /// An envelope. `priority` is there only when the line has one; `severity` derives from it.

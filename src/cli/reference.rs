@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Write};
 
+use tailmeter_parsers::haproxy::TERMINATION;
+
 use crate::metrics::{FAMILIES, Family, Kind, Metric, Unit, own};
 
 const INTRODUCTION: &str = "\
@@ -28,7 +30,31 @@ pub fn metrics() -> String {
         // Writing to a String cannot fail.
         let _ = write_family(&mut text, &title, family);
     }
+    let _ = write_terminations(&mut text);
     text
+}
+
+const TERMINATIONS: &str = "
+## HAProxy's termination states
+
+What the characters of `termination_state` say. `haproxy_log_terminations_total` has the first two: what ended the
+request or session, and in which phase. So `SH` is a server that went away before it had answered, and `cD` a client that
+let data wait for too long. In lines of requests two more follow, about the cookie that keeps a client with its server:
+what the client sent, and what became of it in the response. A character that HAProxy does not write is counted as `other`.
+";
+
+/// The characters of HAProxy's termination state, a table for each place.
+fn write_terminations(text: &mut String) -> fmt::Result {
+    const PLACES: [&str; 4] =
+        ["First: ended by", "Second: ended", "Third: the client's cookie", "Fourth: the response's cookie"];
+    text.push_str(TERMINATIONS);
+    for (place, meanings) in PLACES.iter().zip(TERMINATION) {
+        writeln!(text, "\n| {place} | |\n|---|---|")?;
+        for one in meanings {
+            writeln!(text, "| `{}` | {} |", char::from(one.character), cell(one.meaning))?;
+        }
+    }
+    Ok(())
 }
 
 fn write_family(text: &mut String, title: &str, family: &Family) -> fmt::Result {

@@ -2,7 +2,8 @@
 //!
 //! Here is the catalogue. `labels` says where values come from; `rows` finds the rows of a line by looks into a
 //! [`Memo`](crate::series::Memo) with raw bytes of it; `count` adds. What only few lines have (aborted phases,
-//! abnormal ends, TLS fields) has rows of its own, looked up when needed.
+//! abnormal ends, TLS fields) has rows of its own, looked up when needed; so have the lines that are neither requests
+//! nor sessions (`count/notices`).
 
 mod count;
 mod grid;
@@ -117,6 +118,11 @@ const METRICS: &[Metric] = &[
         labels: &["backend_name"],
         opt_in: &["server_name"],
     },
+    counter(
+        "haproxy_log_connection_errors_total",
+        "Connections that failed before they had a session.",
+        &["frontend_name", "reason"],
+    ),
     Metric {
         opt_in: &["ssl_ciphers"],
         ..counter(
@@ -125,6 +131,20 @@ const METRICS: &[Metric] = &[
             &["frontend_name", "ssl_version", "resumed"],
         )
     },
+    counter(
+        "haproxy_log_server_state_changes_total",
+        "Changes of servers' states logged.",
+        &["backend_name", "server_name", "state"],
+    ),
+    Metric {
+        opt_in: &["reason"],
+        ..counter(
+            "haproxy_log_health_checks_total",
+            "Health and agent checks logged (`option log-health-checks`): those that changed something.",
+            &["backend_name", "server_name", "result"],
+        )
+    },
+    counter("haproxy_log_no_server_available_total", "Times that a backend lost its last server.", &["backend_name"]),
     counter(
         "haproxy_log_incomplete_records_total",
         "Lines written before the end (logasap) or cut on their way (truncated).",
@@ -144,8 +164,12 @@ const RETRIES: usize = 11;
 const REDISPATCHES: usize = 12;
 const SERVER_QUEUE: usize = 13;
 const BACKEND_QUEUE: usize = 14;
-const TLS_CONNECTIONS: usize = 15;
-const INCOMPLETE: usize = 16;
+const CONNECTION_ERRORS: usize = 15;
+const TLS_CONNECTIONS: usize = 16;
+const SERVER_STATE_CHANGES: usize = 17;
+const HEALTH_CHECKS: usize = 18;
+const NO_SERVER_AVAILABLE: usize = 19;
+const INCOMPLETE: usize = 20;
 
 /// The phases of the timers TR, Tw, Tc, Tr, and Ta or Tt, which HAProxy never leaves out.
 const PHASES: [&str; 5] = ["request", "queue", "connect", "response", "active"];
@@ -167,7 +191,19 @@ const LABELS: &[Label] = &[
     label("ssl_version", "Version of TLS, for example `TLSv1.3`.", false),
     label("resumed", "`true` when the TLS session was resumed.", false),
     label("ssl_ciphers", "Name of the TLS cipher suite.", false),
-    label("reason", "`logasap` or `truncated`.", false),
+    label(
+        "state",
+        "`up`, `down`, `stopping`, `maintenance`, `drain`, `ready` (maintenance or drain is over), \
+         `remains_in_maintenance`, `remains_in_drain`, `resolved` (its name has an address again), or `other`.",
+        false,
+    ),
+    label("result", "`succeeded`, `conditionally_succeeded` or `failed`.", false),
+    label(
+        "reason",
+        "In `incomplete_records_total` `logasap` or `truncated`; else HAProxy's message as a word of a fixed table, \
+         for example `ssl_handshake_failure` or `layer4_timeout`, or `other`.",
+        false,
+    ),
     label("http_request_path", "Path of the request, without its query.", true),
     label("client_ip", "Address of the client.", true),
     label("client_port", "Port of the client.", true),
@@ -193,7 +229,7 @@ fn lines(metric: usize) -> Lines {
     match metric {
         REQUESTS | 3 | 6 | 7 => Lines::Http,
         SESSIONS | SESSION_DURATION => Lines::Tcp,
-        ABORTED | TERMINATIONS | TLS_CONNECTIONS | INCOMPLETE => Lines::Some(metric),
+        ABORTED | TERMINATIONS | CONNECTION_ERRORS.. => Lines::Some(metric),
         _ => Lines::Both,
     }
 }

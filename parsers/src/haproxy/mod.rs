@@ -13,13 +13,18 @@ mod http;
 mod notice;
 mod scan;
 mod tcp;
+mod termination;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
 pub use http::{Http, Method, Tls};
-pub use notice::Notice;
+pub use notice::{
+    BackendState, CheckResult, Connect, ConnectionError, Details, HealthCheck, Notice, Process, Proxy, ProxyState,
+    Remaining, ServerAddress, ServerChange, ServerState, Status,
+};
 pub use scan::{BATCH, Batch, Line, Scanner};
 pub use tcp::Tcp;
+pub use termination::{Meaning, TERMINATION};
 
 use crate::cursor::Cursor;
 use crate::envelope::{self, Envelope, has_shape};
@@ -32,8 +37,8 @@ pub enum Event<'a> {
     Http(Http<'a>),
     /// A TCP session (`option tcplog`).
     Tcp(Tcp<'a>),
-    /// A known line that counts nothing: *ignored*.
-    Notice(Notice),
+    /// Anything else: some are counted, the others are *ignored*.
+    Notice(Notice<'a>),
 }
 
 impl Event<'_> {
@@ -61,16 +66,19 @@ pub fn parse(line: &[u8]) -> Result<Event<'_>, Reject> {
 /// As [`parse`].
 pub fn parse_message<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
     let line = &line[..envelope.end];
-    if let Some(notice) = Notice::of(&line[envelope.start..]) {
-        return Ok(Event::Notice(notice));
+    if let Some(notice) = Notice::parse(line, envelope.start) {
+        return notice.map(Event::Notice);
     }
     let mut cursor = Cursor::new(line, envelope.start);
-    client(&mut cursor)?;
+    if let Err(reject) = client(&mut cursor) {
+        return Notice::parse_address(&line[envelope.start..]).map(Event::Notice).ok_or(reject);
+    }
     let client_end = cursor.field_end();
     date(&mut cursor)?;
     let frontend = cursor.until(b' ', "frontend_name")?;
-    if frontend.ends_with(b":") && frontend.contains(&b'/') {
-        return Ok(Event::Notice(Notice::ConnectionError));
+    if notice::is_listener(frontend) {
+        let error = notice::parse_connection_error(cursor, envelope.start, client_end)?;
+        return Ok(Event::Notice(Notice::ConnectionError(error)));
     }
     if frontend.is_empty() {
         return cursor.reject(Reason::Grammar, "frontend_name");

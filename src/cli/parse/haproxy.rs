@@ -1,13 +1,19 @@
 //! HAProxy's lines in `tailmeter parse`: every field by its name, in the order of the line.
 //!
+//! Lines on connections, servers, checks and backends are in `notices`.
+//!
 //! Null: cookies and TLS fields written `-`, timers of -1, the server `<NOSRV>`, the status -1, what `<BADREQ>` and
 //! cut requests lack. `<STATS>` stays: the statistics page did answer.
+
+mod notices;
 
 use serde::Serialize;
 use tailmeter_parsers::envelope;
 use tailmeter_parsers::haproxy::{Event, Http, Method, Tcp, Tls, parse_message};
 
 use super::{Fields, Row, Text};
+
+pub(super) use notices::{BackendFields, CheckFields, ErrorFields, ServerFields};
 
 const FAMILY: &str = "haproxy";
 
@@ -21,7 +27,10 @@ pub(super) fn read(line: &[u8]) -> Row<'_> {
     let fields = match &event {
         Event::Http(http) => Fields::HaproxyHttp(Box::new(HttpFields::of(http))),
         Event::Tcp(tcp) => Fields::HaproxyTcp(TcpFields::of(tcp)),
-        Event::Notice(_) => return Row::ignored(FAMILY, event.kind(), &envelope),
+        Event::Notice(notice) => match notices::fields(notice) {
+            Some(fields) => fields,
+            None => return Row::ignored(FAMILY, event.kind(), &envelope),
+        },
     };
     Row::parsed(FAMILY, event.kind(), &envelope, fields)
 }

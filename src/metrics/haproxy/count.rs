@@ -1,5 +1,7 @@
 //! Counts lines in a shard.
 
+mod notices;
+
 use std::sync::Arc;
 
 use tailmeter_parsers::haproxy::{Batch, Event, Http, Line, Scanner, Tcp};
@@ -81,6 +83,9 @@ struct Shard {
     tcp: Places,
     /// Rows of the metrics that only some lines count.
     some: Memo,
+    /// Rows of the lines that are neither requests nor sessions. Their keys are texts, which would make looks into
+    /// `some` longer.
+    notices: Memo,
     /// The bytes of a key's fields beyond the names; kept to be used again.
     more: Vec<u8>,
     timer_buckets: Buckets,
@@ -116,6 +121,7 @@ impl Haproxy {
             http: Places::new(&plan, &fields, http),
             tcp: Places::new(&plan, &fields, tcp),
             some: Memo::new(plan.memo_entries, 1),
+            notices: Memo::new(plan.memo_entries, 1),
             more: Vec::new(),
             timer_buckets: buckets(TIMERS[0]),
             queue_buckets: buckets(SERVER_QUEUE),
@@ -185,6 +191,10 @@ impl Shard {
                 Line::Other(Ok(Event::Tcp(tcp))) => {
                     tally.parsed += 1;
                     self.count_tcp(tcp, times);
+                }
+                Line::Other(Ok(Event::Notice(notice))) if notice.is_counted() => {
+                    tally.parsed += 1;
+                    self.count_notice(*notice, times);
                 }
                 Line::Other(Ok(_)) => tally.ignored += 1,
                 Line::Other(Err(reject)) => tally.reject(*reject, batch.text(index)),

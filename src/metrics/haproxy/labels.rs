@@ -1,6 +1,6 @@
 //! Where the values of labels come from.
 
-use tailmeter_parsers::haproxy::{Http, Method, Tcp};
+use tailmeter_parsers::haproxy::{Http, Meaning, Method, Notice, TERMINATION, Tcp};
 
 use super::TERMINATIONS;
 
@@ -22,6 +22,8 @@ pub(super) enum Field {
     Resumed,
     Ciphers,
     Reason,
+    State,
+    Result,
     Path,
     ClientIp,
     ClientPort,
@@ -49,6 +51,8 @@ impl Field {
             "resumed" => Self::Resumed,
             "ssl_ciphers" => Self::Ciphers,
             "reason" => Self::Reason,
+            "state" => Self::State,
+            "result" => Self::Result,
             "http_request_path" => Self::Path,
             "client_ip" => Self::ClientIp,
             "client_port" => Self::ClientPort,
@@ -75,6 +79,7 @@ impl Field {
 pub(super) enum Subject<'s, 'a> {
     Http(&'s Http<'a>),
     Tcp(&'s Tcp<'a>),
+    Notice(Notice<'a>),
 }
 
 impl<'a> Subject<'_, 'a> {
@@ -96,7 +101,8 @@ impl<'a> Subject<'_, 'a> {
             (Field::ClientIp, Subject::Tcp(tcp)) => tcp.client_ip(),
             (Field::ClientPort, Subject::Http(http)) => return write_number(http.client_port(), out),
             (Field::ClientPort, Subject::Tcp(tcp)) => return write_number(tcp.client_port(), out),
-            (_, Subject::Tcp(_)) => b"",
+            (field, Subject::Notice(notice)) => of_notice(field, &notice),
+            (_, Subject::Tcp(_)) | (Field::State | Field::Result, _) => b"",
             (Field::Status, Subject::Http(http)) => match http.status_code {
                 -1 => b"-1",
                 100..=999 => return write_number(http.status_code as u32, out),
@@ -123,7 +129,23 @@ impl<'a> Subject<'_, 'a> {
         match self {
             Self::Http(http) => http.termination_state(),
             Self::Tcp(tcp) => tcp.termination_state(),
+            Self::Notice(_) => b"",
         }
+    }
+}
+
+/// The value of `field` in a line that is neither a request nor a session.
+fn of_notice<'a>(field: Field, notice: &Notice<'a>) -> &'a [u8] {
+    match (field, notice) {
+        (Field::Frontend, Notice::ConnectionError(error)) => error.frontend_name(),
+        (Field::Backend, Notice::HealthCheck(check)) => check.backend_name(),
+        (Field::Server, Notice::HealthCheck(check)) => check.server_name(),
+        (Field::Result, Notice::HealthCheck(check)) => check.result.as_str().as_bytes(),
+        (Field::Backend, Notice::ServerState(server)) => server.backend_name(),
+        (Field::Server, Notice::ServerState(server)) => server.server_name(),
+        (Field::State, Notice::ServerState(server)) => server.change.as_str().as_bytes(),
+        (Field::Backend, Notice::BackendState(backend)) => backend.backend_name,
+        _ => b"",
     }
 }
 
@@ -142,10 +164,22 @@ fn nth<'a>(headers: Option<impl Iterator<Item = &'a [u8]>>, number: usize) -> &'
 /// The first `length` characters of a termination state, if they are some that HAProxy writes
 /// (configuration manual, 8.5).
 fn termination_state(state: &[u8], length: usize) -> &[u8] {
-    pub(super) const CHARACTERS: [&[u8]; 4] = [b"-CSPLRIDUKcs", b"-RQCHDLTP", b"-NIDVEOU", b"-NIUPRD"];
     let state = state.get(..length).unwrap_or(state);
-    let is_known = state.iter().zip(CHARACTERS).all(|(character, known)| known.contains(character));
-    if is_known { state } else { crate::series::OTHER }
+    let is_known = |(character, known): (&u8, u128)| *character < 128 && known >> character & 1 == 1;
+    if state.iter().zip(CHARACTERS).all(is_known) { state } else { crate::series::OTHER }
+}
+
+/// The characters at each place; bit i: the one with code i.
+const CHARACTERS: [u128; 4] =
+    [characters(TERMINATION[0]), characters(TERMINATION[1]), characters(TERMINATION[2]), characters(TERMINATION[3])];
+
+const fn characters(mut meanings: &[Meaning]) -> u128 {
+    let mut characters = 0;
+    while let Some((first, rest)) = meanings.split_first() {
+        characters |= 1 << first.character;
+        meanings = rest;
+    }
+    characters
 }
 
 /// The values of few short fields as one number; none is 0.
