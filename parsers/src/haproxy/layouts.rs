@@ -3,27 +3,11 @@
 
 use std::sync::LazyLock;
 
-use super::format::{Layout, Mistake, Place, Record, Spans};
-use super::{Notice, connection_error};
+use super::config::{Config, Format};
+use super::format::{Layout, Mistake, Note, Place, Record, Spans};
+use super::{Notice, config, notice};
 use crate::envelope::Envelope;
 use crate::{Reason, Reject};
-
-/// `option httplog` (HAProxy configuration manual, 8.2.3).
-pub const HTTPLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc \
-                           %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
-/// `option httpslog` (8.2.4).
-pub const HTTPSLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc \
-                            %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r \
-                            %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] \
-                            %[ssl_fc_sni]/%sslv/%sslc";
-/// `option tcplog` (8.2.2).
-pub const TCPLOG: &str = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq";
-/// `option httplog clf`.
-pub const CLF: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc \
-                       %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
-/// `option tcplog clf` (HAProxy 3.1 and later).
-pub const TCPCLF: &str = "%{+Q}o %{-Q}ci - - [%T] \"TCP \" 000 %B \"\" \"\" %cp %ms %ft %b %s %Th %Tw %Tc %Tt %U %ts-- \
-                          %ac %fc %bc %sc %rc %sq %bq \"\" \"\"";
 
 /// The layouts that lines of a source may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +19,24 @@ pub struct Layouts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
     layout: Layout,
-    is_http: bool,
+    means: Means,
     /// The frontends that write it; empty: any.
     frontends: Vec<Vec<u8>>,
+    /// Names of the captured headers, as labels have them.
+    captures: [Vec<Option<String>>; 2],
+}
+
+/// What the lines of a layout are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// Requests.
+    Http,
+    /// Sessions.
+    Tcp,
+    /// Connections that failed before there was a session (`error-log-format`).
+    Error,
+    /// A step on the way of a session that has another line at its end (`log-profile`).
+    Step,
 }
 
 /// What a line turned out to be.
@@ -51,16 +50,16 @@ pub enum Reading<'r, 'a> {
         record: Record<'r, 'a>,
     },
     /// Something else.
-    Notice(Notice),
+    Notice(Notice<'a>),
 }
 
 impl Layouts {
     /// What HAProxy writes without a log-format of one's own.
     pub fn usual() -> &'static Self {
         static USUAL: LazyLock<Layouts> = LazyLock::new(|| {
-            let texts = [HTTPLOG, HTTPSLOG, TCPLOG, CLF, TCPCLF];
-            let known = texts.iter().filter_map(|text| Layout::of(text).ok()).map(Known::of);
-            Layouts { known: known.collect() }
+            let formats = [Format::HttpLog, Format::HttpsLog, Format::TcpLog, Format::HttpLogClf, Format::TcpLogClf];
+            let texts = formats.iter().filter_map(|format| str::from_utf8(format.text()).ok());
+            Layouts { known: texts.filter_map(|text| Layout::of(text).ok()).map(Known::of).collect() }
         });
         &USUAL
     }
@@ -73,14 +72,61 @@ impl Layouts {
         Ok(Self { known: vec![Known::of(Layout::of(text)?)] })
     }
 
+    /// Those of all frontends of a configuration, and what is to be said of them.
+    ///
+    /// # Errors
+    /// The mistakes in its log-formats.
+    pub fn of_config(config: &Config) -> Result<(Self, Vec<config::Warning>), Vec<config::Mistake>> {
+        let (mut layouts, mut warnings, mut mistakes) = (Self { known: Vec::new() }, Vec::new(), Vec::new());
+        for proxy in config.proxies.iter().filter(|proxy| proxy.kind.takes_connections() && !proxy.is_disabled) {
+            for (word, text, means) in formats(config, proxy) {
+                let Ok(text) = str::from_utf8(text) else {
+                    let place = word.map_or(proxy.place, config::Word::place);
+                    mistakes.push(config::Mistake { place, message: "this log-format is not UTF-8".to_owned() });
+                    continue;
+                };
+                let place_of = |offset| word.map_or(proxy.place, |word| word.place_of(offset));
+                match Layout::of(text) {
+                    Ok(layout) => {
+                        let notes = layout.notes().iter().filter(|_| word.is_some());
+                        warnings.extend(notes.map(|Note { column, message }| config::Warning {
+                            place: place_of(*column),
+                            message: message.clone(),
+                        }));
+                        layouts.add(Known::of_proxy(layout, means, proxy));
+                    }
+                    Err(Mistake { column, message }) => {
+                        mistakes.push(config::Mistake { place: place_of(column), message });
+                    }
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok((layouts, warnings)) } else { Err(mistakes) }
+    }
+
+    fn add(&mut self, new: Known) {
+        let is_same = |known: &&mut Known| {
+            known.layout == new.layout && known.means == new.means && known.captures == new.captures
+        };
+        match self.known.iter_mut().find(is_same) {
+            Some(known) => known.frontends.extend(new.frontends),
+            None => self.known.push(new),
+        }
+    }
+
     /// The layouts, by their number.
     pub fn all(&self) -> impl ExactSizeIterator<Item = &Layout> {
         self.known.iter().map(|known| &known.layout)
     }
 
-    /// True when lines of layout `number` are requests, and not sessions.
-    pub fn is_http(&self, number: usize) -> bool {
-        self.known.get(number).is_some_and(|known| known.is_http)
+    /// What lines of layout `number` are about.
+    pub fn means(&self, number: usize) -> Means {
+        self.known.get(number).map_or(Means::Tcp, |known| known.means)
+    }
+
+    /// The names of the captured request headers, and of the response's, as labels have them; `None` where one has none.
+    pub fn captures(&self, number: usize) -> [&[Option<String>]; 2] {
+        self.known.get(number).map_or([&[], &[]], |known| known.captures.each_ref().map(Vec::as_slice))
     }
 
     /// Reads a line whose envelope is known.
@@ -93,28 +139,26 @@ impl Layouts {
         envelope: &Envelope<'a>,
         spans: &'r mut Spans,
     ) -> Result<Reading<'r, 'a>, Reject> {
-        let message = line.get(envelope.start..envelope.end).unwrap_or_default();
-        if let Some(notice) = Notice::of(message).or_else(|| connection_error(line, envelope)) {
-            return Ok(Reading::Notice(notice));
-        }
         let mut cut: Option<(usize, usize)> = None;
         let mut refused = Reject { reason: Reason::UnknownForm, field: "message", offset: envelope.start };
         for (number, known) in self.known.iter().enumerate() {
             match known.read(line, envelope, spans) {
                 Ok(None) => {}
-                Ok(Some(values)) if !spans.truncated() => {
-                    let _ = values;
+                Ok(Some(_)) if !spans.truncated() => {
                     return Ok(Reading::Record { layout: number, record: known.layout.record(line, envelope, spans) });
                 }
                 // The one that explains most of the line, but not if that could as well be another kind of line.
                 Ok(Some(values)) => match cut {
-                    Some((most, other)) if most == values && self.is_http(other) != known.is_http => cut = None,
+                    Some((most, other)) if most == values && self.means(other) != known.means => cut = None,
                     Some((most, _)) if most >= values => {}
                     _ => cut = Some((values, number)),
                 },
-                Err(reject) if reject.offset >= refused.offset => refused = reject,
+                Err(reject) if reject.offset > refused.offset || number == 0 => refused = reject,
                 Err(_) => {}
             }
+        }
+        if let Some(notice) = notice(line, envelope) {
+            return notice.map(Reading::Notice);
         }
         let Some((_, number)) = cut else { return Err(refused) };
         let known = &self.known[number];
@@ -123,10 +167,47 @@ impl Layouts {
     }
 }
 
+/// The log-formats of a frontend, each with the word that it was written as, if it was.
+fn formats<'c>(
+    config: &'c Config,
+    proxy: &'c config::Proxy,
+) -> Vec<(Option<&'c config::Word>, &'c [u8], Means)> {
+    let end = if proxy.mode == config::Mode::Http { Means::Http } else { Means::Tcp };
+    let mut all = Vec::new();
+    if let Some(config::LogFormat { format, .. }) = &proxy.log_format {
+        let word = if let Format::Custom(word) = format { Some(word) } else { None };
+        all.push((word, format.text(), end));
+    }
+    if let Some(word) = &proxy.error_log_format {
+        all.push((Some(word), word.text(), Means::Error));
+    }
+    let names = proxy.targets.iter().filter_map(|target| target.profile.as_deref());
+    for profile in names.filter_map(|name| config.profiles.iter().find(|profile| profile.name == *name)) {
+        for step in profile.steps.iter().filter(|step| !step.is_dropped) {
+            let Some(word) = &step.format else { continue };
+            let means = match step.name.as_slice() {
+                b"close" | b"any" => end,
+                b"error" => Means::Error,
+                _ => Means::Step,
+            };
+            all.push((Some(word), word.text(), means));
+        }
+    }
+    all
+}
+
 impl Known {
     fn of(layout: Layout) -> Self {
-        let is_http = layout.is_http();
-        Self { layout, is_http, frontends: Vec::new() }
+        let means = if layout.is_http() { Means::Http } else { Means::Tcp };
+        Self { layout, means, frontends: Vec::new(), captures: [Vec::new(), Vec::new()] }
+    }
+
+    fn of_proxy(layout: Layout, means: Means, proxy: &config::Proxy) -> Self {
+        let names = |captures: &[config::Capture]| captures.iter().map(|capture| capture.name.as_deref().map(label)).collect();
+        // Lines that do not say whose they are are anybody's.
+        let frontends = if layout.has(Place::FrontendName) { vec![proxy.name.clone()] } else { Vec::new() };
+        let captures = [names(&proxy.request_captures), names(&proxy.response_captures)];
+        Self { layout, means, frontends, captures }
     }
 
     /// The number of values that were read; `None` when the line is another frontend's.
@@ -139,4 +220,10 @@ impl Known {
         let name = name.strip_suffix(b"~").unwrap_or(name);
         Ok(self.frontends.iter().any(|frontend| frontend == name).then_some(record.len()))
     }
+}
+
+/// The end of the label of a header: `user_agent` of `User-Agent`.
+pub fn label(header: &[u8]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric();
+    header.iter().map(|byte| if is_plain(byte) { char::from(byte.to_ascii_lowercase()) } else { '_' }).collect()
 }

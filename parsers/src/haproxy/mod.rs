@@ -9,7 +9,9 @@
 //! what [`parse`] would have returned, several times faster.
 
 pub mod config;
+pub mod format;
 mod http;
+mod layouts;
 mod notice;
 mod scan;
 mod tcp;
@@ -22,6 +24,7 @@ pub use notice::{
     BackendState, CheckResult, Connect, ConnectionError, Details, HealthCheck, Notice, Process, Proxy, ProxyState,
     Remaining, ServerAddress, ServerChange, ServerState, Status,
 };
+pub use layouts::{Layouts, Means, Reading, label};
 pub use scan::{BATCH, Batch, Line, Scanner};
 pub use tcp::Tcp;
 pub use termination::{Meaning, TERMINATION};
@@ -93,6 +96,22 @@ pub fn parse_message<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Even
         _ if complete => cursor.reject(Reason::Delimiter, "timers"),
         _ => cursor.reject(Reason::Truncated, "timers"),
     }
+}
+
+/// What the line is, if it is neither a request nor a session.
+fn notice<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Option<Result<Notice<'a>, Reject>> {
+    let line = line.get(..envelope.end)?;
+    if let Some(notice) = Notice::parse(line, envelope.start) {
+        return Some(notice);
+    }
+    let mut cursor = Cursor::new(line, envelope.start);
+    if client(&mut cursor).is_err() {
+        return Notice::parse_address(line.get(envelope.start..)?).map(Ok);
+    }
+    let client_end = cursor.field_end();
+    date(&mut cursor).ok()?;
+    let is_error = notice::is_listener(cursor.until(b' ', "frontend_name").ok()?);
+    is_error.then(|| notice::parse_connection_error(cursor, envelope.start, client_end).map(Notice::ConnectionError))
 }
 
 /// Where the fields that every session has stand in the line.

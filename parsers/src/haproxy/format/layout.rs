@@ -148,6 +148,16 @@ impl Layout {
         machine::read(&self.steps, &self.tail, self.needed, line, envelope.start, spans)?;
         Ok(Record::new(self, line, spans))
     }
+
+    /// What [`Layout::read`] found in `line`, if it was the last to use `spans`.
+    pub(in super::super) fn record<'r, 'a>(
+        &'r self,
+        line: &'a [u8],
+        envelope: &Envelope<'_>,
+        spans: &'r Spans,
+    ) -> Record<'r, 'a> {
+        Record::new(self, line.get(..envelope.end).unwrap_or(line), spans)
+    }
 }
 
 /// A value of a log-format: an item that writes something, and the text before it.

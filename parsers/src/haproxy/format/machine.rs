@@ -38,8 +38,13 @@ impl Spans {
         line.get(start as usize..end as usize)
     }
 
+    /// Values that were read.
+    pub(super) const fn len(&self) -> usize {
+        self.count
+    }
+
     /// True when the line ends before the format does.
-    pub(super) const fn truncated(&self) -> bool {
+    pub(in super::super) const fn truncated(&self) -> bool {
         self.truncated
     }
 

@@ -61,6 +61,16 @@ impl<'r, 'a> Record<'r, 'a> {
         self.layout
     }
 
+    /// Values that the line has.
+    pub const fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// True when it has none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// True when the line ends before its values do.
     pub const fn truncated(&self) -> bool {
         self.spans.truncated()
