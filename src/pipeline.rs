@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::exposition::{Snapshot, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
-use crate::metrics::{FAMILIES, Family, Plan, Totals};
+use crate::metrics::{Dialect, FAMILIES, Family, Plan, Totals};
 use crate::series::Directory;
 use crate::state::{self, Checkpoint, SourceKey, Store};
 
@@ -170,10 +170,10 @@ impl Pipeline {
         of_source.map(|place| Arc::clone(&place.key)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// A new shard of the family called `format`; `None` when there is no such family.
-    pub fn shard(&self, format: &str) -> Option<Shard> {
+    /// A new shard for lines in `dialect` of the family called `format`; `None` when there is no such family.
+    pub fn shard(&self, format: &str, dialect: &Dialect) -> Option<Shard> {
         let store = self.families.iter().find(|store| store.family.name == format)?;
-        let counter = store.family.counter(Arc::clone(&store.plan), Arc::clone(&store.directory))?;
+        let counter = store.family.counter(Arc::clone(&store.plan), Arc::clone(&store.directory), dialect)?;
         let counted = Arc::new(Mutex::new(Counted::new(counter)));
         lock(&store.shards).push(Arc::clone(&counted));
         Some(Shard { family: store.family, counted, registry: Arc::clone(&self.registry), say: self.say })

@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
-use crate::metrics::FAMILIES;
+use crate::config::{Config, Written};
+use crate::metrics::{Dialect, FAMILIES, Family};
 
 /// What `--version` says behind the name.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TAILMETER_REVISION"), ")");
@@ -125,6 +125,55 @@ fn configuration(path: Option<&Path>) -> Result<Config, Failure> {
         Some(path) => Config::load(path).map_err(|errors| Failure::Usage(errors.to_string())),
         None => Ok(Config::default()),
     }
+}
+
+/// The options that say how HAProxy's lines are written.
+#[derive(Debug, clap::Args)]
+struct WrittenOptions {
+    /// Lines are written by this log-format of HAProxy
+    ///
+    /// The text is what HAProxy's documentation calls a custom log format, as it stands between the quotes of
+    /// haproxy.cfg: '%ci:%cp [%tr] %ft %b/%s %ST %{+Q}r'.
+    #[arg(long, value_name = "STRING", env = "TAILMETER_LOG_FORMAT", conflicts_with = "haproxy_config")]
+    log_format: Option<String>,
+    /// Lines are written as this haproxy.cfg says; may be repeated
+    ///
+    /// Every frontend's format, the names of captured headers and the names of frontends come from it. Several files, or
+    /// folders of them, are given in the order in which HAProxy gets them. TAILMETER_HAPROXY_CONFIG holds one.
+    #[arg(long, value_name = "FILE", env = "TAILMETER_HAPROXY_CONFIG")]
+    haproxy_config: Vec<PathBuf>,
+}
+
+impl WrittenOptions {
+    /// How lines are written by them; `None` without one.
+    fn written(&self) -> Option<Written> {
+        match &self.log_format {
+            Some(text) => Some(Written::LogFormat(text.clone())),
+            None if self.haproxy_config.is_empty() => None,
+            None => Some(Written::HaproxyConfig(self.haproxy_config.clone())),
+        }
+    }
+
+    /// The name of the format and the dialect of the lines to read once; `format` is what was asked for.
+    fn dialect(&self, format: Option<&str>) -> Result<(&'static str, Dialect), Failure> {
+        const HAPROXY: &str = "haproxy";
+        let Some(written) = self.written() else {
+            let format = format.unwrap_or(HAPROXY);
+            let family = Family::named(format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
+            return Ok((family.name, Dialect::Usual));
+        };
+        if let Some(format) = format.filter(|format| *format != HAPROXY) {
+            return Err(Failure::Usage(format!("--log-format and --haproxy-config are for {HAPROXY}, not for {format}")));
+        }
+        Ok((HAPROXY, understand(&written)?))
+    }
+}
+
+/// What reads lines that are `written` so; says what could not be known for sure.
+fn understand(written: &Written) -> Result<Dialect, Failure> {
+    let understood = written.understand().map_err(|error| Failure::Usage(error.to_string()))?;
+    understood.warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
+    Ok(understood.dialect)
 }
 
 /// The option `--config`, which every subcommand has that counts or cuts lines.

@@ -24,7 +24,8 @@ use serde::{Serialize, Serializer};
 use tailmeter_parsers::{Envelope, Reject};
 
 use super::files::Files;
-use super::{ConfigOption, Failure, format_name};
+use super::{ConfigOption, Failure, WrittenOptions, format_name};
+use crate::metrics::Dialect;
 use crate::metrics::own::source_name;
 use crate::source::{Block, Sink};
 
@@ -39,8 +40,11 @@ use crate::source::{Block, Sink};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Log family of the files
-    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name())]
-    format: String,
+    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name(),
+        required_unless_present_any = ["log_format", "haproxy_config"])]
+    format: Option<String>,
+    #[command(flatten)]
+    written: WrittenOptions,
     /// Print only the lines with this outcome
     #[arg(long, value_name = "OUTCOME", env = "TAILMETER_ONLY")]
     only: Option<Outcome>,
@@ -71,8 +75,7 @@ enum Outcome {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    let read =
-        reader_of(&arguments.format).ok_or_else(|| Failure::Usage(format!("unknown format {}", arguments.format)))?;
+    let (format, dialect) = arguments.written.dialect(arguments.format.as_deref())?;
     let output = Output::new().map_err(|error| cannot_write(&error))?;
     let output = Arc::new(Mutex::new(output));
     let shows_source = arguments.files.len() > 1;
@@ -80,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         output: Arc::clone(&output),
         source: shows_source.then(|| name.to_owned()),
         only: arguments.only,
-        read,
+        reader: Reader::new(format, &dialect),
         line: 0,
     };
     let is_over = || lock(&output).failed.is_some();
@@ -133,7 +136,7 @@ struct Printer {
     output: Arc<Mutex<Output>>,
     source: Option<String>,
     only: Option<Outcome>,
-    read: Reader,
+    reader: Reader,
     /// Number of the last line.
     line: u64,
 }
@@ -148,7 +151,7 @@ impl Sink for Printer {
                 source: self.source.as_deref(),
                 line: self.line,
                 truncated_to: block.cut.then_some(line.len()),
-                ..(self.read)(line)
+                ..self.reader.read(line)
             };
             if self.only.is_none_or(|only| only == row.outcome) {
                 output.write(&row);
@@ -159,15 +162,22 @@ impl Sink for Printer {
     }
 }
 
-/// Reads a line of one family.
-type Reader = fn(&[u8]) -> Row<'_>;
+/// Reads lines of one family.
+enum Reader {
+    // One variant per family.
+    Haproxy(haproxy::Reader),
+}
 
-/// What reads the family called `format`.
-fn reader_of(format: &str) -> Option<Reader> {
-    match format {
-        // One arm per family.
-        "haproxy" => Some(haproxy::read),
-        _ => None,
+impl Reader {
+    /// What reads lines of the family called `format` in `dialect`.
+    fn new(_format: &str, dialect: &Dialect) -> Self {
+        Self::Haproxy(haproxy::Reader::new(dialect))
+    }
+
+    fn read<'a>(&mut self, line: &'a [u8]) -> Row<'a> {
+        match self {
+            Self::Haproxy(reader) => reader.read(line),
+        }
     }
 }
 
@@ -205,8 +215,7 @@ struct Rejected {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Fields<'a> {
-    HaproxyHttp(Box<haproxy::HttpFields<'a>>),
-    HaproxyTcp(haproxy::TcpFields<'a>),
+    HaproxyRecord(haproxy::RecordFields<'a>),
     HaproxyConnectionError(haproxy::ErrorFields<'a>),
     HaproxyHealthCheck(haproxy::CheckFields<'a>),
     HaproxyServerState(Box<haproxy::ServerFields<'a>>),

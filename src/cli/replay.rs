@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::files::Files;
-use super::{ConfigOption, Failure, format_name, say};
+use super::{ConfigOption, Failure, WrittenOptions, format_name, say};
 use crate::metrics::own::Ledger;
 use crate::pipeline::{Lines, Pipeline};
 
@@ -19,8 +19,11 @@ use crate::pipeline::{Lines, Pipeline};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Log family of the files
-    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name())]
-    format: String,
+    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name(),
+        required_unless_present_any = ["log_format", "haproxy_config"])]
+    format: Option<String>,
+    #[command(flatten)]
+    written: WrittenOptions,
     #[command(flatten)]
     config: ConfigOption,
     /// Files to read, in this order; `-` is standard input
@@ -50,10 +53,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn replay(arguments: &Arguments, ledger: &Ledger) -> Result<(), Failure> {
     let config = arguments.config.load()?;
+    let (format, dialect) = arguments.written.dialect(arguments.format.as_deref())?;
     let pipeline = Pipeline::new(&config, say);
-    let shard = pipeline
-        .shard(&arguments.format)
-        .ok_or_else(|| Failure::Usage(format!("unknown format {}", arguments.format)))?;
+    let unknown = || Failure::Usage(format!("unknown format {format}"));
+    let shard = pipeline.shard(format, &dialect).ok_or_else(unknown)?;
     let started = Instant::now();
     let mut lines = Vec::new();
     let feed = |name: &str| {

@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::{ConfigOption, Failure, say};
+use super::{ConfigOption, Failure, WrittenOptions, say};
 use crate::config::{Config, Source};
 use crate::http;
 use crate::metrics::own;
@@ -63,6 +63,8 @@ pub(super) struct Arguments {
     /// TAILMETER_HAPROXY holds one of them.
     #[arg(long, value_name = "PATH|GLOB|URL", env = "TAILMETER_HAPROXY")]
     haproxy: Vec<String>,
+    #[command(flatten)]
+    written: WrittenOptions,
     /// Address and port to serve on [default: the configuration's, else 127.0.0.1:9129]
     ///
     /// Port 0 takes a free one, which is printed.
@@ -159,7 +161,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// The configuration, and what to read by it and by the options.
 fn load(arguments: &Arguments) -> Result<(Config, Vec<Source>), Failure> {
     let config = arguments.config.load()?;
-    let sources = sources::resolve(&config, &[("haproxy", &arguments.haproxy)])?;
+    let written = arguments.written.written();
+    let sources = sources::resolve(&config, &[("haproxy", &arguments.haproxy, written)])?;
     Ok((config, sources))
 }
 

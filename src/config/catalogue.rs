@@ -52,8 +52,13 @@ pub(super) fn label<'a>(family: &'a Family, name: &str) -> Option<&'a Label> {
     family.labels.iter().find(|label| label_matches(label.name, name))
 }
 
-/// True when `name` is `entry`, or `entry` with a number in the place of its `N`.
+/// True when `name` is `entry`, or `entry` with a number in the place of its `N`, or with a header's name, in lower case
+/// and with `_` for other signs, in the place of its `NAME`.
 pub(super) fn label_matches(entry: &str, name: &str) -> bool {
+    if let Some(stem) = entry.strip_suffix("NAME") {
+        let is_name = |rest: &str| rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        return name.strip_prefix(stem).is_some_and(|rest| is_name(rest) && rest.starts_with(|c: char| !c.is_ascii_digit()));
+    }
     let Some(stem) = numbered_stem(entry) else {
         return entry == name;
     };

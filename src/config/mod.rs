@@ -6,6 +6,7 @@
 //! together as [`ConfigErrors`], each with file, line, column and an excerpt.
 
 mod catalogue;
+mod dialect;
 mod error;
 mod read;
 mod reader;
@@ -19,6 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+pub use dialect::{DialectError, Understood};
 pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
 

@@ -32,8 +32,8 @@ pub enum Written {
     Usual,
     /// By this `log-format` of HAProxy.
     LogFormat(String),
-    /// As this configuration of HAProxy says.
-    HaproxyConfig(PathBuf),
+    /// As this configuration of HAProxy says: its files, and folders of files, in HAProxy's order.
+    HaproxyConfig(Vec<PathBuf>),
 }
 
 /// Where lines come from. Only the syntax of names has been checked, not that anything is there.

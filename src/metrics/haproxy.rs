@@ -34,6 +34,8 @@ const OPT_IN: &[&str] = &[
     "client_port",
     "request_header_N",
     "response_header_N",
+    "request_header_NAME",
+    "response_header_NAME",
     "ssl_fc_sni",
 ];
 
@@ -145,6 +147,15 @@ const METRICS: &[Metric] = &[
         )
     },
     counter("haproxy_log_no_server_available_total", "Times that a backend lost its last server.", &["backend_name"]),
+    Metric {
+        unit: Unit::Bytes,
+        opt_in: OPT_IN,
+        ..counter(
+            "haproxy_log_request_bytes_total",
+            "Bytes received from clients (%U), where the log-format has them.",
+            &["frontend_name", "backend_name", "server_name"],
+        )
+    },
     counter(
         "haproxy_log_incomplete_records_total",
         "Lines written before the end (logasap) or cut on their way (truncated).",
@@ -169,7 +180,8 @@ const TLS_CONNECTIONS: usize = 16;
 const SERVER_STATE_CHANGES: usize = 17;
 const HEALTH_CHECKS: usize = 18;
 const NO_SERVER_AVAILABLE: usize = 19;
-const INCOMPLETE: usize = 20;
+const REQUEST_BYTES: usize = 20;
+const INCOMPLETE: usize = 21;
 
 /// The phases of the timers TR, Tw, Tc, Tr, and Ta or Tt, which HAProxy never leaves out.
 const PHASES: [&str; 5] = ["request", "queue", "connect", "response", "active"];
@@ -209,6 +221,8 @@ const LABELS: &[Label] = &[
     label("client_port", "Port of the client.", true),
     label("request_header_N", "The Nth captured request header.", true),
     label("response_header_N", "The Nth captured response header.", true),
+    label("request_header_NAME", "The captured request header of that name, which the haproxy.cfg must tell.", true),
+    label("response_header_NAME", "The captured response header of that name.", true),
     label("ssl_fc_sni", "Name that the client asked for in TLS.", true),
 ];
 

@@ -12,6 +12,8 @@ pub use tally::{Tally, Totals, mask};
 
 use std::sync::Arc;
 
+use tailmeter_parsers::haproxy::Layouts;
+
 use crate::config::Config;
 use crate::series::{Cells, Directory};
 
@@ -81,10 +83,23 @@ pub struct Family {
 /// Every log family, by name.
 pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY];
 
+/// How the lines of a source are written, where the program leaves that to its operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// As the program does unless told otherwise.
+    #[default]
+    Usual,
+    /// By log-formats of HAProxy.
+    Haproxy(Arc<Layouts>),
+}
+
 /// Parses the lines of one family and counts them in a shard of its own.
 pub trait Counter: Send {
     /// Counts every line of `lines`; the last may lack its newline.
     fn count(&mut self, lines: &[u8], tally: &mut Tally);
+
+    /// Lines are written in `dialect` from now on.
+    fn speak(&mut self, dialect: &Dialect);
 
     /// The cells of the shard; groups as in the plan.
     fn cells(&self) -> &Cells;
@@ -107,10 +122,10 @@ impl Family {
         }
     }
 
-    /// A counter of this family, with a shard of its own; `None` as for [`Family::plan`].
-    pub fn counter(&self, plan: Arc<Plan>, directory: Arc<Directory>) -> Option<Box<dyn Counter>> {
+    /// A counter of lines of this family in `dialect`, with a shard of its own; `None` as for [`Family::plan`].
+    pub fn counter(&self, plan: Arc<Plan>, directory: Arc<Directory>, dialect: &Dialect) -> Option<Box<dyn Counter>> {
         match self.name {
-            "haproxy" => Some(Box::new(haproxy::Haproxy::new(plan, directory))),
+            "haproxy" => Some(Box::new(haproxy::Haproxy::new(plan, directory, dialect))),
             _ => None,
         }
     }

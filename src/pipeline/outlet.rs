@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::{Feed, Lines, Pipeline, Shard, lock};
+use crate::metrics::Dialect;
 use crate::source::{Block, Incident, Position, Sink};
 
 /// Where everything goes that one source gives: a shard of the present pipeline.
@@ -15,6 +16,7 @@ pub struct Outlet {
 
 struct End {
     shard: Shard,
+    dialect: Dialect,
     relays: Vec<Weak<Slot>>,
 }
 
@@ -25,10 +27,11 @@ struct Slot {
 }
 
 impl Outlet {
-    /// For the source named `source` (see [`source_name`](crate::metrics::own::source_name)), read as `format`; `None`
+    /// For the source named `source` (see [`source_name`](crate::metrics::own::source_name)), read as `format` in
+    /// `dialect`; `None`
     /// when there is no such format.
-    pub fn new(pipeline: &Pipeline, source: &str, format: &'static str) -> Option<Self> {
-        let end = Mutex::new(End { shard: pipeline.shard(format)?, relays: Vec::new() });
+    pub fn new(pipeline: &Pipeline, source: &str, format: &'static str, dialect: Dialect) -> Option<Self> {
+        let end = Mutex::new(End { shard: pipeline.shard(format, &dialect)?, dialect, relays: Vec::new() });
         Some(Self { source: source.to_owned(), format, lines: Arc::default(), end })
     }
 
@@ -40,6 +43,13 @@ impl Outlet {
         end.relays.retain(|relay| relay.strong_count() > 0);
         end.relays.push(Arc::downgrade(&slot));
         Relay(slot)
+    }
+
+    /// Lines are written in `dialect` from now on.
+    pub fn speak(&self, dialect: Dialect) {
+        let mut end = lock(&self.end);
+        end.shard.speak(&dialect);
+        end.dialect = dialect;
     }
 
     /// Lines of the source so far, those of earlier runs included.
@@ -93,7 +103,7 @@ pub fn switch<E>(
         .collect::<Vec<Vec<MutexGuard<'_, Feed>>>>();
     let pipeline = renew()?;
     for (((outlet, end), slots), feeds) in outlets.iter().zip(&mut ends).zip(&slots).zip(&mut feeds) {
-        let Some(shard) = pipeline.shard(outlet.format) else { continue };
+        let Some(shard) = pipeline.shard(outlet.format, &end.dialect) else { continue };
         for (slot, feed) in slots.iter().zip(feeds) {
             **feed = shard.feed_counting(&outlet.source, &slot.key, Arc::new(Lines::default())).counting(&outlet.lines);
         }

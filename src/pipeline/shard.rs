@@ -9,7 +9,7 @@ use tailmeter_parsers::Reject;
 
 use super::{Registry, Say, lock};
 use crate::exposition::Snapshot;
-use crate::metrics::{Counter, Family, Tally, Totals};
+use crate::metrics::{Counter, Dialect, Family, Tally, Totals};
 use crate::source::{Block, End, Incident, Position, Sink};
 use crate::state::{Checkpoint, Place, SourceKey};
 
@@ -74,6 +74,11 @@ impl Counted {
 }
 
 impl Shard {
+    /// Lines are written in `dialect` from now on.
+    pub fn speak(&self, dialect: &Dialect) {
+        lock(&self.counted).counter.speak(dialect);
+    }
+
     /// What takes the blocks of the source named `source` (see [`source_name`](crate::metrics::own::source_name)),
     /// or of that one of its files or journals which `key` tells apart. It stands where the feed before it left it, or
     /// an earlier run, until the source says otherwise.

@@ -352,7 +352,8 @@ impl<'a> Method<'a> {
         b"VERSION-CONTROL",
     ];
 
-    fn of(word: &'a [u8]) -> Self {
+    /// What `word` is.
+    pub fn of(word: &'a [u8]) -> Self {
         if word == b"<BADREQ>" {
             Self::BadRequest
         } else if Self::REGISTRY.contains(&word) {
@@ -360,6 +361,13 @@ impl<'a> Method<'a> {
         } else {
             Self::Other
         }
+    }
+}
+
+impl Method<'_> {
+    /// A short form of what [`Method::of`] says of `word`: words with equal pairs are the same method.
+    pub fn key(word: &[u8]) -> (u32, u64) {
+        (word.len() as u32, method_word(word))
     }
 }
 
@@ -473,18 +481,17 @@ fn request(cursor: &mut Cursor<'_>, http: &mut Http<'_>) -> Result<(), Reject> {
     cursor.expect(b'"', "http_request")?;
     let start = cursor.at();
     let rest = cursor.rest();
-    let length = match rest.last() {
-        Some(b'"') => rest.len() - 1,
-        _ => match memchr::memchr(b'"', rest) {
-            Some(length) => {
-                tls(Cursor::new(http.line, start + length + 1), http)?;
-                length
-            }
-            None => {
-                http.truncated = true;
-                rest.len()
-            }
-        },
+    // HAProxy never writes a quote inside: behind the first one the request is over.
+    let length = match memchr::memchr(b'"', rest) {
+        Some(length) if length + 1 == rest.len() => length,
+        Some(length) => {
+            tls(Cursor::new(http.line, start + length + 1), http)?;
+            length
+        }
+        None => {
+            http.truncated = true;
+            rest.len()
+        }
     };
     http.request = (start as u32, (start + length) as u32);
     http.method_length = memchr::memchr(b' ', &rest[..length]).unwrap_or(length) as u32;

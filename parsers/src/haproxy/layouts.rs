@@ -1,7 +1,7 @@
 //! How the lines of one source may be laid out: the usual log-formats, one of the operator's own, or all of a
 //! haproxy.cfg, each for its frontends.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::config::{Config, Format};
 use super::format::{Layout, Mistake, Note, Place, Record, Spans};
@@ -55,13 +55,13 @@ pub enum Reading<'r, 'a> {
 
 impl Layouts {
     /// What HAProxy writes without a log-format of one's own.
-    pub fn usual() -> &'static Self {
-        static USUAL: LazyLock<Layouts> = LazyLock::new(|| {
+    pub fn usual() -> Arc<Self> {
+        static USUAL: LazyLock<Arc<Layouts>> = LazyLock::new(|| {
             let formats = [Format::HttpLog, Format::HttpsLog, Format::TcpLog, Format::HttpLogClf, Format::TcpLogClf];
             let texts = formats.iter().filter_map(|format| str::from_utf8(format.text()).ok());
-            Layouts { known: texts.filter_map(|text| Layout::of(text).ok()).map(Known::of).collect() }
+            Arc::new(Layouts { known: texts.filter_map(|text| Layout::of(text).ok()).map(Known::of).collect() })
         });
-        &USUAL
+        Arc::clone(&USUAL)
     }
 
     /// One log-format for all lines.

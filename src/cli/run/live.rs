@@ -9,7 +9,7 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::super::{Failure, say};
+use super::super::{Failure, say, understand};
 use super::sources::read_by_others;
 use super::stopping;
 use crate::config::{Input, JournalInput, Source, SyslogInput};
@@ -91,7 +91,8 @@ impl Prepared {
         let name = source.label();
         let unknown = || Failure::Usage(format!("unknown format {}", source.format));
         let format = Family::named(&source.format).ok_or_else(unknown)?.name;
-        let outlet = Arc::new(Outlet::new(pipeline, &name, format).ok_or_else(unknown)?);
+        let dialect = understand(&source.written)?;
+        let outlet = Arc::new(Outlet::new(pipeline, &name, format, dialect).ok_or_else(unknown)?);
         let socket = match &source.input {
             Input::Syslog(input) => Some(listen(&name, input, stage.max_line_bytes, &outlet)?),
             _ => None,

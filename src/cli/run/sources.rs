@@ -1,14 +1,17 @@
 //! What to read: the sources of the configuration and of the command line, each once.
 
+use std::path::Path;
+
 use super::super::Failure;
 use super::live::pattern_of;
 use crate::config::{Config, Input, Source, Written};
 
-/// The sources of `config`, then those of the options: each a format, and what is to be read as that.
+/// The sources of `config`, then those of the options: each a format, what is to be read as that, and how it is written.
+/// Who says how but not what means the program's usual log.
 ///
 /// # Errors
 /// There is no source at all, or an option names none.
-pub(super) fn resolve(config: &Config, options: &[(&str, &[String])]) -> Result<Vec<Source>, Failure> {
+pub(super) fn resolve(config: &Config, options: &[(&str, &[String], Option<Written>)]) -> Result<Vec<Source>, Failure> {
     let mut sources: Vec<Source> = Vec::new();
     let mut add = |source: Source| {
         // The same twice would count its lines twice.
@@ -17,11 +20,13 @@ pub(super) fn resolve(config: &Config, options: &[(&str, &[String])]) -> Result<
         }
     };
     config.sources.iter().cloned().for_each(&mut add);
-    for (format, texts) in options {
-        for text in *texts {
+    for (format, texts, written) in options {
+        let usual = if texts.is_empty() && written.is_some() { usual_logs(format) } else { Vec::new() };
+        for text in texts.iter().chain(&usual) {
             let wrong = |error| Failure::Usage(format!("--{format} {text}: {error}"));
             let input = Input::of(text).map_err(wrong)?;
-            add(Source { input, format: (*format).to_owned(), written: Written::Usual, name: None });
+            let written = written.clone().unwrap_or_default();
+            add(Source { input, format: (*format).to_owned(), written, name: None });
         }
     }
     if sources.is_empty() {
@@ -31,6 +36,12 @@ pub(super) fn resolve(config: &Config, options: &[(&str, &[String])]) -> Result<
         ));
     }
     Ok(sources)
+}
+
+/// Where the logs of `format` usually are.
+fn usual_logs(format: &str) -> Vec<String> {
+    let file = format!("/var/log/{format}.log");
+    vec![if Path::new(&file).exists() { file } else { format!("journal:{format}") }]
 }
 
 /// The patterns of what `sources[index]` must not read, if it is a pattern itself: files and earlier patterns that are

@@ -232,7 +232,12 @@ impl Schema<'_> {
                 }
                 Written::LogFormat(text)
             }
-            "haproxy_config" => Written::HaproxyConfig(self.path("the path of haproxy.cfg", kind, value)?),
+            "haproxy_config" => Written::HaproxyConfig(match &value.value {
+                Value::List(items) => {
+                    items.iter().map(|item| self.path("the path of haproxy.cfg", kind, item)).collect::<Option<_>>()?
+                }
+                _ => vec![self.path("the path of haproxy.cfg", kind, value)?],
+            }),
             _ => {
                 self.reader.unknown_key(kind, KEYS);
                 return None;

@@ -1,6 +1,9 @@
 //! Counts lines in a shard.
 
 mod notices;
+mod records;
+
+pub(super) use records::{UNKNOWN_QUEUE, method};
 
 use std::sync::Arc;
 
@@ -12,7 +15,8 @@ use super::{
     ABORTED, BACKEND_QUEUE, INCOMPLETE, METRICS, PHASES, REDISPATCHES, REQUESTS, RESPONSE_BYTES, RETRIES, SERVER_QUEUE,
     SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
 };
-use crate::metrics::{Buckets, Counter, Kind, Plan, Tally, Unit};
+use crate::metrics::{Buckets, Counter, Dialect, Kind, Plan, Tally, Unit};
+use records::Records;
 use crate::series::{Cells, Directory, Key, Memo, NO_ENTRY};
 
 /// A line that counts in metrics with rows of their own.
@@ -66,6 +70,9 @@ impl Numbers {
 /// Counts HAProxy's lines in a shard of its own.
 pub struct Haproxy {
     scanner: Scanner,
+    /// What reads all lines in place of the scanner, where they are not laid out as usual; else those that it leaves.
+    records: Records,
+    is_usual: bool,
     shard: Shard,
 }
 
@@ -83,9 +90,9 @@ struct Shard {
     tcp: Places,
     /// Rows of the metrics that only some lines count.
     some: Memo,
-    /// Rows of the lines that are neither requests nor sessions. Their keys are texts, which would make looks into
-    /// `some` longer.
-    notices: Memo,
+    /// Rows of lines that are neither requests nor sessions, or of layouts of the operator's own. Their keys are texts,
+    /// which would make looks into `some` longer.
+    rare: Memo,
     /// The bytes of a key's fields beyond the names; kept to be used again.
     more: Vec<u8>,
     timer_buckets: Buckets,
@@ -94,7 +101,7 @@ struct Shard {
 
 impl Haproxy {
     /// A counter without a row.
-    pub fn new(plan: Arc<Plan>, directory: Arc<Directory>) -> Self {
+    pub fn new(plan: Arc<Plan>, directory: Arc<Directory>, dialect: &Dialect) -> Self {
         let mut fields = vec![Vec::new(); plan.groups.len()];
         for (metric, slot) in plan.slots.iter().enumerate() {
             if let Some(slot) = slot {
@@ -121,7 +128,7 @@ impl Haproxy {
             http: Places::new(&plan, &fields, http),
             tcp: Places::new(&plan, &fields, tcp),
             some: Memo::new(plan.memo_entries, 1),
-            notices: Memo::new(plan.memo_entries, 1),
+            rare: Memo::new(plan.memo_entries, 1),
             more: Vec::new(),
             timer_buckets: buckets(TIMERS[0]),
             queue_buckets: buckets(SERVER_QUEUE),
@@ -133,14 +140,24 @@ impl Haproxy {
             directory,
             fields,
         };
-        Self { scanner: Scanner::new(), shard }
+        let records = Records::new(dialect, &shard);
+        Self { scanner: Scanner::new(), records, is_usual: *dialect == Dialect::Usual, shard }
     }
 }
 
 impl Counter for Haproxy {
     fn count(&mut self, lines: &[u8], tally: &mut Tally) {
-        let shard = &mut self.shard;
-        self.scanner.scan(lines, &mut |batch| shard.count(batch, tally));
+        let Self { scanner, records, is_usual, shard } = self;
+        if *is_usual {
+            scanner.scan(lines, &mut |batch| shard.count(batch, records, tally));
+        } else {
+            records.count(shard, lines, tally);
+        }
+    }
+
+    fn speak(&mut self, dialect: &Dialect) {
+        self.records = Records::new(dialect, &self.shard);
+        self.is_usual = *dialect == Dialect::Usual;
     }
 
     fn cells(&self) -> &Cells {
@@ -153,7 +170,7 @@ impl Counter for Haproxy {
 }
 
 impl Shard {
-    fn count(&mut self, batch: &Batch<'_>, tally: &mut Tally) {
+    fn count(&mut self, batch: &Batch<'_>, records: &mut Records, tally: &mut Tally) {
         let lookups = self.http.beyond.is_empty().then(|| self.http.look_up(batch.requests(), &self.cells));
         std::hint::black_box(lookups.as_ref().map(|lookups| lookups.touched));
         if let (Some(requests), Some(lookups)) = (batch.all_requests(), &lookups)
@@ -197,7 +214,8 @@ impl Shard {
                     self.count_notice(*notice, times);
                 }
                 Line::Other(Ok(_)) => tally.ignored += 1,
-                Line::Other(Err(reject)) => tally.reject(*reject, batch.text(index)),
+                // Also what was cut on its way, and the rarer ones of the usual layouts.
+                Line::Other(Err(_)) => records.count_line(self, batch.text(index), tally),
             }
         }
     }

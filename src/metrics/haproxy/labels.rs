@@ -1,8 +1,14 @@
 //! Where the values of labels come from.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use tailmeter_parsers::haproxy::format::{Place, Record, Request};
 use tailmeter_parsers::haproxy::{Http, Meaning, Method, Notice, TERMINATION, Tcp};
 
 use super::TERMINATIONS;
+use super::count::method;
+use crate::series::OTHER;
 
 /// Where a label's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +33,8 @@ pub(super) enum Field {
     Path,
     ClientIp,
     ClientPort,
+    /// A captured header by its name, which the layout knows: all of the label.
+    NamedHeader(&'static str),
     RequestHeader(usize),
     ResponseHeader(usize),
     Sni,
@@ -62,6 +70,7 @@ impl Field {
                 match (number("request_header_"), number("response_header_")) {
                     (Some(number), _) => Self::RequestHeader(number),
                     (_, Some(number)) => Self::ResponseHeader(number),
+                    _ if name.contains("_header_") => Self::NamedHeader(interned(name)),
                     _ => Self::Reason,
                 }
             }
@@ -74,12 +83,34 @@ impl Field {
     }
 }
 
+/// `name`, for ever. There are as many as configurations have asked for.
+fn interned(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    match names.get(name) {
+        Some(known) => known,
+        None => {
+            let kept: &'static str = Box::leak(name.into());
+            names.insert(kept);
+            kept
+        }
+    }
+}
+
 /// The line whose labels are wanted.
 #[derive(Clone, Copy)]
 pub(super) enum Subject<'s, 'a> {
     Http(&'s Http<'a>),
     Tcp(&'s Tcp<'a>),
     Notice(Notice<'a>),
+    Record(&'s Laid<'s, 'a>),
+}
+
+/// A line that was read by a layout.
+pub(super) struct Laid<'s, 'a> {
+    pub(super) record: Record<'s, 'a>,
+    /// Names of its captured headers, of the request and of the response.
+    pub(super) captures: [&'s [Option<String>]; 2],
 }
 
 impl<'a> Subject<'_, 'a> {
@@ -93,6 +124,7 @@ impl<'a> Subject<'_, 'a> {
             (Field::Backend, Subject::Tcp(tcp)) => tcp.backend_name(),
             (Field::Server, Subject::Http(http)) => http.server_name(),
             (Field::Server, Subject::Tcp(tcp)) => tcp.server_name(),
+            (Field::Termination | Field::Ending, Subject::Record(laid)) if !laid.record.layout().has(Place::TerminationState) => b"",
             (Field::Termination, _) => termination_state(self.termination_state(), 4),
             (Field::Ending, _) => termination_state(self.termination_state(), 2),
             (Field::Ssl, Subject::Http(http)) => truth(http.ssl()),
@@ -102,18 +134,13 @@ impl<'a> Subject<'_, 'a> {
             (Field::ClientPort, Subject::Http(http)) => return write_number(http.client_port(), out),
             (Field::ClientPort, Subject::Tcp(tcp)) => return write_number(tcp.client_port(), out),
             (field, Subject::Notice(notice)) => of_notice(field, &notice),
+            (field, Subject::Record(laid)) => return laid.write(field, out),
             (_, Subject::Tcp(_)) | (Field::State | Field::Result, _) => b"",
-            (Field::Status, Subject::Http(http)) => match http.status_code {
-                -1 => b"-1",
-                100..=999 => return write_number(http.status_code as u32, out),
-                _ => crate::series::OTHER,
-            },
-            (Field::Method, Subject::Http(http)) => match http.method() {
-                Method::Known(method) => method,
-                Method::BadRequest => b"<BADREQ>",
-                Method::Other => crate::series::OTHER,
-            },
-            (Field::Version, Subject::Http(http)) => http.http_version().unwrap_or(crate::series::OTHER),
+            (Field::Status, Subject::Http(http)) => return write_status(http.status_code.into(), out),
+            (Field::Method, Subject::Http(http)) => method_label(http.method()),
+            (Field::Version, Subject::Http(http)) => http.http_version().unwrap_or(OTHER),
+            // Of the usual layouts nobody says what their captures are called.
+            (Field::NamedHeader(_), Subject::Http(_)) => b"",
             (Field::Path, Subject::Http(http)) => http.path().unwrap_or_default(),
             (Field::RequestHeader(number), Subject::Http(http)) => nth(http.request_headers(), number),
             (Field::ResponseHeader(number), Subject::Http(http)) => nth(http.response_headers(), number),
@@ -130,7 +157,78 @@ impl<'a> Subject<'_, 'a> {
             Self::Http(http) => http.termination_state(),
             Self::Tcp(tcp) => tcp.termination_state(),
             Self::Notice(_) => b"",
+            Self::Record(laid) => laid.record.text(Place::TerminationState).unwrap_or_default(),
         }
+    }
+}
+
+impl Laid<'_, '_> {
+    /// Appends the value of `field`: nothing where the layout does not have it, `other` where the line was cut before it.
+    fn write(&self, field: Field, out: &mut Vec<u8>) {
+        let Self { record, captures: [request, response] } = self;
+        let layout = record.layout();
+        let word = |place| match record.text(place) {
+            Some(text) => text,
+            None if layout.has(place) && record.truncated() => OTHER,
+            None => b"",
+        };
+        let line = || Request::of(record.text(Place::HttpRequest).unwrap_or_default(), record.truncated());
+        let captured = |place, number: usize| record.captures(place).nth(number.wrapping_sub(1)).unwrap_or_default();
+        let named = |names: &[Option<String>], name: &str| {
+            names.iter().position(|known| known.as_deref() == Some(name)).map_or(0, |position| position + 1)
+        };
+        let text = match field {
+            Field::Frontend => word(Place::FrontendName).strip_suffix(b"~").unwrap_or(word(Place::FrontendName)),
+            Field::Backend => word(Place::BackendName),
+            Field::Server => word(Place::ServerName),
+            Field::Ssl if layout.has(Place::FrontendName) => truth(word(Place::FrontendName).ends_with(b"~")),
+            Field::Status if layout.has(Place::StatusCode) => {
+                return write_status(record.number(Place::StatusCode).unwrap_or(-2), out);
+            }
+            Field::Method if layout.has(Place::HttpRequest) || layout.has(Place::HttpRequestMethod) => {
+                method_label(Method::of(method(record)))
+            }
+            Field::Version if layout.has(Place::HttpVersion) => word(Place::HttpVersion),
+            Field::Version if layout.has(Place::HttpRequest) => line().version.unwrap_or(OTHER),
+            Field::Path => match (record.text(Place::HttpRequestPath), record.text(Place::HttpRequestUri)) {
+                (Some(path), _) => path,
+                (_, Some(uri)) => Request::path_of(uri),
+                _ => line().path.unwrap_or_default(),
+            },
+            Field::ClientIp => word(Place::ClientIp),
+            Field::ClientPort => word(Place::ClientPort),
+            Field::RequestHeader(number) => captured(Place::RequestHeaders, number),
+            Field::ResponseHeader(number) => captured(Place::ResponseHeaders, number),
+            Field::NamedHeader(name) => match name.strip_prefix("request_header_") {
+                Some(header) => captured(Place::RequestHeaders, named(request, header)),
+                None => {
+                    let header = name.strip_prefix("response_header_").unwrap_or_default();
+                    captured(Place::ResponseHeaders, named(response, header))
+                }
+            },
+            Field::Sni => word(Place::SslFcSni),
+            Field::SslVersion => word(Place::SslVersion),
+            Field::Ciphers => word(Place::SslCiphers),
+            Field::Resumed if layout.has(Place::SslFcIsResumed) => truth(word(Place::SslFcIsResumed) == b"1"),
+            _ => b"",
+        };
+        out.extend_from_slice(text);
+    }
+}
+
+fn write_status(status: i64, out: &mut Vec<u8>) {
+    match status {
+        -1 => out.extend_from_slice(b"-1"),
+        100..=999 => write_number(status as u32, out),
+        _ => out.extend_from_slice(OTHER),
+    }
+}
+
+fn method_label<'a>(method: Method<'a>) -> &'a [u8] {
+    match method {
+        Method::Known(method) => method,
+        Method::BadRequest => b"<BADREQ>",
+        Method::Other => OTHER,
     }
 }
 
@@ -166,7 +264,7 @@ fn nth<'a>(headers: Option<impl Iterator<Item = &'a [u8]>>, number: usize) -> &'
 fn termination_state(state: &[u8], length: usize) -> &[u8] {
     let state = state.get(..length).unwrap_or(state);
     let is_known = |(character, known): (&u8, u128)| *character < 128 && known >> character & 1 == 1;
-    if state.iter().zip(CHARACTERS).all(is_known) { state } else { crate::series::OTHER }
+    if state.iter().zip(CHARACTERS).all(is_known) { state } else { OTHER }
 }
 
 /// The characters at each place; bit i: the one with code i.

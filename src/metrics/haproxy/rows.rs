@@ -2,7 +2,7 @@
 
 use tailmeter_parsers::haproxy::{BATCH, Http};
 
-use super::count::Numbers;
+use super::count::{Numbers, UNKNOWN_QUEUE};
 use super::grid::Grid;
 use super::labels::{Field, Subject, write_fields};
 use crate::metrics::{Buckets, Plan, Slot};
@@ -362,7 +362,7 @@ impl Places {
             }
         }
         for (place, length) in self.queues.iter().zip(numbers.queues) {
-            if let Some(base) = base(place) {
+            if let Some(base) = base(place).filter(|_| length != UNKNOWN_QUEUE) {
                 cells.add(base, place.sum, u64::from(length).wrapping_mul(weight));
                 cells.count(base, place.bucket + buckets.of(u64::from(length)), times);
             }

@@ -3,6 +3,7 @@
 use super::layout::{Layout, Step};
 use super::machine::Spans;
 use super::{Grammar, Missing};
+use crate::haproxy::notice::reason_of;
 
 /// A line that was read by a [`Layout`].
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +32,7 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// The captured headers, if that is what it is.
-    pub fn captures(self) -> impl Iterator<Item = &'a [u8]> {
+    pub fn captures(self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (text, delimiter) = match self {
             Value::Captures(text) => (Some(text), b'|'),
             Value::CaptureList(text) => (Some(text), b' '),
@@ -95,6 +96,28 @@ impl<'r, 'a> Record<'r, 'a> {
     pub fn logasap(&self) -> bool {
         let texts = self.layout.steps.iter().enumerate().filter(|(_, step)| step.has_logasap());
         texts.filter_map(|(index, _)| self.spans.text(self.line, index)).any(|text| text.first() == Some(&b'+'))
+    }
+
+    /// The captured headers at `place`; of a layout that has none there, none.
+    pub fn captures(&self, place: Place) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let list = self.layout.place(place).and_then(|index| self.layout.steps.get(index));
+        let value = match (list.map(|step| step.grammar), self.text(place)) {
+            (Some(Grammar::Captures), Some(text)) => Value::Captures(text),
+            (Some(Grammar::CaptureList), Some(text)) => Value::CaptureList(text),
+            _ => Value::Missing,
+        };
+        value.captures()
+    }
+
+    /// True when the line says that it is not the last of its session (`%OG`, HAProxy 3.1 and later).
+    pub fn is_step(&self) -> bool {
+        const ENDS: [&[u8]; 4] = [b"txn_close", b"sess_error", b"sess_killed", b"unspec"];
+        self.text(Place::LogOrigin).is_some_and(|origin| !ENDS.contains(&origin))
+    }
+
+    /// Why the connection failed, as a word; `other` where the layout does not say it, or in words that are not known.
+    pub fn error_reason(&self) -> &'static str {
+        self.text(Place::FcErrStr).map_or("other", reason_of)
     }
 
     /// Every field with its value, in the order of the log-format.
@@ -250,6 +273,13 @@ impl<'a> Request<'a> {
     }
 }
 
+impl Request<'_> {
+    /// The path of a URI.
+    pub fn path_of(uri: &[u8]) -> &[u8] {
+        Target::of(uri).path
+    }
+}
+
 /// `HTTP/1.1`, `HTTP/2`.
 fn is_version(text: &[u8]) -> bool {
     match text.strip_prefix(b"HTTP/") {
@@ -315,11 +345,13 @@ pub enum Place {
     SslFcSni,
     SslFcIsResumed,
     UniqueId,
+    LogOrigin,
+    FcErrStr,
 }
 
 impl Place {
     /// Every place, with its field's name.
-    pub(super) const ALL: [(Self, &'static str); 30] = [
+    pub(super) const ALL: [(Self, &'static str); 32] = [
         (Self::ClientIp, "client_ip"),
         (Self::ClientPort, "client_port"),
         (Self::FrontendName, "frontend_name"),
@@ -350,5 +382,7 @@ impl Place {
         (Self::SslFcSni, "ssl_fc_sni"),
         (Self::SslFcIsResumed, "ssl_fc_is_resumed"),
         (Self::UniqueId, "unique_id"),
+        (Self::LogOrigin, "log_origin"),
+        (Self::FcErrStr, "fc_err_str"),
     ];
 }

@@ -145,6 +145,11 @@ fn look_up(message: &[u8]) -> Option<(&'static str, &[u8])> {
     known.into_iter().find(|(_, rest)| rest.is_empty() || rest.starts_with(b" ("))
 }
 
+/// The word for what HAProxy says about a connection that failed; `other` for what is not known.
+pub(in crate::haproxy) fn reason_of(message: &[u8]) -> &'static str {
+    look_up(message).map_or(OTHER, |(reason, _)| reason)
+}
+
 /// Reads on from the message, behind `FRONTEND/BIND: `. The client starts at `start` of the line.
 pub(in crate::haproxy) fn parse<'a>(
     cursor: Cursor<'a>,

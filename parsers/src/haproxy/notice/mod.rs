@@ -23,7 +23,7 @@ mod server;
 pub use check::{CheckResult, HealthCheck, Status};
 pub use connect::Connect;
 pub use connection_error::ConnectionError;
-pub(super) use connection_error::{is_listener, parse as parse_connection_error};
+pub(super) use connection_error::{is_listener, parse as parse_connection_error, reason_of};
 pub use details::Details;
 pub use process::Process;
 pub use proxy::{BackendState, Proxy, ProxyState};

@@ -5,7 +5,9 @@ use core::arch::x86_64::*;
 
 use super::super::http::Http;
 use super::super::scan::{BATCH, Reader, TEMPLATE, Template, Templates};
-use super::{AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_termination, read_aborted, read_request, take_method};
+use super::{
+    AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_last_quote, is_termination, read_aborted, read_request, take_method,
+};
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -335,6 +337,9 @@ fn counts(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> O
 fn request(line: &[u8], ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<usize> {
     read_request(line, at, http)?;
     let window = load_at(ahead, http.request.0 as usize)?;
+    let next = load_at(ahead, http.request.0 as usize + 64)?;
+    let quotes = u128::from(equal(next, b'"')) << 64 | u128::from(equal(window, b'"'));
+    is_last_quote(line, quotes.trailing_zeros(), 128, http).then_some(())?;
     take_method(ahead, equal(window, b' ').trailing_zeros(), 64, http)
 }
 

@@ -286,6 +286,17 @@ fn read_request(line: &[u8], mut at: usize, http: &mut Http<'_>) -> Option<()> {
     Some(())
 }
 
+/// True when the quote at the end of a request is its first. The first one in its first `window` bytes is at `first`.
+#[inline(always)]
+fn is_last_quote(line: &[u8], first: u32, window: u32, http: &Http<'_>) -> bool {
+    let (start, end) = http.request;
+    let length = end - start;
+    if length < window {
+        return first == length;
+    }
+    first == window && line.get((start + window) as usize..end as usize).is_some_and(|rest| !rest.contains(&b'"'))
+}
+
 /// Fills the method of a request whose first `window` bytes have their first space at `first_space`, and what no line
 /// on this way has. Returns where the request ends; `None` when the window ends before the method.
 #[inline(always)]

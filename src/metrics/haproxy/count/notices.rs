@@ -23,17 +23,22 @@ impl Shard {
             Notice::BackendState(_) => (NO_SERVER_AVAILABLE, ""),
             _ => return,
         };
-        self.count_rare(metric, notice, reason, times);
+        let subject = Subject::Notice(notice);
+        self.count_rare(metric, subject, reason, times);
         if notice.truncated() {
-            self.count_rare(INCOMPLETE, notice, "truncated", times);
+            self.count_rare(INCOMPLETE, subject, "truncated", times);
         }
     }
 
-    /// Counts a line in `metric`. `word` is the value of the label `reason`.
-    fn count_rare(&mut self, metric: usize, notice: Notice<'_>, word: &str, times: u32) {
+    /// Counts a line that stands for `times` of its kind in `metric`. `word` is the value of the label `reason` or `phase`.
+    pub(super) fn count_rare(&mut self, metric: usize, subject: Subject<'_, '_>, word: &str, times: u32) {
+        self.add_rare(metric, subject, word, times, 1);
+    }
+
+    /// Adds `amount` for each time to `metric`.
+    pub(super) fn add_rare(&mut self, metric: usize, subject: Subject<'_, '_>, word: &str, times: u32, amount: u64) {
         let Some(slot) = self.plan.slots[metric] else { return };
         let fields = &self.fields[slot.group];
-        let subject = Subject::Notice(notice);
         self.more.clear();
         for field in fields {
             let start = self.more.len();
@@ -42,19 +47,19 @@ impl Shard {
             self.more.extend_from_slice(&length.to_le_bytes());
         }
         let key = Key { text: &self.more, more: &[], words: [metric as u64, 0] };
-        let hash = self.notices.hash(&key);
-        let entry = match self.notices.get(hash, &key) {
+        let hash = self.rare.hash(&key);
+        let entry = match self.rare.get(hash, &key) {
             NO_ENTRY => {
                 let write = |index: usize, out: &mut Vec<u8>| subject.write(fields[index], word, out);
                 let found = self.directory.row(slot.group, write);
                 let base = self.cells.base(slot.group, found.row);
-                self.notices.insert(hash, &key, &[base], u32::from(found.fell_out))
+                self.rare.insert(hash, &key, &[base], u32::from(found.fell_out))
             }
             entry => entry,
         };
-        self.fell_out[metric] += u64::from(self.notices.fell_out(entry)) * u64::from(times);
-        if let [base] = self.notices.bases(entry) {
-            self.cells.add(*base, slot.sum, u64::from(times));
+        self.fell_out[metric] += u64::from(self.rare.fell_out(entry)) * u64::from(times);
+        if let [base] = self.rare.bases(entry) {
+            self.cells.add(*base, slot.sum, amount.wrapping_mul(times.into()));
         }
     }
 }

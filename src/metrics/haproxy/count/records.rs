@@ -1,0 +1,193 @@
+//! Counts lines that a log-format of the operator's own, or a haproxy.cfg, lays out; and those that were cut on their way.
+//!
+//! Such a line counts in the metrics whose fields it has. Each layout has places of its own, in the rows of all.
+
+use std::sync::Arc;
+
+use tailmeter_parsers::envelope::Envelope;
+use tailmeter_parsers::haproxy::format::{Place, Record, Request, Spans};
+use tailmeter_parsers::haproxy::{Layouts, Means, Method, Reading};
+use tailmeter_parsers::{Reject, envelope};
+
+use super::{Numbers, Shard};
+use crate::metrics::{Dialect, Tally};
+use crate::metrics::haproxy::labels::{Laid, Subject};
+use crate::metrics::haproxy::rows::{Places, Resolver};
+use crate::metrics::haproxy::{
+    ABORTED, BACKEND_QUEUE, CONNECTION_ERRORS, INCOMPLETE, PHASES, REDISPATCHES, REQUEST_BYTES, REQUESTS, RESPONSE_BYTES,
+    RETRIES, SERVER_QUEUE, SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
+};
+
+/// A timer or a queue that the line does not tell; a phase that was never reached is -1.
+pub(super) const UNKNOWN_MS: i32 = -2;
+pub(in crate::metrics::haproxy) const UNKNOWN_QUEUE: u32 = u32::MAX;
+
+/// What reads the lines of a source that are not, or not all, of the usual layouts.
+pub(super) struct Records {
+    pub(super) layouts: Arc<Layouts>,
+    spans: Spans,
+    /// By layout.
+    places: Vec<Places>,
+    /// The names of a line, as they stand in a line of `option httplog`.
+    names: Vec<u8>,
+}
+
+impl Records {
+    pub(super) fn new(dialect: &Dialect, shard: &Shard) -> Self {
+        let layouts = match dialect {
+            Dialect::Usual => Layouts::usual(),
+            Dialect::Haproxy(layouts) => Arc::clone(layouts),
+        };
+        let places = (0..layouts.all().len()).map(|number| places(&layouts, number, shard)).collect();
+        Self { layouts, spans: Spans::default(), places, names: Vec::new() }
+    }
+
+    /// Counts every line of `block`.
+    pub(super) fn count(&mut self, shard: &mut Shard, block: &[u8], tally: &mut Tally) {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', block) {
+            self.count_line(shard, &block[start..end], tally);
+            start = end + 1;
+        }
+        if start < block.len() {
+            self.count_line(shard, &block[start..], tally);
+        }
+    }
+
+    pub(super) fn count_line(&mut self, shard: &mut Shard, line: &[u8], tally: &mut Tally) {
+        let envelope = envelope::detect(line);
+        match self.read(shard, line, &envelope) {
+            Ok(true) => tally.parsed += 1,
+            Ok(false) => tally.ignored += 1,
+            Err(reject) => tally.reject(reject, line),
+        }
+    }
+
+    /// Reads and counts a line; false when it counts nothing.
+    fn read(&mut self, shard: &mut Shard, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject> {
+        let Self { layouts, spans, places, names } = self;
+        let times = envelope.repeated;
+        let (layout, record) = match layouts.read(line, envelope, spans)? {
+            Reading::Record { layout, record } => (layout, record),
+            Reading::Notice(notice) if notice.is_counted() => {
+                shard.count_notice(notice, times);
+                return Ok(true);
+            }
+            Reading::Notice(_) => return Ok(false),
+        };
+        let laid = Laid { record, captures: layouts.captures(layout) };
+        let Some(places) = places.get_mut(layout) else { return Ok(false) };
+        match layouts.means(layout) {
+            Means::Step => return Ok(false),
+            // A line on the way of a session that has another one at its end (`%OG` of log-profile).
+            _ if record.is_step() => return Ok(false),
+            Means::Error => shard.count_rare(CONNECTION_ERRORS, Subject::Record(&laid), record.error_reason(), times),
+            Means::Http | Means::Tcp => shard.count_record(places, &laid, names, times),
+        }
+        Ok(true)
+    }
+}
+
+/// Where the lines of layout `number` count: only in metrics that it has a field for.
+fn places(layouts: &Layouts, number: usize, shard: &Shard) -> Places {
+    let Some(layout) = layouts.all().nth(number) else { return Places::new(&shard.plan, &shard.fields, [None; 11]) };
+    let of = |place, metric| layout.has(place).then_some(metric);
+    let [header, queue, connect, response, request] = TIMERS;
+    let is_http = layouts.means(number) == Means::Http;
+    let metrics = [
+        Some(if is_http { REQUESTS } else { SESSIONS }),
+        of(Place::BytesRead, RESPONSE_BYTES),
+        of(Place::TimeRequest, header),
+        of(Place::TimeQueue, queue),
+        of(Place::TimeConnect, connect),
+        of(Place::TimeResponse, response),
+        of(Place::TimeActive, request).or(of(Place::TimeTotal, SESSION_DURATION)),
+        of(Place::Retries, RETRIES),
+        of(Place::Retries, REDISPATCHES),
+        of(Place::SrvQueue, SERVER_QUEUE),
+        of(Place::BackendQueue, BACKEND_QUEUE),
+    ];
+    Places::new(&shard.plan, &shard.fields, metrics)
+}
+
+impl Numbers {
+    fn of_record(record: &Record<'_, '_>) -> Self {
+        let number = |place| record.number(place);
+        // What a layout has not, it has no place for either: only of a line that was cut it matters that nothing is known.
+        let timer = |place| number(place).map_or(UNKNOWN_MS, |ms| i32::try_from(ms).unwrap_or(i32::MAX));
+        let queue = |place| number(place).map_or(UNKNOWN_QUEUE, |queue| u32::try_from(queue).unwrap_or(u32::MAX - 1));
+        let last = if record.layout().has(Place::TimeActive) { Place::TimeActive } else { Place::TimeTotal };
+        let state = record.text(Place::TerminationState);
+        Self {
+            bytes: number(Place::BytesRead).map_or(0, i64::unsigned_abs),
+            timers_ms: [Place::TimeRequest, Place::TimeQueue, Place::TimeConnect, Place::TimeResponse, last].map(timer),
+            retries: number(Place::Retries).map_or(0, |retries| u32::try_from(retries).unwrap_or(u32::MAX)),
+            redispatched: record.text(Place::Retries).is_some_and(|text| text.starts_with(b"+")),
+            queues: [Place::SrvQueue, Place::BackendQueue].map(queue),
+            logasap: record.logasap(),
+            ended_normally: state.is_none_or(|state| state.starts_with(b"-")),
+        }
+    }
+}
+
+impl Shard {
+    fn count_record(&mut self, places: &mut Places, laid: &Laid<'_, '_>, names: &mut Vec<u8>, times: u32) {
+        let (record, subject) = (&laid.record, Subject::Record(laid));
+        names.clear();
+        for (place, behind) in [(Place::FrontendName, b" "), (Place::BackendName, b"/"), (Place::ServerName, b" ")] {
+            names.extend_from_slice(record.text(place).unwrap_or_default());
+            names.extend_from_slice(behind);
+        }
+        let Self { directory, fields, cells, more, .. } = &mut *self;
+        let found = Resolver { directory, fields, cells, more }.find(places, subject, names, words(record));
+        let numbers = Numbers::of_record(record);
+        places.count_fallen(&self.plan, found, times, &mut self.fell_out);
+        let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
+        places.update(found, &numbers, times, cells, buckets);
+        self.count_rest(subject, record, &numbers, times);
+    }
+
+    /// Counts what only some lines have.
+    fn count_rest(&mut self, subject: Subject<'_, '_>, record: &Record<'_, '_>, numbers: &Numbers, times: u32) {
+        for (phase, ms) in PHASES.iter().zip(numbers.timers_ms) {
+            if ms == -1 {
+                self.count_rare(ABORTED, subject, phase, times);
+            }
+        }
+        if !numbers.ended_normally {
+            self.count_rare(TERMINATIONS, subject, "", times);
+        }
+        for (reason, is_so) in [("logasap", numbers.logasap), ("truncated", record.truncated())] {
+            if is_so {
+                self.count_rare(INCOMPLETE, subject, reason, times);
+            }
+        }
+        if record.text(Place::SslVersion).is_some() {
+            self.count_rare(TLS_CONNECTIONS, subject, "", times);
+        }
+        if let Some(bytes) = record.number(Place::RequestBytes) {
+            self.add_rare(REQUEST_BYTES, subject, "", times, bytes.unsigned_abs());
+        }
+    }
+}
+
+/// Status and method, packed.
+fn words(record: &Record<'_, '_>) -> [u64; 2] {
+    let status = record.number(Place::StatusCode).map_or(u16::MAX - 1, |status| status as u16);
+    let method = method(record);
+    let (length, word) = Method::key(method);
+    [u64::from(status) << 16 | u64::from(length.min(9)), word]
+}
+
+/// The method as it is written, wherever the layout has it; empty where it has none.
+pub(in crate::metrics::haproxy) fn method<'a>(record: &Record<'_, 'a>) -> &'a [u8] {
+    if let Some(method) = record.text(Place::HttpRequestMethod) {
+        return method;
+    }
+    let request = record.text(Place::HttpRequest).unwrap_or_default();
+    match Request::of(request, record.truncated()).method {
+        Some(method) => method,
+        None if request.starts_with(b"<BADREQ>") => b"<BADREQ>",
+        None => b"",
+    }
+}
