@@ -149,7 +149,11 @@ impl Layouts {
                 }
                 // The one that explains most of the line, but not if that could as well be another kind of line.
                 Ok(Some(values)) => match cut {
-                    Some((most, other)) if most == values && self.means(other) != known.means => cut = None,
+                    Some((most, other)) if most == values && self.means(other) != known.means => {
+                        let (reason, field) = (Reason::Truncated, known.layout.name(values));
+                        refused = Reject { reason, field, offset: envelope.end };
+                        cut = None;
+                    }
                     Some((most, _)) if most >= values => {}
                     _ => cut = Some((values, number)),
                 },

@@ -172,7 +172,6 @@ impl Laid<'_, '_> {
             None if layout.has(place) && record.truncated() => OTHER,
             None => b"",
         };
-        let line = || Request::of(record.text(Place::HttpRequest).unwrap_or_default(), record.truncated());
         let captured = |place, number: usize| record.captures(place).nth(number.wrapping_sub(1)).unwrap_or_default();
         let named = |names: &[Option<String>], name: &str| {
             names.iter().position(|known| known.as_deref() == Some(name)).map_or(0, |position| position + 1)
@@ -189,11 +188,11 @@ impl Laid<'_, '_> {
                 method_label(Method::of(method(record)))
             }
             Field::Version if layout.has(Place::HttpVersion) => word(Place::HttpVersion),
-            Field::Version if layout.has(Place::HttpRequest) => line().version.unwrap_or(OTHER),
+            Field::Version if layout.has(Place::HttpRequest) => record.request().version.unwrap_or(OTHER),
             Field::Path => match (record.text(Place::HttpRequestPath), record.text(Place::HttpRequestUri)) {
                 (Some(path), _) => path,
                 (_, Some(uri)) => Request::path_of(uri),
-                _ => line().path.unwrap_or_default(),
+                _ => record.request().path.unwrap_or_default(),
             },
             Field::ClientIp => word(Place::ClientIp),
             Field::ClientPort => word(Place::ClientPort),

@@ -62,9 +62,13 @@ pub(super) struct Step {
 impl Step {
     /// Its name in a [`Reject`].
     pub(super) fn name(&self) -> &'static str {
+        const SAMPLES: [&str; 4] = ["fc_err", "ssl_fc_err", "ssl_c_err", "ssl_c_ca_err"];
         match &self.canonical {
             Cow::Borrowed(name) => name,
-            Cow::Owned(_) => "sample",
+            Cow::Owned(name) => {
+                let known = Place::ALL.iter().map(|(_, name)| *name).chain(SAMPLES);
+                known.into_iter().find(|known| known == name).unwrap_or("sample")
+            }
         }
     }
 }
@@ -147,6 +151,11 @@ impl Layout {
         let line = line.get(..envelope.end).unwrap_or(line);
         machine::read(&self.steps, &self.tail, self.needed, line, envelope.start, spans)?;
         Ok(Record::new(self, line, spans))
+    }
+
+    /// The name of value number `index`, for a [`Reject`].
+    pub(in super::super) fn name(&self, index: usize) -> &'static str {
+        self.steps.get(index).map_or("message", Step::name)
     }
 
     /// What [`Layout::read`] found in `line`, if it was the last to use `spans`.

@@ -23,11 +23,13 @@ pub struct Spans {
     /// Values that have been read: all of the format's, or those before the cut.
     count: usize,
     truncated: bool,
+    /// Where the value begins in which the line was cut.
+    partial: Option<usize>,
 }
 
 impl Default for Spans {
     fn default() -> Self {
-        Self { values: Box::new([(0, 0); MAX_VALUES]), count: 0, truncated: false }
+        Self { values: Box::new([(0, 0); MAX_VALUES]), count: 0, truncated: false, partial: None }
     }
 }
 
@@ -36,6 +38,11 @@ impl Spans {
     pub(super) fn text<'a>(&self, line: &'a [u8], index: usize) -> Option<&'a [u8]> {
         let (start, end) = *self.values[..self.count].get(index)?;
         line.get(start as usize..end as usize)
+    }
+
+    /// What the line has of value `index`, if it was cut in it.
+    pub(super) fn partial<'a>(&self, line: &'a [u8], index: usize) -> Option<&'a [u8]> {
+        line.get(self.partial?..).filter(|_| self.truncated && index == self.count)
     }
 
     /// Values that were read.
@@ -133,7 +140,9 @@ pub(super) fn read(
         run.spans.set(choice.step, choice.start, choice.end);
         from = (choice.step + 1, choice.end);
     }
-    let _ = run.forward_to(from.0, from.1, step);
+    let end = run.forward_to(from.0, from.1, step);
+    let value = end.ok().zip(steps.get(step)).and_then(|(end, step)| run.literal(step, end).ok());
+    run.spans.partial = value;
     run.spans.count = step;
     run.spans.truncated = true;
     Ok(())
@@ -142,7 +151,7 @@ pub(super) fn read(
 fn reject(steps: &[Step], stop: &Stop) -> Reject {
     let field = steps.get(stop.step).or(steps.last()).map_or("message", Step::name);
     // What does not even begin as the format does is none of its lines.
-    let reason = if stop.step == 0 { Reason::UnknownForm } else { stop.reason };
+    let reason = if stop.step < 2 { Reason::UnknownForm } else { stop.reason };
     Reject { reason, field, offset: stop.at }
 }
 

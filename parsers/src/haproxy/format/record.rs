@@ -38,8 +38,9 @@ impl<'a> Value<'a> {
             Value::CaptureList(text) => (Some(text), b' '),
             _ => (None, b'|'),
         };
+        let bare = |part: &'a [u8]| part.strip_prefix(b"\"")?.strip_suffix(b"\"");
         let parts = text.into_iter().flat_map(move |text| split(text, delimiter));
-        parts.map(|part| part.strip_prefix(b"\"").and_then(|part| part.strip_suffix(b"\"")).unwrap_or(part))
+        parts.map(move |part| bare(part).filter(|_| delimiter == b' ').unwrap_or(part))
     }
 }
 
@@ -98,6 +99,14 @@ impl<'r, 'a> Record<'r, 'a> {
         texts.filter_map(|(index, _)| self.spans.text(self.line, index)).any(|text| text.first() == Some(&b'+'))
     }
 
+    /// The request line, as far as the line has it.
+    pub fn request(&self) -> Request<'a> {
+        let Some(index) = self.layout.place(Place::HttpRequest) else { return Request::default() };
+        let partial = self.spans.partial(self.line, index);
+        let text = self.spans.text(self.line, index).or(partial);
+        Request::of(text.unwrap_or_default(), partial.is_some())
+    }
+
     /// The captured headers at `place`; of a layout that has none there, none.
     pub fn captures(&self, place: Place) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let list = self.layout.place(place).and_then(|index| self.layout.steps.get(index));
@@ -125,7 +134,7 @@ impl<'r, 'a> Record<'r, 'a> {
         let mut is_asap = None;
         for (index, step) in self.layout.steps.iter().enumerate().filter(|(_, step)| !step.is_blurred) {
             let text = self.spans.text(self.line, index).and_then(|text| step.written(text));
-            step.visit(text, self.truncated(), out);
+            step.visit(text, self.spans.partial(self.line, index), out);
             if step.has_logasap() {
                 let is_early = text.is_some_and(|text| text.first() == Some(&b'+'));
                 is_asap = Some(is_asap.unwrap_or(false) | is_early);
@@ -146,6 +155,8 @@ impl Step {
     /// `text`, unless it stands for nothing.
     fn written<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         let is_missing = match self.missing {
+            // What was not written has no place; braces without anything are one header that is empty.
+            _ if self.grammar == Grammar::Captures => false,
             Missing::Never | Missing::Null => false,
             Missing::Dash => text == b"-",
             Missing::Quotes => text.is_empty() || text == b"\"\"",
@@ -170,7 +181,7 @@ impl Step {
         (!digits.is_empty()).then_some(if is_negative { -number } else { number })
     }
 
-    fn visit<'a>(&self, text: Option<&'a [u8]>, truncated: bool, out: &mut dyn FnMut(&str, Value<'a>)) {
+    fn visit<'a>(&self, text: Option<&'a [u8]>, partial: Option<&'a [u8]>, out: &mut dyn FnMut(&str, Value<'a>)) {
         let name: &str = &self.field;
         let missing_or = |value: Option<Value<'a>>| value.unwrap_or(Value::Missing);
         let word = missing_or(text.map(Value::Text));
@@ -205,7 +216,7 @@ impl Step {
             Grammar::Captures => out(name, missing_or(text.map(Value::Captures))),
             Grammar::CaptureList => out(name, missing_or(text.map(Value::CaptureList))),
             Grammar::Request => {
-                let request = Request::of(text.unwrap_or_default(), truncated);
+                let request = Request::of(text.or(partial).unwrap_or_default(), partial.is_some());
                 out("http_request_method", missing_or(request.method.map(Value::Text)));
                 out("http_request_path", missing_or(request.path.map(Value::Text)));
                 out("http_request_query", missing_or(request.query.map(Value::Text)));
@@ -254,9 +265,9 @@ impl<'a> Request<'a> {
         let Some(space) = memchr::memchr(b' ', text) else {
             return Self { method: (!truncated).then_some(text), ..Self::default() };
         };
-        let (method, rest) = (Some(&text[..space]), &text[space + 1..]);
+        let (method, rest) = (Some(&text[..space]).filter(|method| !method.is_empty()), &text[space + 1..]);
         let (target, version) = match memchr::memrchr(b' ', rest) {
-            Some(space) if is_version(&rest[space + 1..]) => (&rest[..space], Some(&rest[space + 1..])),
+            Some(space) if rest[space + 1..].starts_with(b"HTTP/") => (&rest[..space], Some(&rest[space + 1..])),
             // Cut inside of its version.
             Some(space) if truncated => (&rest[..space], None),
             _ => (rest, None),
@@ -268,7 +279,7 @@ impl<'a> Request<'a> {
             method,
             path: Some(path).filter(|path| is_path_whole && !path.is_empty()),
             query: query.filter(|_| is_whole),
-            version: version.filter(|_| !truncated),
+            version: version.filter(|version| !truncated && is_version(version)),
         }
     }
 }

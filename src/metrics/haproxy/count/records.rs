@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use tailmeter_parsers::envelope::Envelope;
-use tailmeter_parsers::haproxy::format::{Place, Record, Request, Spans};
+use tailmeter_parsers::haproxy::format::{Place, Record, Spans};
 use tailmeter_parsers::haproxy::{Layouts, Means, Method, Reading};
 use tailmeter_parsers::{Reject, envelope};
 
@@ -185,7 +185,7 @@ pub(in crate::metrics::haproxy) fn method<'a>(record: &Record<'_, 'a>) -> &'a [u
         return method;
     }
     let request = record.text(Place::HttpRequest).unwrap_or_default();
-    match Request::of(request, record.truncated()).method {
+    match record.request().method {
         Some(method) => method,
         None if request.starts_with(b"<BADREQ>") => b"<BADREQ>",
         None => b"",
