@@ -64,7 +64,8 @@ const PIECES: &[&str] = &[
     "%xy",
     "%Ci",
     "%ci2",
-    "%[src,,lower,]",
+    "%[src,,lower]",
+    "%[src,lower,]",
     "%[]",
     "%[src ]",
     "%[ src]",
@@ -73,6 +74,19 @@ const PIECES: &[&str] = &[
     "%{+json}o",
     "%[status()]",
     "%[src,lower()]",
+];
+
+/// What HAProxy 3.0 added: names. An earlier one prints them.
+const NAMED: &[&str] = &[
+    "%(a){+Q}ci",
+    "%(b-1:sint)[status]",
+    "%(c:int)Ta",
+    "%()r",
+    "%(:str)cp",
+    "%(d_:bool)%",
+    "%(e",
+    "%(f:",
+    "%{+Q}(g)r",
 ];
 
 /// Expressions of fetches and converters with these arguments are valid in every version.
@@ -100,9 +114,9 @@ impl Random {
         ((mixed ^ mixed >> 31) % bound as u64) as usize
     }
 
-    fn text(&mut self) -> String {
+    fn text(&mut self, pieces: &[&str]) -> String {
         let count = 1 + self.below(6);
-        let mut text = (0..count).map(|_| PIECES[self.below(PIECES.len())]).collect::<String>();
+        let mut text = (0..count).map(|_| pieces[self.below(pieces.len())]).collect::<String>();
         // Half of them lose a character, which is where brackets, quotes and flags go wrong.
         if self.below(2) == 0 {
             let places = text.char_indices().map(|(at, _)| at).collect::<Vec<_>>();
@@ -122,6 +136,14 @@ fn is_known(expression: &Expression) -> bool {
     is_valid(&expression.fetch, &expression.arguments) && expression.converters.iter().all(is_known)
 }
 
+/// The 2 of HAProxy 2.6.
+fn major_version() -> u32 {
+    let output = Command::new("haproxy").arg("-v").output().expect("haproxy is installed");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = said.split_once("version ").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
+    version.unwrap_or_else(|| panic!("{said}"))
+}
+
 /// What HAProxy says to each text: its complaints by the texts' places. One frontend is made for each of them.
 fn complaints(texts: &[String]) -> BTreeMap<usize, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -133,7 +155,10 @@ fn complaints(texts: &[String]) -> BTreeMap<usize, String> {
         writeln!(config, "frontend f{index}\n bind 127.0.0.1:1\n log-format '{quoted}'").unwrap();
     }
     std::fs::write(&path, &config).unwrap();
-    let output = Command::new("haproxy").arg("-c").arg("-f").arg(&path).output().expect("haproxy is installed");
+    let check = || Command::new("haproxy").arg("-c").arg("-f").arg(&path).output().expect("haproxy is installed");
+    // 3.0.11 was seen to crash now and then on hundreds of mistakes; what it says then is not all.
+    let output = (0..5).map(|_| check()).find(|output| output.status.code().is_some());
+    let output = output.expect("haproxy comes to an end by itself");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let mut complaints = BTreeMap::new();
     for line in said.lines() {
@@ -153,17 +178,19 @@ fn haproxy_accepts_what_the_lexer_accepts() {
     let seed = std::env::var("SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
     println!("SEED={seed}");
     let mut random = Random(seed);
+    let has_names = major_version() >= 3;
+    let pieces = if has_names { [PIECES, NAMED].concat() } else { PIECES.to_vec() };
     let mut texts = Vec::new();
     while texts.len() < TEXTS {
-        let text = random.text();
-        // A name is none before HAProxy 3.0, and an unknown fetch is no mistake of form.
+        let text = random.text(&pieces);
+        // An unknown fetch is no mistake of form.
         let is_known = lex(&text).is_ok_and(|format| {
             format.items.iter().all(|item| match &item.kind {
                 Kind::Expression(expression) => is_known(expression),
                 Kind::Literal(_) | Kind::Separator | Kind::Alias(_) => true,
             })
         });
-        if !text.is_empty() && !text.contains("%(") && (is_known || lex(&text).is_err()) {
+        if !text.is_empty() && (has_names || !text.contains("%(")) && (is_known || lex(&text).is_err()) {
             texts.push(text);
         }
     }

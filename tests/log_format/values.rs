@@ -69,8 +69,9 @@ fn config(ports: &[u16]) -> String {
     let mut config = "global\n log stdout len 16384 format raw daemon\n".to_owned();
     config += "defaults\n mode http\n log global\n timeout client 100ms\n timeout server 2s\n timeout connect 1s\n \
                unique-id-format %pid-%rt\n";
-    for (port, flags) in ports.iter().zip(FLAGS) {
-        let format = format!("%{{{flags}}}o{}", pieces().join(&SEPARATOR.to_string()));
+    for (index, (port, flags)) in ports.iter().zip(FLAGS).enumerate() {
+        // The flags' place comes first: HAProxy may log a session after it has answered the next one.
+        let format = format!("{index}{SEPARATOR}%{{{flags}}}o{}", pieces().join(&SEPARATOR.to_string()));
         writeln!(
             config,
             "frontend www.{port}\n bind 127.0.0.1:{port}\n log-format '{format}'\n \
@@ -167,9 +168,9 @@ fn values_fit_their_grammar() {
     let pieces = pieces();
     let mut complaints = BTreeSet::new();
     let mut absent = BTreeSet::new();
-    for (index, line) in lines.iter().enumerate() {
-        let flags = FLAGS[index % FLAGS.len()];
-        let values = line.split(|byte| *byte == SEPARATOR as u8).collect::<Vec<_>>();
+    for line in &lines {
+        let mut values = line.split(|byte| *byte == SEPARATOR as u8).collect::<Vec<_>>();
+        let flags = FLAGS[std::str::from_utf8(values.remove(0)).unwrap().parse::<usize>().unwrap()];
         assert_eq!(values.len(), pieces.len(), "{flags} {}", String::from_utf8_lossy(line));
         for (piece, value) in pieces.iter().zip(values) {
             let format = lex(&format!("%{{{flags}}}o{piece}")).unwrap();

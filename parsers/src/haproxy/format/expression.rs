@@ -6,6 +6,9 @@
 //!
 //! A fetch that is known gives its field and its grammar. The field stays under that name as long as the converters
 //! leave its meaning alone: `%[txn.timer.total,div(1000)]` is no longer milliseconds, and is called by its own text.
+//! What the request itself says (`path`, `method`, `req.hdr`) HAProxy refuses in a log-format, since it is gone when the
+//! log is written: there, `capture.req.*` and `var` stand for it. They are known all the same.
+//!
 //! An unknown fetch is no mistake, since Lua and later versions add more: it is text that can hold anything.
 
 use super::grammar::Grammar::{self, *};

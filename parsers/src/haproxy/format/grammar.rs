@@ -37,7 +37,8 @@ impl Flags {
 pub enum Encoding {
     /// Plain text.
     None,
-    /// A JSON value: strings between quotes, numbers bare, `null` where nothing is written.
+    /// A JSON value: strings between quotes, numbers bare, `null` where nothing is written. Only `"` and `\` are
+    /// escaped: a tab or another control character in raw text makes it invalid JSON.
     Json,
     /// CBOR, in capital hexadecimal digits; as bytes with `+bin`.
     Cbor,
@@ -109,7 +110,7 @@ pub enum Grammar {
     /// `{a|b}`, a value for every declared capture. Nothing, not even quotes or a dash, where none is declared.
     Captures,
     /// The captured values with a space between: each in quotes with `+Q`, a dash for a missing one without it, but
-    /// nothing for an empty one; in JSON an array. Nothing where none is declared.
+    /// nothing for an empty one; in JSON an array, with `"-"` for a missing one. Nothing where none is declared.
     CaptureList,
     /// `METHOD URI VERSION`, `<BADREQ>`, or less of it: the URI and what follows are cut at `tune.http.logurilen`.
     Request,
