@@ -9,7 +9,8 @@
 //!
 //! - [`envelope`]: what syslog and its kin put before the message.
 //! - [`haproxy`]: the HAProxy family; [`haproxy::parse`] is the definition of correct,
-//!   [`haproxy::Scanner`] the fast way over whole blocks, tested against it.
+//!   [`haproxy::Scanner`] the fast way over whole blocks, tested against it. [`haproxy::config`] reads what a
+//!   `haproxy.cfg` says about these lines: once, not for every line, so it may allocate.
 
 #![deny(unsafe_code)]
 

@@ -29,6 +29,7 @@ defaults base
     log-tag base\ tag
 
 frontend f1
+    log global
     bind {directory}/f1
     http-request return status 200
 frontend f2

@@ -107,6 +107,18 @@ fn variables_are_expanded_in_weak_quotes() {
 }
 
 #[test]
+fn versions_differ_behind_unset_variables() {
+    let text = "backend b\n server \"a${NONE}\"  b 10.0.0.1:80\n";
+    for (version, name) in
+        [("2.8.10", "a"), ("2.9.0", "ab"), ("3.0.11-1+deb13u1", "ab"), ("3.1.7", "ab"), ("3.2.0", "a")]
+    {
+        let process = Process { version: Some(version), ..process(NOTHING) };
+        let config = read(&[("a.cfg", text.as_bytes())], &process).expect("a configuration");
+        assert_eq!(names(&config.proxies[0].servers), [name], "{version}");
+    }
+}
+
+#[test]
 fn a_byte_of_a_word_knows_its_place() {
     let environment = |_: &str| Some(b"xyz".to_vec());
     //  frontend line is 1; `  log-format ` is 13 columns.

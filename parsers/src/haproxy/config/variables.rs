@@ -61,6 +61,12 @@ impl<'p> Variables<'p> {
         }
     }
 
+    /// True for versions that join a word with the next one where it ends with a variable that is not set.
+    pub(super) fn join_words_when_unset(&self) -> bool {
+        let is_at_least = |wanted| self.process.version.and_then(|version| version::is_at_least(version, wanted));
+        is_at_least("2.9") == Some(true) && is_at_least("3.2-dev0") == Some(false)
+    }
+
     /// Variables that HAProxy sets before it reads its configuration.
     fn own(&self, name: &[u8]) -> Option<Vec<u8>> {
         let is_new_enough = |since| version::is_at_least(self.process.version?, since);

@@ -256,10 +256,23 @@ impl Splitter<'_, '_> {
             let message = format!("the variable {} is not set: it is read as empty", String::from_utf8_lossy(&name));
             let place = Place { file: self.file, line: self.number, column: self.column(dollar) };
             self.warnings.push(Warning { place, message });
+            self.skip_closing_quote();
             return Ok(());
         };
         self.expand(&value, dollar, splits);
         Ok(())
+    }
+
+    /// HAProxy 2.9 to 3.1 skips the quote behind a variable that is not set, and the spaces behind that: what follows
+    /// belongs to the same word.
+    fn skip_closing_quote(&mut self) {
+        if self.variables.join_words_when_unset() && self.peek(0) == Some(b'"') {
+            self.quote = None;
+            self.at += 1;
+            while self.peek(0).is_some_and(is_space) {
+                self.at += 1;
+            }
+        }
     }
 
     /// Takes the name of a variable; those of HAProxy's own begin with a dot.
