@@ -204,6 +204,7 @@ struct Rejected {
 /// The fields of an event, one variant per kind.
 #[derive(Serialize)]
 #[serde(untagged)]
+#[expect(clippy::enum_variant_names, reason = "as long as there is one family")]
 enum Fields<'a> {
     HaproxyHttp(Box<haproxy::HttpFields<'a>>),
     HaproxyTcp(haproxy::TcpFields<'a>),
