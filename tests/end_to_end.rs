@@ -129,10 +129,11 @@ fn check_telemetry(run: &Run, truth: &Truth) {
     let outcomes = format!("sum by (outcome) (tailmeter_lines_total{source})");
     let outcomes = run.prometheus.query(&outcomes, &["outcome"], now()).unwrap();
     // The server that is down, and the backend that has no other.
-    let ignored = 2;
-    let parsed = truth.book.len();
-    assert_eq!(truth.written.lines().count(), parsed + ignored, "a line for each request, and two");
-    let expected = [("parsed", parsed), ("ignored", ignored), ("rejected", 0)];
+    assert_eq!(value("sum(haproxy_log_server_state_changes_total{state=\"down\"})"), Some(1.0));
+    assert_eq!(value("sum(haproxy_log_no_server_available_total)"), Some(1.0));
+    let parsed = truth.book.len() + 2;
+    assert_eq!(truth.written.lines().count(), parsed, "a line for each request, and two");
+    let expected = [("parsed", parsed), ("ignored", 0), ("rejected", 0)];
     let expected = expected.map(|(outcome, lines)| (vec![outcome.to_owned()], lines as f64));
     assert_same("lines", &outcomes, &BTreeMap::from(expected));
 }

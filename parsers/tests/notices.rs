@@ -287,6 +287,125 @@ fn a_session_without_a_log_format_has_its_ends() {
     }
 }
 
+/// All lines of the fixtures that are notices.
+fn recorded() -> Vec<Vec<u8>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/haproxy");
+    let files = ["events.log", "notices.log", "composed.log", "badreq.log", "httpslog.log"];
+    let logs = files.map(|file| std::fs::read(folder.join(file)).expect(file)).concat();
+    let lines = logs.split(|byte| *byte == b'\n').filter(|line| matches!(parse(line), Ok(Event::Notice(_))));
+    lines.map(<[u8]>::to_vec).collect()
+}
+
+/// What metrics need of a line: the texts and words of its labels.
+fn labels<'a>(notice: &Notice<'a>) -> Option<(&'a [u8], &'a [u8], &'static str)> {
+    match notice {
+        Notice::ConnectionError(error) => Some((error.frontend_name(), error.listener(), error.reason)),
+        Notice::HealthCheck(check) => Some((check.backend_name(), check.server_name(), check.result.as_str())),
+        Notice::ServerState(server) => Some((server.backend_name(), server.server_name(), server.change.as_str())),
+        Notice::BackendState(backend) => Some((backend.backend_name, b"-", "")),
+        _ => None,
+    }
+}
+
+/// Asks for everything that a notice can tell.
+fn ask_everything(notice: &Notice<'_>) {
+    if let Some((name, other, _)) = labels(notice) {
+        assert!(!name.is_empty() && !other.is_empty() && !name.contains(&b' '), "{notice:?}");
+    }
+    let _ = notice.truncated();
+    match notice {
+        Notice::Connect(connect) => {
+            let _ = (connect.client(), connect.destination(), connect.frontend_name(), connect.mode());
+        }
+        Notice::ConnectionError(error) => {
+            let _ = (error.client_ip(), error.client_port(), error.accept_date(), error.message(), error.detail());
+        }
+        Notice::HealthCheck(check) => {
+            let _ = (check.details(), check.status());
+        }
+        Notice::ServerState(server) => {
+            let _ = (server.cause(), server.details(), server.via(), server.remaining());
+        }
+        Notice::ServerAddress(server) => {
+            let _ = (server.backend_name(), server.server_name());
+        }
+        Notice::Proxy(proxy) => {
+            let _ = proxy.cumulated_connections();
+        }
+        Notice::Process(process) => {
+            let _ = (process.level(), process.message());
+        }
+        Notice::BackendState(_) | Notice::Empty => {}
+    }
+}
+
+/// A small generator, so that a failure can be repeated from its seed alone.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    /// `line` with one to three bytes put in, taken away or changed, none of them before `start`.
+    fn change(&mut self, line: &[u8], start: usize) -> Vec<u8> {
+        const BYTES: &[u8] = b" /\"'(),.:-0123456789aZ\0\xff\t<>[]";
+        let mut changed = line.to_vec();
+        for _ in 0..=self.below(3) {
+            let byte = BYTES[self.below(BYTES.len())];
+            let at = start + self.below(changed.len() + 1 - start);
+            match self.below(3) {
+                0 => changed.insert(at, byte),
+                1 if at < changed.len() => drop(changed.remove(at)),
+                _ if at < changed.len() => changed[at] = byte,
+                _ => {}
+            }
+        }
+        changed
+    }
+}
+
+#[test]
+fn no_change_of_a_line_makes_it_panic() {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let lines = recorded();
+    assert!(lines.len() > 200);
+    for line in &lines {
+        let cuts = (0..=line.len()).map(|end| line[..end].to_vec());
+        let changes = (0..300).map(|_| random.change(line, 0));
+        for bent in cuts.chain(changes) {
+            if let Ok(Event::Notice(notice)) = parse(&bent) {
+                ask_everything(&notice);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_right_of_the_labels_changes_them() {
+    let seed = 0x5851_f42d_4c95_7f2d;
+    let mut random = Random(seed);
+    let mut tried = 0;
+    for line in recorded() {
+        let Ok(Event::Notice(notice)) = parse(&line) else { unreachable!() };
+        let (Some(expected), Some(reason)) = (labels(&notice), memchr::memmem::find(&line, b", reason: ")) else {
+            continue;
+        };
+        for _ in 0..300 {
+            tried += 1;
+            let bent = random.change(&line, reason + 2);
+            match parse(&bent) {
+                Ok(Event::Notice(notice)) => assert_eq!(labels(&notice), Some(expected), "{}", bent.escape_ascii()),
+                other => panic!("{}: {other:?}, seed {seed:#x}", bent.escape_ascii()),
+            }
+        }
+    }
+    assert!(tried > 10_000);
+}
+
 #[test]
 fn what_is_said_on_standard_error_is_not_counted() {
     let line = "[WARNING]  (811) : Server app/app1 is DOWN, reason: Layer4 timeout, check duration: 2001ms.";

@@ -214,6 +214,7 @@ struct Rejected {
 /// The fields of an event, one variant per kind.
 #[derive(Serialize)]
 #[serde(untagged)]
+#[expect(clippy::enum_variant_names, reason = "as long as there is one family")]
 enum Fields<'a> {
     HaproxyRecord(haproxy::RecordFields<'a>),
     HaproxyConnectionError(haproxy::ErrorFields<'a>),

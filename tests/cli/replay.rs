@@ -122,6 +122,28 @@ metrics:
 }
 
 #[test]
+fn checks_have_their_reasons_for_the_asking() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.yml");
+    let config = "\
+metrics:
+  haproxy_log_health_checks_total: {labels: [backend_name, reason]}
+";
+    fs::write(&path, config).unwrap();
+    let arguments = ["replay", "--format", "haproxy", "--config", path.to_str().unwrap(), "-"];
+    let check = "Health check for server app/app1 failed, reason:";
+    let input = format!(
+        "{check} Layer4 timeout, status: 1/2 UP.\nmessage repeated 2 times: [ {check} Layer4 timeout, status: 1/2 UP.]\n\
+         {check} Layer4 tremor, status: 1/2 UP.\n{check} Layer4 ti\n"
+    );
+    let text = fed(&arguments, input.as_bytes()).stdout;
+    let row = |reason: &str| format!("\nhaproxy_log_health_checks_total{{backend_name=\"app\",reason=\"{reason}\"}}");
+    assert!(text.contains(&format!("{} 3\n", row("layer4_timeout"))), "{text}");
+    assert!(text.contains(&format!("{} 2\n", row("other"))), "{text}");
+    assert!(text.contains("\nhaproxy_log_incomplete_records_total{reason=\"truncated\"} 1\n"), "{text}");
+}
+
+#[test]
 fn a_line_of_a_gigabyte_needs_no_memory() {
     let mut child = tailmeter()
         .args(REPLAY)

@@ -104,9 +104,18 @@ const ENVELOPES: &[&[u8]] = &[
 const NOTICES: &[&[u8]] = &[
     b"Proxy http-in started.",
     b"Server app/app1 is DOWN, reason: Layer4 timeout.",
+    b"Server app/app1 is UP. 1 active and 0 backup servers online. 0 sessions requeued, 0 total in queue.",
+    b"Backup Server other/other does what other servers do.",
+    b"Server a\\pp/\xff\"q is UP/READY (leaving forced maintenance).",
+    b"Health check for server app/app1 failed, reason: Layer4 timeout, check duration: 101ms, status: 0/2 DOWN.",
+    b"Health check for server app/app1 failed, reason: Layer7 wrong status, code: 500, status: 0/2 DOWN.",
+    b"Agent check for backup server static:1/app2 conditionally succeeded, reason: Words to come, status: 0/2 DOWN.",
     b"backend app has no server available!",
+    b"proxy other has no server available!",
     b"Connect from 10.0.0.1:5 to 10.0.0.2:80 (http-in/HTTP)",
     b"10.0.0.1:5 [01/Feb/2026:12:14:14.001] http-in/1: SSL handshake failure",
+    b"10.0.0.1:5 [01/Feb/2026:12:14:14.001] http-in/2: SSL handshake failure (error:0A000076:SSL routines)",
+    b"unknown [01/Feb/2026:12:14:14.001] other/1: Words to come",
     b"",
     b"   ",
 ];
@@ -128,9 +137,9 @@ impl Line {
         let mut random = Random(seed);
         let random = &mut random;
         let message = match random.below(40) {
-            0..=23 => http(random),
-            24..=34 => tcp(random),
-            35..=37 => random.pick(NOTICES).to_vec(),
+            0..=21 => http(random),
+            22..=31 => tcp(random),
+            32..=37 => random.pick(NOTICES).to_vec(),
             _ => (0..random.below(80)).map(|_| random.number() as u8).collect(),
         };
         let mut line = random.pick(ENVELOPES).to_vec();
@@ -254,6 +263,10 @@ const ALLOWED: &[&str] = &[
     "request",
     "connect",
     "logasap",
+    "down",
+    "failed",
+    "ssl_handshake_failure",
+    "layer4_timeout",
     "TLSv1.3",
     "HTTP/1.1",
     "nowhere",

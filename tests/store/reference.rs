@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tailmeter::config::Config;
 use tailmeter::metrics::haproxy::FAMILY;
 use tailmeter_parsers::envelope;
-use tailmeter_parsers::haproxy::{Event, Http, Method, Tcp, parse};
+use tailmeter_parsers::haproxy::{Event, Http, Method, Notice, Tcp, parse};
 
 use super::strict::{Labels, Metric};
 
@@ -86,6 +86,10 @@ impl<'c> Reference<'c> {
                 self.parsed += 1;
                 self.tcp(&event, &tcp, times);
             }
+            Ok(event @ Event::Notice(notice)) if notice.is_counted() => {
+                self.parsed += 1;
+                self.notice(&event, &notice, times);
+            }
             Ok(_) => self.ignored += 1,
             Err(_) => self.rejected += 1,
         }
@@ -125,6 +129,22 @@ impl<'c> Reference<'c> {
         let last = tcp.timers_ms[2];
         let numbers = (tcp.bytes_read, tcp.retries, tcp.redispatched, tcp.queues);
         self.both(event, numbers, tcp.logasap, last, tcp.termination_state(), times);
+    }
+
+    fn notice(&mut self, event: &Event<'_>, notice: &Notice<'_>, times: u64) {
+        let (metric, reason) = match notice {
+            Notice::ConnectionError(error) => ("haproxy_log_connection_errors_total", error.reason),
+            Notice::HealthCheck(check) => {
+                ("haproxy_log_health_checks_total", check.details().reason.unwrap_or("other"))
+            }
+            Notice::ServerState(_) => ("haproxy_log_server_state_changes_total", ""),
+            Notice::BackendState(_) => ("haproxy_log_no_server_available_total", ""),
+            other => panic!("{other:?} should be ignored"),
+        };
+        self.count(metric, event, reason, Change::Add(1), times);
+        if notice.truncated() {
+            self.count("haproxy_log_incomplete_records_total", event, "truncated", Change::Add(1), times);
+        }
     }
 
     fn both(
@@ -274,8 +294,23 @@ pub(crate) fn value(label: &str, metric: &str, event: &Event<'_>, word: &str) ->
         ("termination_state", Event::Http(http)) => ending(http.termination_state(), metric),
         ("termination_state", Event::Tcp(tcp)) => ending(tcp.termination_state(), metric),
         (_, Event::Http(http)) => http_value(label, http),
+        (_, Event::Notice(notice)) => notice_value(label, notice).into(),
         // What only requests have is empty in sessions.
         _ => Vec::new(),
+    }
+}
+
+fn notice_value<'a>(label: &str, notice: &Notice<'a>) -> &'a [u8] {
+    match (label, notice) {
+        ("frontend_name", Notice::ConnectionError(error)) => error.frontend_name(),
+        ("backend_name", Notice::HealthCheck(check)) => check.backend_name(),
+        ("server_name", Notice::HealthCheck(check)) => check.server_name(),
+        ("result", Notice::HealthCheck(check)) => check.result.as_str().as_bytes(),
+        ("backend_name", Notice::ServerState(server)) => server.backend_name(),
+        ("server_name", Notice::ServerState(server)) => server.server_name(),
+        ("state", Notice::ServerState(server)) => server.change.as_str().as_bytes(),
+        ("backend_name", Notice::BackendState(backend)) => backend.backend_name,
+        _ => panic!("no such label: {label}"),
     }
 }
 
@@ -318,7 +353,7 @@ fn status(code: i16) -> Vec<u8> {
 /// A termination state, or its first two characters, when HAProxy writes such (configuration manual, 8.5).
 fn ending(state: &[u8], metric: &str) -> Vec<u8> {
     let shown = if metric == "haproxy_log_terminations_total" { &state[..2] } else { state };
-    let known = ["-CSPLRIDUKcs", "-RQCHDLTP", "-NIDVEOU", "-NIUPRD"];
+    let known = ["-CSPLRIDUKcs", "-RQCHDLT", "-NIDVEOU", "-NIUPRD"];
     let is_known = shown.iter().zip(known).all(|(character, known)| known.as_bytes().contains(character));
     if is_known { shown.into() } else { b"other".into() }
 }

@@ -11,7 +11,7 @@ use crate::cursor::Cursor;
 use crate::haproxy::{date, split_at, split_client};
 use crate::{Reason, Reject};
 
-/// Messages of `conn_err_code_str` (`connection.c`, 2.4 to 3.2) and of `session.c`, and the words that labels have for
+/// Messages of `conn_err_code_str` (`connection.c` of 2.6 and 3.0) and of `session.c`, and the words that labels have for
 /// them.
 const REASONS: [(&str, &str); 58] = [
     ("Success", "success"),

@@ -37,8 +37,8 @@ const REASONS: [(&str, &str); 19] = [
 pub struct Details<'a> {
     /// The check's state as a word, for example `layer4_timeout`; `other` for one that is not known.
     pub reason: Option<&'static str>,
-    /// The status code of the answer.
-    pub code: Option<u64>,
+    /// The status code of the answer, or that of the program that checked.
+    pub code: Option<i64>,
     /// More in words, some of them the server's or its agent's.
     pub info: Option<&'a [u8]>,
     /// How long the check took, in milliseconds.
@@ -57,7 +57,9 @@ impl<'a> Details<'a> {
         }
         details.reason = Self::take_reason(cursor);
         if cursor.take_text(b", code: ") {
-            details.code = take_number(cursor);
+            let is_negative = cursor.take(b'-');
+            let code = take_number(cursor).and_then(|code| i64::try_from(code).ok());
+            details.code = code.map(|code| if is_negative { -code } else { code });
         }
         if cursor.take_text(b", info: \"") {
             let info = cursor.take_until(b"\"");

@@ -236,8 +236,12 @@ fn take_hostname(cursor: &mut Cursor<'_>) -> Result<(), Reject> {
 fn take_change(cursor: &mut Cursor<'_>) -> Result<ServerChange, Reject> {
     let change = take_phrase(cursor, &CHANGES, "state")?.unwrap_or(ServerChange::Other);
     let rest = cursor.rest();
-    if change != ServerChange::Up {
-        return Ok(change);
+    match (change, rest.first()) {
+        (ServerChange::Up, None | Some(b' ' | b',' | b'.' | b'/')) => {}
+        (_, None | Some(b' ' | b',' | b'.')) => return Ok(change),
+        // `is DOWN/REA`
+        (ServerChange::Down, Some(b'/')) => return Ok(change),
+        _ => return Ok(ServerChange::Other),
     }
     // `is UP (leaving forced drain)`: no check found anything. What it is shows behind the word.
     match rest.strip_prefix(LEAVING) {

@@ -58,7 +58,7 @@ impl<'a> ErrorFields<'a> {
 #[derive(Serialize)]
 struct DetailFields<'a> {
     reason: Option<&'static str>,
-    code: Option<u64>,
+    code: Option<i64>,
     info: Option<Text<'a>>,
     check_duration_ms: Option<u64>,
 }
