@@ -30,6 +30,7 @@ global
     log {log} len 65535 format raw local0
     nbthread 1
     maxconn 2000
+    tune.http.cookielen 100
     hard-stop-after 10s
 ";
 
