@@ -1,6 +1,8 @@
 //! A random log-format, and what stands behind it in the same line: each of its items once more, alone. HAProxy writes
 //! all of a line at one moment, so what it says there is the truth about every item.
 
+use serde_json::{Map, Value};
+
 use crate::catalogue::{CAPTURES, CLIENT_ADDRESSES, Mode, aliases};
 use crate::random::Random;
 
@@ -52,6 +54,14 @@ const LITERALS: &[&str] = &[
     "?",
 ];
 
+/// What stands in a line of JSON besides: the format's number, the frontend's count of lines, and how it ended.
+const NUMBER: &str = "differential-number";
+const COUNT: &str = "differential-count";
+const STATE: &str = "differential-state";
+
+/// Types that an item can be asked to have.
+const CASTS: &[&str] = &["str", "sint", "bool"];
+
 /// Flags that HAProxy 2.6 knows, each with where it stands in `Options`.
 const FLAGS: &[char] = &['Q', 'M', 'X', 'E'];
 
@@ -62,6 +72,8 @@ const MOST_ITEMS: usize = 14;
 #[derive(Clone, Debug)]
 pub(crate) struct Format {
     pub(crate) mode: Mode,
+    /// `%{+json}o` at the beginning: a line is an object of the named items, and nothing else.
+    pub(crate) is_json: bool,
     nodes: Vec<Node>,
 }
 
@@ -82,6 +94,8 @@ pub(crate) struct Item {
     pub(crate) what: String,
     /// `%(name)`: since 3.0.
     pub(crate) name: Option<String>,
+    /// `%(name:type)`: of consequence for JSON only.
+    cast: Option<&'static str>,
     /// The flags as written, without braces.
     flags: String,
     /// What they mean together with the defaults before them.
@@ -121,15 +135,18 @@ impl Options {
 }
 
 impl Item {
-    /// The item as HAProxy reads it, without a name.
     fn with(&self, options: Options) -> String {
-        format!("%{{{}}}{}", options.flags(), self.what)
+        format!("%{}{{{}}}{}", self.parenthesis(), options.flags(), self.what)
     }
 
     fn text(&self) -> String {
-        let name = self.name.as_ref().map(|name| format!("({name})")).unwrap_or_default();
         let flags = if self.flags.is_empty() { String::new() } else { format!("{{{}}}", self.flags) };
-        format!("%{name}{flags}{}", self.what)
+        format!("%{}{flags}{}", self.parenthesis(), self.what)
+    }
+
+    fn parenthesis(&self) -> String {
+        let cast = self.cast.map(|cast| format!(":{cast}")).unwrap_or_default();
+        self.name.as_ref().map(|name| format!("({name}{cast})")).unwrap_or_default()
     }
 }
 
@@ -162,6 +179,12 @@ impl Format {
         let expressions = expressions.collect::<Vec<_>>();
         let mut nodes = Vec::new();
         let mut defaults = Options::FIRST;
+        let has_names = dialect.has_names();
+        let is_json = has_names && random.one_in(6);
+        if is_json {
+            nodes.push(Node::Defaults("+json".to_owned()));
+            defaults = defaults.after("+json");
+        }
         // Most formats use few delimiters, as people do; some any.
         let habit = [" ", " ", *random.pick(LITERALS), *random.pick(LITERALS)];
         let is_wild = random.one_in(4);
@@ -169,7 +192,7 @@ impl Format {
             literal(*random.pick(LITERALS), &mut nodes);
         }
         for count in 0..=random.below(MOST_ITEMS) {
-            if random.one_in(if count == 0 { 4 } else { 30 }) {
+            if !is_json && random.one_in(if count == 0 { 4 } else { 30 }) {
                 let flags = flags(random, false);
                 defaults = defaults.after(&flags);
                 nodes.push(Node::Defaults(flags));
@@ -179,13 +202,15 @@ impl Format {
                 true => format!("[{}]", random.pick(&expressions)),
                 false => (*random.pick(&aliases)).to_owned(),
             };
-            let flags = if random.one_in(3) { flags(random, dialect.has_names()) } else { String::new() };
-            let name = (dialect.has_names() && random.one_in(6)).then(|| format!("name_{count}"));
+            let flags = if random.one_in(3) { flags(random, has_names && !is_json) } else { String::new() };
+            let is_named = if is_json { !random.one_in(6) } else { has_names && random.one_in(6) };
+            let name = is_named.then(|| format!("name_{count}"));
+            let cast = (is_named && random.one_in(4)).then(|| *random.pick(CASTS));
             let options = defaults.after(&flags);
-            nodes.push(Node::Item(Item { what, name, flags, options }));
+            nodes.push(Node::Item(Item { what, name, cast, flags, options }));
             separate(random, is_wild, &habit, &mut nodes);
         }
-        Self { mode, nodes }
+        Self { mode, is_json, nodes }
     }
 
     /// The log-format string.
@@ -199,19 +224,23 @@ impl Format {
         texts.collect()
     }
 
+    /// The items that have a place in a line.
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
         self.nodes.iter().filter_map(|node| match node {
-            Node::Item(item) => Some(item),
+            Node::Item(item) if !self.is_json || item.name.is_some() => Some(item),
             _ => None,
         })
     }
 
-    /// The log-format string, and behind it a number by which its lines are known, the frontend's count of lines, and
-    /// every item alone.
+    /// The log-format string, and behind it a number by which its lines are known, the frontend's count of lines, how
+    /// it ended, and every item alone.
     pub(crate) fn with_truth(&self, number: usize) -> String {
+        if self.is_json {
+            return format!("{} %({NUMBER})[int({number})] %({COUNT})lc %({STATE})ts", self.text());
+        }
         let sentinel = char::from(SENTINEL);
         let reset = Options::default().flags();
-        let mut text = format!("{}{sentinel}{number}:%{{{reset}}}o%lc", self.text());
+        let mut text = format!("{}{sentinel}{number}:%{{{reset}}}o%lc:%ts", self.text());
         for item in self.items() {
             text += &format!("{sentinel}{}{sentinel}{}", item.with(item.options), item.with(Options::default()));
         }
@@ -224,7 +253,7 @@ impl Format {
         self.items().any(|item| item.options.letters[hexadecimal] && CLIENT_ADDRESSES.contains(&item.what.as_str()))
     }
 
-    /// What HAProxy writes for this format, given what it writes for each item.
+    /// What HAProxy writes for a format that is not JSON, given what it writes for each item.
     pub(crate) fn line(&self, truths: &[Truth], version: (u32, u32)) -> Vec<u8> {
         let mut line = Vec::new();
         let mut truths = truths.iter();
@@ -267,6 +296,8 @@ pub(crate) struct Cut<'a> {
     pub(crate) number: usize,
     /// How many lines its frontend had written before.
     pub(crate) count: u64,
+    /// How it ended: `%ts`.
+    pub(crate) state: String,
     /// What is true, for each item.
     pub(crate) truths: Vec<Truth>,
 }
@@ -278,10 +309,30 @@ pub(crate) fn cut(line: &[u8]) -> Option<Cut<'_>> {
     if *end != END.as_bytes() || truths.len() % 2 != 0 {
         return None;
     }
-    let (number, count) = str::from_utf8(numbers).ok()?.split_once(':')?;
+    let mut numbers = str::from_utf8(numbers).ok()?.split(':');
+    let [number, count, state] = [numbers.next()?, numbers.next()?, numbers.next()?];
     let truths = truths.chunks_exact(2);
     let truths = truths.map(|pair| Truth { written: pair[0].to_vec(), plain: pair[1].to_vec() });
-    Some(Cut { left, number: number.parse().ok()?, count: count.parse().ok()?, truths: truths.collect() })
+    let (number, count) = (number.parse().ok()?, count.parse().ok()?);
+    Some(Cut { left, number, count, state: state.to_owned(), truths: truths.collect() })
+}
+
+/// Takes a line of JSON: HAProxy escapes quotes and backslashes, and lets pass control characters and what is no UTF-8,
+/// which are replaced here. An object that is none, or that lacks a named item, is `None`.
+pub(crate) fn cut_json<'a>(line: &'a [u8], formats: &[Format]) -> Option<Cut<'a>> {
+    let text = String::from_utf8_lossy(line).replace(|character: char| character.is_ascii_control(), " ");
+    let mut object = serde_json::from_str::<Map<String, Value>>(&text).ok()?;
+    let number = usize::try_from(object.remove(NUMBER)?.as_u64()?).ok()?;
+    let count = object.remove(COUNT)?.as_u64()?;
+    let state = object.remove(STATE)?.as_str()?.to_owned();
+    let truths = formats.get(number)?.items().map(|item| {
+        let value = object.remove(item.name.as_ref()?)?;
+        let written = value.to_string().into_bytes();
+        let plain = value.as_str().map_or(written.clone(), |text| text.as_bytes().to_vec());
+        Some(Truth { written, plain })
+    });
+    let truths = truths.collect::<Option<Vec<_>>>()?;
+    object.is_empty().then_some(Cut { left: line, number, count, state, truths })
 }
 
 fn flags(random: &mut Random, has_json: bool) -> String {

@@ -107,7 +107,7 @@ impl Tls {
         stream.write_all(PROXY[0]).unwrap();
         let name = ServerName::try_from(name).unwrap();
         let connection = ClientConnection::new(Arc::clone(&self.0), name).unwrap();
-        let mut stream = StreamOwned::new(connection, stream);
+        let stream = StreamOwned::new(connection, stream);
         exchange(stream, request);
     }
 }
