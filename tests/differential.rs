@@ -37,10 +37,10 @@ use reading::{Read, Verdict};
 use traffic::Tls;
 
 /// Formats of a run. One in four is a TCP proxy's.
-const FORMATS: usize = 160;
+const FORMATS: usize = 200;
 
 /// Threads that act as clients.
-const CLIENTS: usize = 16;
+const CLIENTS: usize = 48;
 
 /// Differences that a failure shows.
 const SHOWN: usize = 5;

@@ -145,7 +145,12 @@ pub(crate) const EXPRESSIONS: &[&str] = &[
     "bin(4100ff)",
 ];
 
-pub(crate) fn aliases(mode: Mode) -> Vec<&'static str> {
+/// What said that a line is to be written: `txn_close`, `sess_error`. Since 3.1.
+const ORIGIN: &str = "OG";
+
+/// The aliases of a proxy in a version.
+pub(crate) fn aliases(mode: Mode, version: (u32, u32)) -> Vec<&'static str> {
     let http: &[&str] = if mode == Mode::Http { HTTP } else { &[] };
-    [ANY, http].concat()
+    let later: &[&str] = if version >= (3, 1) { &[ORIGIN] } else { &[] };
+    [ANY, http, later].concat()
 }

@@ -174,7 +174,7 @@ impl Dialect {
 
 impl Format {
     pub(crate) fn random(random: &mut Random, dialect: &Dialect, mode: Mode) -> Self {
-        let aliases = aliases(mode);
+        let aliases = aliases(mode, dialect.version);
         let expressions = dialect.expressions.iter().filter(|(of, _)| *of == mode).map(|(_, text)| *text);
         let expressions = expressions.collect::<Vec<_>>();
         let mut nodes = Vec::new();
@@ -189,7 +189,7 @@ impl Format {
         let habit = [" ", " ", *random.pick(LITERALS), *random.pick(LITERALS)];
         let is_wild = random.one_in(4);
         if random.one_in(4) {
-            literal(*random.pick(LITERALS), &mut nodes);
+            literal(random.pick::<&str>(LITERALS), &mut nodes);
         }
         for count in 0..=random.below(MOST_ITEMS) {
             if !is_json && random.one_in(if count == 0 { 4 } else { 30 }) {
@@ -350,9 +350,9 @@ fn separate(random: &mut Random, is_wild: bool, habit: &[&str], nodes: &mut Vec<
     match random.below(20) {
         0 if is_wild => {}
         1 => nodes.extend([Node::Space, Node::Space]),
-        2 => literal(*random.pick(LITERALS), nodes),
-        _ if is_wild => literal(*random.pick(LITERALS), nodes),
-        _ => literal(*random.pick(habit), nodes),
+        2 => literal(random.pick::<&str>(LITERALS), nodes),
+        _ if is_wild => literal(random.pick::<&str>(LITERALS), nodes),
+        _ => literal(random.pick::<&str>(habit), nodes),
     }
 }
 

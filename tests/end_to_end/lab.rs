@@ -85,6 +85,7 @@ impl Lab {
 
 impl Lab {
     /// Sends a signal to a program and waits until it has ended by itself.
+    #[allow(dead_code, reason = "one of the tests that share this file ends its programs so")]
     pub(crate) fn end(&mut self, name: &str, signal: Signal) {
         let place = self.programs.iter().position(|program| program.name == name).expect("it was started");
         let mut program = self.programs.remove(place);
