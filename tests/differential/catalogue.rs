@@ -45,7 +45,6 @@ pub(crate) const EXPRESSIONS: &[&str] = &[
     "fc_err_str",
     "bc_err",
     "fc_http_major",
-    "fc_conn_err",
     "unique-id",
     "hostname",
     "pid",
@@ -63,7 +62,6 @@ pub(crate) const EXPRESSIONS: &[&str] = &[
     "txn.sess_term_state",
     "term_events",
     "act_conn",
-    "be_conn",
     "fe_conn",
     // Of TLS.
     "ssl_fc",

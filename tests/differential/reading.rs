@@ -55,7 +55,7 @@ pub(crate) fn agrees(value: Option<&[u8]>, truth: &Truth) -> bool {
     }
 }
 
-/// Takes a line apart with nothing but the truth: stands here until there is a reader of formats.
+/// Reads nothing: stands here until formats are compiled.
 pub(crate) fn refuse(_: &str, _: &[u8]) -> Result<Fields, String> {
     Err("formats are not compiled yet".to_owned())
 }
