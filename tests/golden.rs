@@ -19,6 +19,10 @@ use tailmeter::metrics::FAMILIES;
 const REJECTING: &[(&str, &str)] = &[
     ("haproxy/clf", "`option httplog clf` is another format than the default one"),
     ("haproxy/composed", "lines cut before the end of what their metric needs"),
+    (
+        "haproxy/documentation",
+        "dates without milliseconds, lines without a time before the program, and HAProxy's OCSP client",
+    ),
     ("haproxy/hostile", "lines that imitate fields, and lines that no HAProxy writes"),
     ("haproxy/httpslog", "an `error-log-format` of the user's own"),
     ("haproxy/ipv6", "one line of `option httplog clf`"),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long something may take that takes far less on a machine with nothing else to do.
@@ -79,6 +80,18 @@ impl Lab {
             assert!(Instant::now() < deadline, "not in time: {what}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+impl Lab {
+    /// Sends a signal to a program and waits until it has ended by itself.
+    #[allow(dead_code, reason = "one of the tests that share this file ends its programs so")]
+    pub(crate) fn end(&mut self, name: &str, signal: Signal) {
+        let place = self.programs.iter().position(|program| program.name == name).expect("it was started");
+        let mut program = self.programs.remove(place);
+        let id = i32::try_from(program.child.id()).expect("a process id");
+        kill_process(Pid::from_raw(id).expect("a process id"), signal).expect("it runs");
+        self.until(&format!("{name} ends"), || program.child.try_wait().expect("a child of this process").map(drop));
     }
 }
 
