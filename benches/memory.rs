@@ -13,7 +13,7 @@ use std::{env, fs, hint};
 
 use tailmeter::config::Config;
 use tailmeter::exposition::{Snapshot, View};
-use tailmeter::metrics::{Family, Tally};
+use tailmeter::metrics::{Dialect, Family, Tally};
 use tailmeter::series::Directory;
 
 /// The variable that makes this program hold so many servers' rows, and print what that takes.
@@ -64,7 +64,7 @@ fn hold(servers: usize) -> Result<(), Box<dyn Error>> {
     let plan = family.plan(&Config { max_series: 1_000_000, ..Config::default() }).ok_or("no plan")?;
     let plan = Arc::new(plan);
     let directory = Arc::new(Directory::new(plan.groups.clone()));
-    let mut counter = family.counter(Arc::clone(&plan), Arc::clone(&directory)).ok_or("no counter")?;
+    let mut counter = family.counter(Arc::clone(&plan), Arc::clone(&directory), &Dialect::Usual).ok_or("no counter")?;
     for first in (0..servers).step_by(LINES) {
         counter.count(&lines::of_servers(first..first + LINES), &mut Tally::default());
     }

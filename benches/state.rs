@@ -12,6 +12,7 @@ use std::time::Instant;
 use std::{env, fs};
 
 use tailmeter::config::Config;
+use tailmeter::metrics::Dialect;
 use tailmeter::metrics::own::Ledger;
 use tailmeter::pipeline::{Feed, Pipeline};
 use tailmeter::source::{Block, End, Sink};
@@ -49,7 +50,7 @@ fn measure(servers: usize) -> Result<(), Box<dyn Error>> {
     let config = Config { max_series: 1_000_000, ..Config::default() };
     let before = resident_bytes()?;
     let pipeline = Pipeline::with_state(&config, &path, |_| {})?;
-    let mut feed = pipeline.shard("haproxy").ok_or("no such family")?.feed("bench", "bench");
+    let mut feed = pipeline.shard("haproxy", &Dialect::Usual).ok_or("no such family")?.feed("bench", "bench");
     let mut took = Vec::new();
     for servers in [servers, servers, servers / 100, 1] {
         // Twice, since the first time makes room.

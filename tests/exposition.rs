@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use tailmeter::config::{Config, LabelChoice, LabelPolicy, MetricConfig};
+use tailmeter::metrics::Dialect;
 use tailmeter::metrics::haproxy::FAMILY;
 use tailmeter::pipeline::Pipeline;
 use tailmeter::source::{Block, End, Sink};
@@ -43,7 +44,7 @@ fn with_labels(config: &mut Config, metric: &str, labels: &[&str]) {
 /// The exposition of `lines`, counted as one block.
 fn exposition(config: &Config, lines: &[Line]) -> Vec<u8> {
     let pipeline = Pipeline::new(config, |_| {});
-    let mut feed = pipeline.shard("haproxy").unwrap().feed("test", "test");
+    let mut feed = pipeline.shard("haproxy", &Dialect::Usual).unwrap().feed("test", "test");
     feed.block(Block { lines: &lines::block(lines, true), bytes: 0, end: End::Nowhere, cut: false });
     let mut text = Vec::new();
     pipeline.render(&mut text);
@@ -330,7 +331,7 @@ fn scrapes_and_counting_do_not_disturb_each_other() {
     const SCRAPES: usize = 10;
     let (config, lines) = many(1100);
     let pipeline = Pipeline::new(&config, |_| {});
-    let shard = pipeline.shard("haproxy").unwrap();
+    let shard = pipeline.shard("haproxy", &Dialect::Usual).unwrap();
     let mut feed = shard.feed("test", "test");
     feed.block(Block { lines: &lines::block(&lines, true), bytes: 0, end: End::Nowhere, cut: false });
     // Every metric has a row from the beginning on.

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use tailmeter::config::Config;
 use tailmeter::exposition::{Snapshot, View};
 use tailmeter::metrics::haproxy::{FAMILY, plan};
-use tailmeter::metrics::{Tally, own};
+use tailmeter::metrics::{Dialect, Tally, own};
 use tailmeter::pipeline::Pipeline;
 use tailmeter::series::Directory;
 use tailmeter::source::{Block, End, Sink};
@@ -67,7 +67,7 @@ fn count(config: &Config, blocks: &[(usize, Vec<u8>)], memo_entries: Option<usiz
     let plan = Arc::new(plan);
     let directory = Arc::new(Directory::new(plan.groups.clone()));
     let shards = 1 + blocks.iter().map(|(shard, _)| *shard).max().unwrap_or(0);
-    let counter = |_| FAMILY.counter(Arc::clone(&plan), Arc::clone(&directory)).unwrap();
+    let counter = |_| FAMILY.counter(Arc::clone(&plan), Arc::clone(&directory), &Dialect::Usual).unwrap();
     let mut counters = (0..shards).map(counter).collect::<Vec<_>>();
     let mut tally = Tally::default();
     for (shard, block) in blocks {
@@ -218,7 +218,7 @@ fn the_own_telemetry_tells_what_fell_out() {
     });
     let config = config.unwrap();
     let pipeline = Pipeline::new(&config, |_| {});
-    let shards = [(); 2].map(|()| pipeline.shard("haproxy").unwrap());
+    let shards = [(); 2].map(|()| pipeline.shard("haproxy", &Dialect::Usual).unwrap());
     let mut feeds = [(0, "one"), (0, "two"), (1, "three")].map(|(shard, name)| shards[shard].feed(name, name));
     let mut reference = Reference::new(&config);
     for round in 0..20 {

@@ -80,6 +80,7 @@ fn every_setting_of_every_kind_arrives() {
     let expected = expected.into_iter().zip(names).map(|(input, name)| Source {
         input,
         format: "haproxy".to_owned(),
+        written: tailmeter::config::Written::Usual,
         name: name.map(str::to_owned),
     });
     assert_eq!(config.sources, expected.collect::<Vec<_>>());

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use tailmeter::config::Config;
+use tailmeter::metrics::Dialect;
 use tailmeter::metrics::own::{Ledger, METRICS};
 use tailmeter::pipeline::{Feed, Pipeline, Shard};
 use tailmeter::source::{Block, End, Identity, Position, Sink, file};
@@ -38,7 +39,7 @@ impl Run {
         let pipeline = metrics::with_local_recorder(&ledger, || {
             Pipeline::with_state(config, &directory.join(tailmeter::state::FILE), say)
         })?;
-        let shards = [(); 2].map(|()| pipeline.shard("haproxy").unwrap());
+        let shards = [(); 2].map(|()| pipeline.shard("haproxy", &Dialect::Usual).unwrap());
         Ok(Self { ledger, pipeline, shards })
     }
 
