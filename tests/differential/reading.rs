@@ -1,11 +1,24 @@
 //! A reader of lines against the truth in them: whatever compiles a log-format and takes lines apart.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+
+use tailmeter_parsers::Envelope;
+use tailmeter_parsers::haproxy::format::{Layout, Spans};
 
 use crate::format::{Cut, Format, Truth};
 
-/// Fields of a line: one for each item, in the format's order; `None` for what the line says is absent.
-pub(crate) type Fields = Vec<(String, Option<Vec<u8>>)>;
+/// Fields of a line: one for each item, in the format's order.
+pub(crate) type Fields = Vec<(String, Found)>;
+
+/// A field, as it was found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// For sure; `None` where the line says that it is absent.
+    Value(Option<Vec<u8>>),
+    /// The reader says that it cannot know.
+    Unsure,
+}
 
 /// What is under test. A format that it does not take, or a line, is an error, which is counted and no mistake.
 pub(crate) type Read = fn(format: &str, line: &[u8]) -> Result<Fields, String>;
@@ -14,6 +27,9 @@ pub(crate) type Read = fn(format: &str, line: &[u8]) -> Result<Fields, String>;
 #[derive(Default)]
 pub(crate) struct Verdict {
     pub(crate) agreed: usize,
+    /// Fields that were found, and those that the reader was not sure of.
+    pub(crate) found: usize,
+    pub(crate) unsure: usize,
     /// How many lines were refused, by reason.
     pub(crate) refused: BTreeMap<String, usize>,
     /// Fields that are not what HAProxy wrote.
@@ -30,8 +46,14 @@ impl Verdict {
         let items = format.items().collect::<Vec<_>>();
         let complaint = if fields.len() == items.len() {
             let pairs = fields.iter().zip(&cut.truths).zip(&items);
-            let mut wrong = pairs.filter(|(((_, value), truth), _)| !agrees(value.as_deref(), truth));
-            wrong.next().map(|(((name, value), truth), item)| {
+            let unsure = fields.iter().filter(|(_, found)| matches!(found, Found::Unsure)).count();
+            self.unsure += unsure;
+            self.found += fields.len() - unsure;
+            let mut wrong = pairs.filter_map(|(((name, found), truth), item)| match found {
+                Found::Value(value) if !agrees(value.as_deref(), truth) => Some((name, value, truth, item)),
+                _ => None,
+            });
+            wrong.next().map(|(name, value, truth, item)| {
                 let value = value.as_ref().map(|value| value.escape_ascii().to_string());
                 let [written, plain] = [&truth.written, &truth.plain].map(|bytes| bytes.escape_ascii().to_string());
                 format!("{name}: {value:?} is not %{}: {written} or {plain}", item.what)
@@ -50,14 +72,38 @@ impl Verdict {
 /// none and HAProxy had none: nothing, quoted or not, `-`, or JSON's `null`.
 pub(crate) fn agrees(value: Option<&[u8]>, truth: &Truth) -> bool {
     match value {
-        Some(value) => value == truth.written || value == truth.plain,
+        Some(value) => value == truth.written || value == truth.plain || value == bare(&truth.written),
         None => [&b""[..], b"-", b"\"\"", b"null"].contains(&truth.written.as_slice()),
     }
 }
 
-/// Reads nothing: stands here until formats are compiled.
-pub(crate) fn refuse(_: &str, _: &[u8]) -> Result<Fields, String> {
-    Err("formats are not compiled yet".to_owned())
+/// Captures without their braces and quotes.
+fn bare(text: &[u8]) -> &[u8] {
+    let text = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
+    text.strip_prefix(b"{").and_then(|text| text.strip_suffix(b"}")).unwrap_or(text)
+}
+
+/// Reads by the compiled log-format.
+pub(crate) fn compiled(format: &str, line: &[u8]) -> Result<Fields, String> {
+    thread_local! {
+        static LAYOUTS: RefCell<BTreeMap<String, Result<Layout, String>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    LAYOUTS.with_borrow_mut(|layouts| {
+        let compile = || Layout::of(format).map_err(|mistake| mistake.message);
+        let layout = layouts.entry(format.to_owned()).or_insert_with(compile).as_ref().map_err(Clone::clone)?;
+        if layout.is_ambiguous() {
+            return Err("nothing tells some items apart".to_owned());
+        }
+        let (mut spans, envelope) = (Spans::default(), Envelope::none(line));
+        let record = layout.read(line, &envelope, &mut spans).map_err(|reject| {
+            format!("{reject}: {format}\n  {}", line.escape_ascii())
+        })?;
+        let field = |(name, value, is_certain): (&str, Option<&[u8]>, bool)| {
+            let value = value.map(<[u8]>::to_vec);
+            (name.to_owned(), if is_certain { Found::Value(value) } else { Found::Unsure })
+        };
+        Ok(record.written().map(field).collect())
+    })
 }
 
 #[test]

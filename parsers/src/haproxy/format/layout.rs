@@ -57,6 +57,8 @@ pub(super) struct Step {
     pub(super) is_hexadecimal: bool,
     /// It is several values that nothing tells apart.
     pub(super) is_blurred: bool,
+    /// Whatever its value and its neighbours' hold, it is found.
+    pub(super) is_certain: bool,
 }
 
 impl Step {
@@ -108,6 +110,8 @@ impl Layout {
             let step = value.step(values.get(index + 1..).unwrap_or_default(), &tail, steps.last(), &mut notes);
             steps.push(step);
         }
+        doubt(&mut steps, &tail);
+        notes.extend(doubts(&steps, &values));
         notes.sort_by_key(|note| note.column);
         let (needed, places, is_http) = (needed(&steps), places(&steps), values.iter().any(Value::is_http));
         Ok(Self { text: text.into(), steps, tail: tail.into(), needed, places, is_http, notes })
@@ -116,6 +120,11 @@ impl Layout {
     /// The log-format.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// True when nothing tells some of its values apart.
+    pub fn is_ambiguous(&self) -> bool {
+        self.steps.iter().any(|step| step.is_blurred)
     }
 
     /// What cannot be told apart, and what is odd.
@@ -243,9 +252,6 @@ impl Value<'_> {
             None if self.grammar == Grammar::Captures => End::Captures,
             None => self.end(&check, after, next, beyond, last),
         };
-        if end == End::Choice && !last.is_some_and(|last| last.end == End::Choice) {
-            notes.push(self.choice_note(after));
-        }
         let canonical = match &self.item.kind {
             Kind::Alias(alias) => Cow::Borrowed(alias.field),
             _ => Cow::Owned(self.item.canonical().unwrap_or_default().into()),
@@ -255,7 +261,7 @@ impl Value<'_> {
             None => canonical.clone(),
         };
         let missing = self.item.missing();
-        Step { before: self.before.clone().into(), end, check, field, canonical, grammar: self.grammar, missing, is_hexadecimal: self.item.flags.hexa, is_blurred: self.is_blurred }
+        Step { before: self.before.clone().into(), end, check, field, canonical, grammar: self.grammar, missing, is_hexadecimal: self.item.flags.hexa, is_blurred: self.is_blurred, is_certain: true }
     }
 
     /// The byte at which it ends for sure, if it does not hold `other`; `after` follows it.
@@ -282,15 +288,6 @@ impl Value<'_> {
             _ => End::Choice,
         }
     }
-
-    fn choice_note(&self, after: &[u8]) -> Note {
-        let shown = String::from_utf8_lossy(after);
-        let field = self.item.field().unwrap_or_default();
-        let message = format!(
-            "{field} can hold the text \"{shown}\" that follows it: where it ends is seen from what comes after it"
-        );
-        Note { column: self.item.column, message }
-    }
 }
 
 /// `values`, with those made into one that nothing tells apart.
@@ -310,6 +307,58 @@ fn told_apart<'i>(values: Vec<Value<'i>>, notes: &mut Vec<Note>) -> Vec<Value<'i
         }
     }
     apart
+}
+
+/// Marks the steps whose values cannot be found for sure.
+///
+/// From the left, all are found up to a value that may hold what follows it. Where that ends is sure nevertheless if the
+/// text that follows has a byte that nothing behind it can hold: then there are as many of these bytes in the rest of the line as in
+/// the texts there. From the right, all are found back to a value that may hold the last byte of the text before it.
+fn doubt(steps: &mut [Step], tail: &[u8]) {
+    let is_free = |byte: u8, steps: &[Step]| steps.iter().all(|step| !step.check.held().has(byte));
+    let mut first = steps.len();
+    for (index, step) in steps.iter().enumerate() {
+        let after = steps.get(index + 1).map_or(tail, |next| &next.before);
+        let behind = steps.get(index + 1..).unwrap_or_default();
+        let is_open = step.is_blurred || step.end == End::Choice || is_taken_short(step, after);
+        if is_open && !after.iter().any(|byte| is_free(*byte, behind)) && !(after.is_empty() && behind.is_empty()) {
+            first = index;
+            break;
+        }
+    }
+    let mut last = steps.len();
+    while last > first {
+        let step = &steps[last - 1];
+        let is_found = match step.before.last() {
+            Some(byte) => !step.check.held().has(*byte) && step.end != End::Captures,
+            None => false,
+        };
+        if !(is_found || (step.check.length().is_some() && !step.before.is_empty())) {
+            break;
+        }
+        last -= 1;
+    }
+    steps.iter_mut().take(last).skip(first).for_each(|step| step.is_certain = false);
+}
+
+/// True when a value may hold what follows it, but is taken to end there at once: another one before it takes the rest.
+fn is_taken_short(step: &Step, after: &[u8]) -> bool {
+    matches!((&step.end, after.first()), (End::Byte(byte), Some(first)) if byte == first && step.check.held().has(*byte))
+}
+
+/// Says which values cannot be found for sure, and why.
+fn doubts(steps: &[Step], values: &[Value<'_>]) -> Option<Note> {
+    let first = steps.iter().position(|step| !step.is_certain)?;
+    let fields = steps.iter().filter(|step| !step.is_certain).map(|step| &*step.field).collect::<Vec<_>>();
+    let column = values.get(first).map_or(0, |value| value.item.column);
+    let message = match fields.as_slice() {
+        [one] => format!("{one} can hold the text that follows it: where it ends is a guess"),
+        [one, others @ ..] => {
+            format!("{one} can hold the text that follows it: when it does, {one}, {} are misread", others.join(", "))
+        }
+        [] => return None,
+    };
+    Some(Note { column, message })
 }
 
 /// Behind which value a line that ends is taken for one that was cut.

@@ -129,6 +129,16 @@ impl<'r, 'a> Record<'r, 'a> {
         self.text(Place::FcErrStr).map_or("other", reason_of)
     }
 
+    /// The values as they stand in the line, signs and all, in the order of the log-format; `None` for those that are missing.
+    /// Each with its field, and whether it was found for sure.
+    pub fn written(&self) -> impl Iterator<Item = (&'r str, Option<&'a [u8]>, bool)> {
+        let (spans, line) = (self.spans, self.line);
+        let steps = self.layout.steps.iter().enumerate().filter(|(_, step)| !step.is_blurred);
+        steps.map(move |(index, step)| {
+            (&*step.field, spans.text(line, index).and_then(|text| step.written(text)), step.is_certain)
+        })
+    }
+
     /// Every field with its value, in the order of the log-format.
     pub fn visit(&self, out: &mut dyn FnMut(&str, Value<'a>)) {
         let mut is_asap = None;
