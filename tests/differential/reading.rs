@@ -41,6 +41,7 @@ impl Verdict {
         let text = format.text();
         let fields = match read(&text, cut.left) {
             Ok(fields) => fields,
+            Err(reason) if is_certain(&text) => return self.wrong.push(reason),
             Err(reason) => return *self.refused.entry(reason).or_default() += 1,
         };
         let items = format.items().collect::<Vec<_>>();
@@ -77,6 +78,11 @@ pub(crate) fn agrees(value: Option<&[u8]>, truth: &Truth) -> bool {
     }
 }
 
+/// True when the compiler says that it can read every line of this format.
+fn is_certain(format: &str) -> bool {
+    !format.contains("json") && !format.contains("cbor") && Layout::of(format).is_ok_and(|layout| layout.is_certain())
+}
+
 /// Captures without their braces and quotes.
 fn bare(text: &[u8]) -> &[u8] {
     let text = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
@@ -98,6 +104,9 @@ pub(crate) fn compiled(format: &str, line: &[u8]) -> Result<Fields, String> {
         let record = layout.read(line, &envelope, &mut spans).map_err(|reject| {
             format!("{reject}: {format}\n  {}", line.escape_ascii())
         })?;
+        if record.truncated() {
+            return Err(format!("taken for truncated: {format}\n  {}", line.escape_ascii()));
+        }
         let field = |(name, value, is_certain): (&str, Option<&[u8]>, bool)| {
             let value = value.map(<[u8]>::to_vec);
             (name.to_owned(), if is_certain { Found::Value(value) } else { Found::Unsure })

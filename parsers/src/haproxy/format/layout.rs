@@ -62,6 +62,11 @@ pub(super) struct Step {
 }
 
 impl Step {
+    /// True when it may be that nothing at all is written.
+    pub(super) fn may_vanish(&self) -> bool {
+        matches!(self.grammar, Grammar::Captures | Grammar::CaptureList) || self.missing == Missing::Nothing
+    }
+
     /// Its name in a [`Reject`].
     pub(super) fn name(&self) -> &'static str {
         const SAMPLES: [&str; 4] = ["fc_err", "ssl_fc_err", "ssl_c_err", "ssl_c_ca_err"];
@@ -97,7 +102,7 @@ impl Layout {
         let mut notes = Vec::new();
         notes.extend(format.remarks.iter().map(|Mistake { column, message }| Note { column: *column, message: message.clone() }));
         let (values, tail) = values(&format.items);
-        let values = told_apart(values, &mut notes);
+        let values = told_apart(values, &tail, &mut notes);
         if values.len() > MAX_VALUES {
             let column = values[MAX_VALUES].item.column;
             return Err(Mistake { column, message: format!("more than {MAX_VALUES} values") });
@@ -160,6 +165,11 @@ impl Layout {
         let line = line.get(..envelope.end).unwrap_or(line);
         machine::read(&self.steps, &self.tail, self.needed, line, envelope.start, spans)?;
         Ok(Record::new(self, line, spans))
+    }
+
+    /// True when every value is found for sure, whatever it and the others are.
+    pub fn is_certain(&self) -> bool {
+        self.steps.iter().all(|step| step.is_certain && !step.is_blurred)
     }
 
     /// The name of value number `index`, for a [`Reject`].
@@ -230,15 +240,18 @@ impl Value<'_> {
         }
     }
 
-    /// True when its own bytes tell where it ends and `next` begins, with nothing between them.
-    fn ends_before(&self, next: &Self) -> bool {
+    /// True when its own bytes tell where it ends and `next` begins, with nothing between them. Behind that one stands
+    /// the byte `beyond`: of a value that is not there.
+    fn ends_before(&self, next: &Self, beyond: Option<u8>) -> bool {
         let check = self.check();
         let begins = match next.grammar {
             Grammar::Captures if next.item.flags.quote => Bytes::of(|byte| byte == b'"'),
             Grammar::Captures => Bytes::of(|byte| byte == b'{'),
             _ => *next.check().held(),
         };
-        check.length().is_some() || self.grammar == Grammar::Captures || !check.held().meets(&begins)
+        let may_vanish = next.item.missing() == Missing::Nothing;
+        let is_clear = !may_vanish || beyond.is_some_and(|byte| !check.held().has(byte));
+        check.length().is_some() || self.grammar == Grammar::Captures || (is_clear && !check.held().meets(&begins))
     }
 
     fn step(&self, following: &[Value<'_>], tail: &[u8], last: Option<&Step>, notes: &mut Vec<Note>) -> Step {
@@ -252,6 +265,10 @@ impl Value<'_> {
             None if self.grammar == Grammar::Captures => End::Captures,
             None => self.end(&check, after, next, beyond, last),
         };
+        let check = check.ending_at(match end {
+            End::Byte(byte) => Some(byte),
+            _ => None,
+        });
         let canonical = match &self.item.kind {
             Kind::Alias(alias) => Cow::Borrowed(alias.field),
             _ => Cow::Owned(self.item.canonical().unwrap_or_default().into()),
@@ -284,17 +301,20 @@ impl Value<'_> {
                 End::Last { byte: *byte, before }
             }
             // Of several in a row, the first one takes what could belong to either.
-            _ if last.is_some_and(|last| last.end == End::Choice && *last.before == *after) => End::Byte(after[0]),
+            _ if last.is_some_and(|last| last.end == End::Choice) && *self.before == *after => End::Byte(after[0]),
             _ => End::Choice,
         }
     }
 }
 
 /// `values`, with those made into one that nothing tells apart.
-fn told_apart<'i>(values: Vec<Value<'i>>, notes: &mut Vec<Note>) -> Vec<Value<'i>> {
+fn told_apart<'i>(values: Vec<Value<'i>>, tail: &[u8], notes: &mut Vec<Note>) -> Vec<Value<'i>> {
     let mut apart: Vec<Value<'i>> = Vec::with_capacity(values.len());
-    for value in values {
-        let is_blurred = apart.last().is_some_and(|last| value.before.is_empty() && !last.ends_before(&value));
+    let beyond = values.iter().skip(1).map(|value| value.before.first().copied()).chain([tail.first().copied()]);
+    let beyond = beyond.collect::<Vec<_>>();
+    for (value, beyond) in values.into_iter().zip(beyond) {
+        let is_next = |last: &Value<'_>| value.before.is_empty() && !last.ends_before(&value, beyond);
+        let is_blurred = apart.last().is_some_and(is_next);
         match apart.last_mut() {
             Some(last) if is_blurred => {
                 let (one, other) = (last.item.field().unwrap_or_default(), value.item.field().unwrap_or_default());
@@ -315,13 +335,24 @@ fn told_apart<'i>(values: Vec<Value<'i>>, notes: &mut Vec<Note>) -> Vec<Value<'i
 /// text that follows has a byte that nothing behind it can hold: then there are as many of these bytes in the rest of the line as in
 /// the texts there. From the right, all are found back to a value that may hold the last byte of the text before it.
 fn doubt(steps: &mut [Step], tail: &[u8]) {
-    let is_free = |byte: u8, steps: &[Step]| steps.iter().all(|step| !step.check.held().has(byte));
+    // Where nothing may be written, a space is left out.
+    let is_free = |byte: u8, steps: &[Step]| {
+        steps.iter().all(|step| !step.check.held().has(byte) && !(byte == b' ' && step.may_vanish()))
+    };
     let mut first = steps.len();
     for (index, step) in steps.iter().enumerate() {
         let after = steps.get(index + 1).map_or(tail, |next| &next.before);
         let behind = steps.get(index + 1..).unwrap_or_default();
-        let is_open = step.is_blurred || step.end == End::Choice || is_taken_short(step, after);
-        if is_open && !after.iter().any(|byte| is_free(*byte, behind)) && !(after.is_empty() && behind.is_empty()) {
+        // Paths and queries tell by their first byte.
+        let is_optional = step.missing == Missing::Nothing && step.end != End::Captures && !step.check.tells_nothing();
+        let is_open = step.is_blurred || step.end == End::Choice || is_optional || is_taken_short(step, after);
+        // Nobody says whether the brace is the captures' own.
+        if step.end == End::Captures && matches!(after, [b'{', ..] | [b'"', b'{', ..]) {
+            first = index;
+            break;
+        }
+        let is_counted = |byte: &&u8| is_free(**byte, behind) && !(**byte == b' ' && step.may_vanish());
+        if is_open && !after.iter().any(|byte| is_counted(&byte)) && !(after.is_empty() && behind.is_empty()) {
             first = index;
             break;
         }
@@ -330,7 +361,7 @@ fn doubt(steps: &mut [Step], tail: &[u8]) {
     while last > first {
         let step = &steps[last - 1];
         let is_found = match step.before.last() {
-            Some(byte) => !step.check.held().has(*byte) && step.end != End::Captures,
+            Some(byte) => !step.check.held().has(*byte) && !step.may_vanish(),
             None => false,
         };
         if !(is_found || (step.check.length().is_some() && !step.before.is_empty())) {
