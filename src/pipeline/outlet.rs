@@ -46,10 +46,12 @@ impl Outlet {
     }
 
     /// Lines are written in `dialect` from now on.
-    pub fn speak(&self, dialect: Dialect) {
+    pub fn speak(&self, dialect: &Dialect) {
         let mut end = lock(&self.end);
-        end.shard.speak(&dialect);
-        end.dialect = dialect;
+        if end.dialect != *dialect {
+            end.shard.speak(dialect);
+            end.dialect = dialect.clone();
+        }
     }
 
     /// Lines of the source so far, those of earlier runs included.

@@ -101,9 +101,9 @@ pub(crate) fn compiled(format: &str, line: &[u8]) -> Result<Fields, String> {
             return Err("nothing tells some items apart".to_owned());
         }
         let (mut spans, envelope) = (Spans::default(), Envelope::none(line));
-        let record = layout.read(line, &envelope, &mut spans).map_err(|reject| {
-            format!("{reject}: {format}\n  {}", line.escape_ascii())
-        })?;
+        let record = layout
+            .read(line, &envelope, &mut spans)
+            .map_err(|reject| format!("{reject}: {format}\n  {}", line.escape_ascii()))?;
         if record.truncated() {
             return Err(format!("taken for truncated: {format}\n  {}", line.escape_ascii()));
         }

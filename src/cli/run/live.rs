@@ -13,8 +13,8 @@ use super::super::{Failure, say, understand};
 use super::sources::read_by_others;
 use super::stopping;
 use crate::config::{Input, JournalInput, Source, SyslogInput};
-use crate::metrics::Family;
 use crate::metrics::own::source_name;
+use crate::metrics::{Dialect, Family};
 use crate::pipeline::{Followed, Outlet, Pipeline, Relay};
 use crate::source::Position;
 use crate::source::file::{File, Handle, Pattern, Start};
@@ -34,22 +34,33 @@ pub(super) struct Stage {
     pub(super) max_line_bytes: usize,
 }
 
-/// What is read, and what of it others read. Of two equal ones, one can go on for the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is read, how its lines are written, and what of it others read.
+#[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) source: Source,
+    pub(super) dialect: Dialect,
     /// Patterns.
     pub(super) without: Vec<String>,
 }
 
 impl Part {
     /// Each of `sources` without what others of them read.
-    pub(super) fn all(sources: &[Source]) -> Vec<Self> {
-        let part = |(index, source): (usize, &Source)| Self {
-            source: source.clone(),
-            without: read_by_others(sources, index),
+    ///
+    /// # Errors
+    /// It cannot be known how the lines of one are written.
+    pub(super) fn all(sources: &[Source]) -> Result<Vec<Self>, Failure> {
+        let part = |(index, source): (usize, &Source)| {
+            let dialect = understand(&source.written)?;
+            Ok(Self { source: source.clone(), dialect, without: read_by_others(sources, index) })
         };
         sources.iter().enumerate().map(part).collect()
+    }
+
+    /// True when `other` can go on for it: they read the same in the same way, and differ in how it is written at most.
+    pub(super) fn goes_on_as(&self, other: &Self) -> bool {
+        let Source { input, format, written: _, name } = &self.source;
+        (input, format, name, &self.without)
+            == (&other.source.input, &other.source.format, &other.source.name, &other.without)
     }
 }
 
@@ -91,7 +102,7 @@ impl Prepared {
         let name = source.label();
         let unknown = || Failure::Usage(format!("unknown format {}", source.format));
         let format = Family::named(&source.format).ok_or_else(unknown)?.name;
-        let dialect = understand(&source.written)?;
+        let dialect = part.dialect.clone();
         let outlet = Arc::new(Outlet::new(pipeline, &name, format, dialect).ok_or_else(unknown)?);
         let socket = match &source.input {
             Input::Syslog(input) => Some(listen(&name, input, stage.max_line_bytes, &outlet)?),
@@ -166,6 +177,12 @@ impl Prepared {
 }
 
 impl Live {
+    /// Goes on as `part` says.
+    pub(super) fn go_on_as(&mut self, part: &Part) {
+        self.outlet.speak(&part.dialect);
+        self.part = part.clone();
+    }
+
     /// Ends it, and returns when its last line has been counted.
     pub(super) async fn end(self, stage: &Stage) {
         match self.ends {

@@ -34,7 +34,7 @@ impl Running {
     ) -> Result<Self, Failure> {
         let mut running = Self { config, pipeline, keeping, stage, live: Vec::new() };
         let prepare = |part| Prepared::new(part, &running.pipeline, &running.stage);
-        let prepared = Part::all(sources).iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
+        let prepared = Part::all(sources)?.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
         for prepared in prepared {
             running.live.push(prepared.start(&running.stage, &running.pipeline)?);
         }
@@ -61,9 +61,9 @@ impl Running {
         exporter: &Exporter,
     ) -> Result<(), Failure> {
         // A socket that is configured in another way must be closed before it can be opened again.
-        let parts = Part::all(sources);
+        let parts = Part::all(sources)?;
         let is_same_place = |part: &Part, live: &Live| part.source.input.is_same_place(&live.part.source.input);
-        let is_new = |part: &&Part| !self.live.iter().any(|live| live.part == **part);
+        let is_new = |part: &&Part| !self.live.iter().any(|live| live.part.goes_on_as(part));
         let added = parts.iter().filter(is_new).collect::<Vec<_>>();
         let (late, early): (Vec<_>, Vec<_>) =
             added.into_iter().partition(|part| self.live.iter().any(|live| is_same_place(part, live)));
@@ -74,11 +74,14 @@ impl Running {
             let outlets = outlets.chain(prepared.iter().map(|prepared| &prepared.outlet)).cloned().collect::<Vec<_>>();
             block_in_place(|| self.renew(&config, &outlets, state))?;
         }
-        let (kept, removed) = std::mem::take(&mut self.live).into_iter().partition(|live| parts.contains(&live.part));
-        self.live = kept;
-        for live in removed {
-            say(format_args!("{} is read no more", live.followed.name));
-            live.end(&self.stage).await;
+        for mut live in std::mem::take(&mut self.live) {
+            if let Some(part) = parts.iter().find(|part| live.part.goes_on_as(part)) {
+                live.go_on_as(part);
+                self.live.push(live);
+            } else {
+                say(format_args!("{} is read no more", live.followed.name));
+                live.end(&self.stage).await;
+            }
         }
         for part in late {
             match Prepared::new(part, &self.pipeline, &self.stage) {

@@ -237,8 +237,13 @@ fn is_number(text: &[u8], plus: bool, minus: bool, max: u64) -> Result<(), Reaso
 fn is_date(text: &[u8], shape: &'static [u8]) -> bool {
     let (day, month, rest) = (3, 6, &shape[6..]);
     let has_zone = |text: &[u8]| match text.len() {
-        26 => matches!(text[21], b'+' | b'-') && has_shape(&text[6..21], &rest[..15]) && has_shape(&text[22..], b"0000"),
+        26 => {
+            matches!(text[21], b'+' | b'-') && has_shape(&text[6..21], &rest[..15]) && has_shape(&text[22..], b"0000")
+        }
         _ => has_shape(&text[6..], rest),
     };
-    text.len() == shape.len() && has_shape(&text[..day], b"00/") && envelope::month(&text[day..month]).is_some() && has_zone(text)
+    text.len() == shape.len()
+        && has_shape(&text[..day], b"00/")
+        && envelope::month(&text[day..month]).is_some()
+        && has_zone(text)
 }

@@ -11,8 +11,8 @@ use super::lexer::{Item, Kind, Mistake, lex};
 use super::machine::{self, End, MAX_VALUES, Spans};
 use super::record::{Place, Record};
 use super::{Encoding, Grammar, Missing};
-use crate::envelope::Envelope;
 use crate::Reject;
+use crate::envelope::Envelope;
 
 /// A log-format that lines can be read by.
 #[derive(Clone, Debug)]
@@ -100,7 +100,9 @@ impl Layout {
             return Err(Mistake { column: 0, message });
         }
         let mut notes = Vec::new();
-        notes.extend(format.remarks.iter().map(|Mistake { column, message }| Note { column: *column, message: message.clone() }));
+        notes.extend(
+            format.remarks.iter().map(|Mistake { column, message }| Note { column: *column, message: message.clone() }),
+        );
         let (values, tail) = values(&format.items);
         let values = told_apart(values, &tail, &mut notes);
         if values.len() > MAX_VALUES {
@@ -112,7 +114,7 @@ impl Layout {
         }
         let mut steps = Vec::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
-            let step = value.step(values.get(index + 1..).unwrap_or_default(), &tail, steps.last(), &mut notes);
+            let step = value.step(values.get(index + 1..).unwrap_or_default(), &tail, steps.last());
             steps.push(step);
         }
         doubt(&mut steps, &tail);
@@ -254,7 +256,7 @@ impl Value<'_> {
         check.length().is_some() || self.grammar == Grammar::Captures || (is_clear && !check.held().meets(&begins))
     }
 
-    fn step(&self, following: &[Value<'_>], tail: &[u8], last: Option<&Step>, notes: &mut Vec<Note>) -> Step {
+    fn step(&self, following: &[Value<'_>], tail: &[u8], last: Option<&Step>) -> Step {
         let check = self.check();
         let next = following.first();
         let after = next.map_or(tail, |next| &next.before);
@@ -278,7 +280,18 @@ impl Value<'_> {
             None => canonical.clone(),
         };
         let missing = self.item.missing();
-        Step { before: self.before.clone().into(), end, check, field, canonical, grammar: self.grammar, missing, is_hexadecimal: self.item.flags.hexa, is_blurred: self.is_blurred, is_certain: true }
+        Step {
+            before: self.before.clone().into(),
+            end,
+            check,
+            field,
+            canonical,
+            grammar: self.grammar,
+            missing,
+            is_hexadecimal: self.item.flags.hexa,
+            is_blurred: self.is_blurred,
+            is_certain: true,
+        }
     }
 
     /// The byte at which it ends for sure, if it does not hold `other`; `after` follows it.
@@ -297,7 +310,10 @@ impl Value<'_> {
             [] => End::Span,
             [first, ..] if !held.has(*first) => End::Byte(*first),
             text if text.iter().any(|byte| !held.has(*byte)) => End::Text,
-            [byte] if let Some(before) = next.and_then(|next| next.ends_at(*byte, beyond)).filter(|byte| !held.has(*byte)) => {
+            [byte]
+                if let Some(before) =
+                    next.and_then(|next| next.ends_at(*byte, beyond)).filter(|byte| !held.has(*byte)) =>
+            {
                 End::Last { byte: *byte, before }
             }
             // Of several in a row, the first one takes what could belong to either.
