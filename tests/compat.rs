@@ -70,7 +70,8 @@ fn replay(lines: &[u8], config: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tailmeter.yml");
     fs::write(&file, config).unwrap();
-    let arguments = ["replay", "--format", "haproxy", "--compat", COMPAT.name(), "--config", file.to_str().unwrap(), "-"];
+    let arguments =
+        ["replay", "--format", "haproxy", "--compat", COMPAT.name(), "--config", file.to_str().unwrap(), "-"];
     let run = tailmeter(&arguments, &[], lines);
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     String::from_utf8(run.stdout).unwrap()
@@ -186,12 +187,38 @@ fn scrapes_are_as_expected() {
 fn lines_of_every_layout_and_any_configuration_count_alike() {
     // The scanner reads the usual layouts, the layouts all others: the same lines by a log-format that says the same.
     let lines = log("http");
-    let format = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
+    let format =
+        "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
     let run = tailmeter(&["replay", "--compat", COMPAT.name(), "--log-format", format, "-"], &[], &lines);
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let (_, by_format) = read(std::str::from_utf8(&run.stdout).unwrap());
     let (_, usual) = read(&replay(&lines, ""));
     assert_eq!(by_format, usual);
+}
+
+#[test]
+fn every_line_of_any_log_is_a_request_known_or_an_error() {
+    let mut logs = 0;
+    for entry in fs::read_dir(path("fixtures/haproxy")).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_none_or(|extension| extension != "log") {
+            continue;
+        }
+        let shown = replay(&fs::read(&file).unwrap(), "");
+        let outcome = |outcome: &str| -> f64 {
+            let is_it = |line: &&str| line.starts_with("tailmeter_lines_total{") && line.contains(outcome);
+            shown.lines().filter(is_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+        };
+        let (_, samples) = read(&shown);
+        let requests = samples.iter().filter(|(series, _)| series.starts_with("requests_total{"));
+        let requests: f64 = requests.map(|(_, value)| value).sum();
+        // "message repeated 2 times" is a line that counts twice.
+        let repeated = if file.ends_with("envelopes.log") { 1.0 } else { 0.0 };
+        assert_eq!(requests, outcome("\"parsed\"") + repeated, "{}", file.display());
+        assert_eq!(samples["processing_errors_total{}"], outcome("\"rejected\""), "{}", file.display());
+        logs += 1;
+    }
+    assert!(logs > 10);
 }
 
 #[test]
@@ -211,7 +238,8 @@ fn it_is_asked_for_by_option_variable_or_file() {
     let by_option = replay(&lines, "");
     let usual = tailmeter(&["replay", "--format", "haproxy", "-"], &[], &lines).stdout;
     assert_ne!(by_option.as_bytes(), usual);
-    let by_variable = tailmeter(&["replay", "--format", "haproxy", "-"], &[("TAILMETER_COMPAT", COMPAT.name())], &lines);
+    let by_variable =
+        tailmeter(&["replay", "--format", "haproxy", "-"], &[("TAILMETER_COMPAT", COMPAT.name())], &lines);
     assert_eq!(String::from_utf8_lossy(&by_variable.stdout), by_option);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tailmeter.yml");
@@ -233,7 +261,10 @@ fn mistakes_are_told() {
     }
     let refuse = |text| Config::parse(text, "c.yml", FAMILIES).expect_err("refused").to_string();
     let said = refuse("compat: haproxy-log-exportr\n");
-    assert!(said.contains("c.yml:1:9: unknown program `haproxy-log-exportr`; did you mean `haproxy-log-exporter`?"), "{said}");
+    assert!(
+        said.contains("c.yml:1:9: unknown program `haproxy-log-exportr`; did you mean `haproxy-log-exporter`?"),
+        "{said}"
+    );
     assert!(said.contains("known programs: haproxy-log-exporter"), "{said}");
     assert!(refuse("compat: [a]\n").contains("expected the name of a program, found a list"));
     let said = refuse("compat: haproxy-log-exporter\nmetrics:\n  haproxy_log_sessions_total: {enabled: false}\n");
