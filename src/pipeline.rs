@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::exposition::{Snapshot, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
-use crate::metrics::{Dialect, FAMILIES, Family, Plan, Totals};
+use crate::metrics::{self, Dialect, Family, Plan, Totals};
 use crate::series::Directory;
 use crate::state::{self, Checkpoint, SourceKey, Store};
 
@@ -154,12 +154,13 @@ impl Pipeline {
 
     /// True when the rows of this pipeline are those that `config` asks for.
     pub fn fits(&self, config: &Config) -> bool {
-        self.families.iter().all(|store| {
-            store
-                .family
-                .plan(config)
-                .is_some_and(|plan| plan.groups == store.plan.groups && plan.slots == store.plan.slots)
-        })
+        let is_same = |store: &FamilyStore| {
+            let plan = store.family.plan(config);
+            plan.is_some_and(|plan| plan.groups == store.plan.groups && plan.slots == store.plan.slots)
+        };
+        // A format has other metrics with another program's.
+        self.families.iter().map(|store| store.family).eq(metrics::families(config.compat).iter().copied())
+            && self.families.iter().all(is_same)
     }
 
     /// The keys of the source named `source`, read as `format`, of which a position is known.
@@ -226,7 +227,7 @@ fn families(config: &Config) -> Vec<FamilyStore> {
         let directory = Arc::new(Directory::new(plan.groups.clone()));
         Some(FamilyStore { family, plan, directory, shards: Mutex::default() })
     };
-    FAMILIES.iter().filter_map(store).collect()
+    metrics::families(config.compat).iter().filter_map(store).collect()
 }
 
 impl FamilyStore {

@@ -31,6 +31,7 @@ const fn label(name: &'static str, private: bool) -> Label {
 /// A few rows of a catalogue, so that a new metric does not change the messages expected here.
 const HAPROXY: Family = Family {
     name: "haproxy",
+    compat: None,
     metrics: &[
         metric(
             "haproxy_log_requests_total",

@@ -21,7 +21,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Written};
-use crate::metrics::{Dialect, FAMILIES, Family};
+use crate::metrics::{Compat, Dialect, FAMILIES, Family};
 
 /// What `--version` says behind the name.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TAILMETER_REVISION"), ")");
@@ -119,11 +119,11 @@ fn format_name() -> PossibleValuesParser {
     PossibleValuesParser::new(FAMILIES.iter().map(|family| family.name))
 }
 
-/// The configuration at `path`, or the defaults without one.
-fn configuration(path: Option<&Path>) -> Result<Config, Failure> {
+/// The configuration at `path`, or the defaults without one; with the metrics of `compat`, if that is asked for.
+fn configuration(path: Option<&Path>, compat: Option<Compat>) -> Result<Config, Failure> {
     match path {
-        Some(path) => Config::load(path).map_err(|errors| Failure::Usage(errors.to_string())),
-        None => Ok(Config::default()),
+        Some(path) => Config::load_for(path, compat).map_err(|errors| Failure::Usage(errors.to_string())),
+        None => Ok(Config { compat, ..Config::default() }),
     }
 }
 
@@ -188,8 +188,28 @@ struct ConfigOption {
 
 impl ConfigOption {
     fn load(&self) -> Result<Config, Failure> {
-        configuration(self.config.as_deref())
+        configuration(self.config.as_deref(), None)
     }
+}
+
+/// The option `--compat`, which every subcommand has that shows metrics of logs.
+#[derive(Debug, clap::Args)]
+struct CompatOption {
+    /// Show the metrics of another program in place of tailmeter's own, so that what is built on them keeps working
+    #[arg(long, value_name = "PROGRAM", env = "TAILMETER_COMPAT", value_parser = program_name())]
+    compat: Option<String>,
+}
+
+impl CompatOption {
+    /// The configuration that `option` names, for these metrics.
+    fn load(&self, option: &ConfigOption) -> Result<Config, Failure> {
+        configuration(option.config.as_deref(), self.compat.as_deref().and_then(Compat::named))
+    }
+}
+
+/// The value of `--compat`.
+fn program_name() -> PossibleValuesParser {
+    PossibleValuesParser::new(Compat::ALL.iter().map(|compat| compat.name()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use tailmeter_parsers::haproxy::TERMINATION;
 
-use crate::metrics::{FAMILIES, Family, Kind, Metric, Unit, own};
+use crate::metrics::{Compat, FAMILIES, Family, Kind, Metric, Unit, families, haproxy, own};
 
 const INTRODUCTION: &str = "\
 # Metrics
@@ -21,15 +21,20 @@ the value `other`: sums stay right, and `tailmeter_label_overflow_total` counts 
 /// The text of METRICS.md.
 pub fn metrics() -> String {
     let mut text = INTRODUCTION.to_owned();
-    let logs = FAMILIES.iter().map(|family| {
-        let title = format!("Logs of the format `{}`", family.name);
-        (title, *family)
-    });
-    let itself = ("tailmeter itself".to_owned(), &own::FAMILY);
-    for (title, family) in logs.chain([itself]) {
-        // Writing to a String cannot fail.
-        let _ = write_family(&mut text, &title, family);
+    // Writing to a String cannot fail.
+    for family in FAMILIES {
+        let _ = write_family(&mut text, &format!("Logs of the format `{}`", family.name), "", family);
     }
+    for compat in Compat::ALL {
+        for family in families(Some(*compat)).iter().filter(|family| family.compat == Some(*compat)) {
+            let title = format!("Logs of the format `{}` with `--compat {}`", family.name, compat.name());
+            let about = match compat {
+                Compat::HaproxyLogExporter => haproxy::compat::DIFFERENCES,
+            };
+            let _ = write_family(&mut text, &title, about, family);
+        }
+    }
+    let _ = write_family(&mut text, "tailmeter itself", "", &own::FAMILY);
     let _ = write_terminations(&mut text);
     text
 }
@@ -57,8 +62,12 @@ fn write_terminations(text: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn write_family(text: &mut String, title: &str, family: &Family) -> fmt::Result {
+/// `about`: what is to be said before the tables, if anything.
+fn write_family(text: &mut String, title: &str, about: &str, family: &Family) -> fmt::Result {
     write!(text, "\n## {title}\n\n")?;
+    if !about.is_empty() {
+        writeln!(text, "{about}")?;
+    }
     text.push_str("| Metric | Type | Unit | Default labels | Meaning |\n|---|---|---|---|---|\n");
     for metric in family.metrics {
         let kind = match metric.kind {
@@ -69,6 +78,7 @@ fn write_family(text: &mut String, title: &str, family: &Family) -> fmt::Result 
         let unit = match metric.unit {
             Unit::None => "",
             Unit::Seconds => "seconds",
+            Unit::Milliseconds => "milliseconds",
             Unit::Bytes => "bytes",
         };
         let labels = codes(metric.labels.iter().copied());

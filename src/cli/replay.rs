@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::files::Files;
-use super::{ConfigOption, Failure, WrittenOptions, format_name, say};
+use super::{CompatOption, ConfigOption, Failure, WrittenOptions, format_name, say};
 use crate::metrics::own::Ledger;
 use crate::pipeline::{Lines, Pipeline};
 
@@ -26,6 +26,8 @@ pub(super) struct Arguments {
     written: WrittenOptions,
     #[command(flatten)]
     config: ConfigOption,
+    #[command(flatten)]
+    compat: CompatOption,
     /// Files to read, in this order; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -52,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn replay(arguments: &Arguments, ledger: &Ledger) -> Result<(), Failure> {
-    let config = arguments.config.load()?;
+    let config = arguments.compat.load(&arguments.config)?;
     let (format, dialect) = arguments.written.dialect(arguments.format.as_deref())?;
     let pipeline = Pipeline::new(&config, say);
     let unknown = || Failure::Usage(format!("unknown format {format}"));

@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::{ConfigOption, Failure, WrittenOptions, say};
+use super::{CompatOption, ConfigOption, Failure, WrittenOptions, say};
 use crate::config::{Config, Source};
 use crate::http;
 use crate::metrics::own;
@@ -55,6 +55,8 @@ const MAX_READERS: usize = 4;
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigOption,
+    #[command(flatten)]
+    compat: CompatOption,
     /// HAProxy log to follow; may be repeated
     ///
     /// A path, or a quoted pattern like '/var/log/haproxy*.log', whose files are followed as they come and go;
@@ -160,7 +162,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The configuration, and what to read by it and by the options.
 fn load(arguments: &Arguments) -> Result<(Config, Vec<Source>), Failure> {
-    let config = arguments.config.load()?;
+    let config = arguments.compat.load(&arguments.config)?;
     let written = arguments.written.written();
     let sources = sources::resolve(&config, &[("haproxy", &arguments.haproxy, written)])?;
     Ok((config, sources))

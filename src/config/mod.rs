@@ -24,7 +24,7 @@ pub use dialect::{DialectError, Understood};
 pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
 
-use crate::metrics::{FAMILIES, Family, Metric};
+use crate::metrics::{Compat, Family, Metric, families};
 
 /// Where `/metrics` listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9129);
@@ -50,6 +50,8 @@ pub struct Config {
     pub max_series: usize,
     /// What to read, in the order of the file. May be empty: the command line can add sources.
     pub sources: Vec<Source>,
+    /// The program whose metrics are shown in place of tailmeter's own.
+    pub compat: Option<Compat>,
     /// Policies that hold wherever their label is used, by label.
     pub labels: BTreeMap<String, LabelPolicy>,
     /// What differs from the catalogue, by full metric name.
@@ -92,6 +94,7 @@ impl Default for Config {
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
             max_series: DEFAULT_MAX_SERIES,
             sources: Vec::new(),
+            compat: None,
             labels: BTreeMap::new(),
             metrics: BTreeMap::new(),
         }
@@ -111,6 +114,15 @@ impl Config {
     /// When the file cannot be read, is larger than [`MAX_FILE_BYTES`], is not UTF-8, or has any mistake;
     /// all mistakes that can be told apart are reported together.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        Self::load_for(path, None)
+    }
+
+    /// The same where `compat` has been asked for already, so that the file need not: its names are checked against
+    /// the metrics that are then shown.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn load_for(path: &Path, compat: Option<Compat>) -> Result<Self, ConfigErrors> {
         let name = path.display().to_string();
         let whole_file = |message| ConfigErrors::from(ConfigError::whole_file(&name, message));
         let mut bytes = Vec::new();
@@ -118,7 +130,8 @@ impl Config {
             // One byte more than allowed is enough to see that a file is too large.
             .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
             .map_err(|error| whole_file(format!("cannot read the configuration: {error}")))?;
-        Self::parse_bytes(&bytes, &name, FAMILIES)
+        let config = Self::parse_bytes(&bytes, &name, families(compat))?;
+        Ok(Self { compat: compat.or(config.compat), ..config })
     }
 
     /// Reads `text` and checks it against `families`. `file_name` only appears in errors. An empty text

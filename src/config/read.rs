@@ -9,9 +9,9 @@ use super::error::{ConfigErrors, clip};
 use super::reader::Reader;
 use super::yaml::{Key, Node, Place, Value};
 use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig};
-use crate::metrics::{Family, Metric};
+use crate::metrics::{Compat, Family, Metric, families};
 
-const ROOT_KEYS: &[&str] = &["listen", "max_line_bytes", "max_series", "sources", "labels", "metrics"];
+const ROOT_KEYS: &[&str] = &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics"];
 const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
@@ -38,6 +38,10 @@ type Known<'a> = (&'a Family, &'a Metric);
 impl<'a> Schema<'a> {
     fn root(&mut self, root: &Node) {
         let entries = self.reader.map(root.place, root);
+        // First, wherever it stands: it says which metrics and labels there are.
+        for (key, node) in entries.iter().filter(|(key, _)| key.name == "compat") {
+            self.compat(key, node);
+        }
         for (key, node) in entries {
             match key.name.as_str() {
                 "listen" => self.listen(key, node),
@@ -53,7 +57,7 @@ impl<'a> Schema<'a> {
                 }
                 "sources" => self.sources(key, node),
                 "labels" => self.labels(key, node),
-                "metrics" => {}
+                "compat" | "metrics" => {}
                 _ => {
                     self.reader.unknown_key(key, ROOT_KEYS);
                 }
@@ -77,6 +81,17 @@ impl<'a> Schema<'a> {
         }
         let help = "for example 127.0.0.1:9129, 0.0.0.0:9129 or '[::]:9129'";
         self.reader.expected("an IP address and a port", key.place, node, Some(help));
+    }
+
+    fn compat(&mut self, key: &Key, node: &Node) {
+        let Some(name) = self.reader.word("the name of a program", key.place, node) else { return };
+        let Some(compat) = Compat::named(&name) else {
+            let known = || Compat::ALL.iter().map(|compat| compat.name());
+            let help = format!("known programs: {}", known().collect::<Vec<_>>().join(", "));
+            return self.reader.unknown("program", &name, node.place, known(), Some(help));
+        };
+        self.config.compat = Some(compat);
+        self.catalogue = Catalogue(families(Some(compat)));
     }
 
     /// The policies that hold wherever their label is used.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Snapshot;
-use crate::metrics::{Kind, Metric, Plan, Slot, Unit};
+use crate::metrics::{Compat, Kind, Metric, Plan, Slot, Unit};
 use crate::series::{Cells, Directory, RowId};
 
 /// The content type of what [`View::render`] writes.
@@ -36,11 +36,17 @@ impl View {
     /// A view of the family that `plan` is for.
     pub fn new(plan: Arc<Plan>, directory: Arc<Directory>) -> Self {
         let groups = plan.groups.iter().map(|_| Tuples::default()).collect();
+        let bound = |bound: &f64| match plan.family.compat {
+            None => format!("le=\"{bound}\"}} "),
+            // As Python does: `5.0`, not `5`. To older Prometheus servers these are two series.
+            Some(Compat::HaproxyLogExporter) => format!("le=\"{bound:?}\"}} "),
+        };
         let bounds = plan.family.metrics.iter().map(|metric| match metric.kind {
-            Kind::Histogram(bounds) => bounds.iter().map(|bound| format!("le=\"{bound}\"}} ")).collect(),
+            Kind::Histogram(bounds) => bounds.iter().map(bound).collect(),
             _ => Vec::new(),
         });
-        Self { bounds: bounds.collect(), plan, directory, groups }
+        let bounds = bounds.collect();
+        Self { bounds, plan, directory, groups }
     }
 
     /// The plan.

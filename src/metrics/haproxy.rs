@@ -4,7 +4,10 @@
 //! [`Memo`](crate::series::Memo) with raw bytes of it; `count` adds. What only few lines have (aborted phases,
 //! abnormal ends, TLS fields) has rows of its own, looked up when needed; so have the lines that are neither requests
 //! nor sessions (`count/notices`).
+//!
+//! `compat` is another catalogue for the same lines, with a counter of its own.
 
+pub mod compat;
 mod count;
 mod grid;
 mod labels;
@@ -227,7 +230,7 @@ const LABELS: &[Label] = &[
 ];
 
 /// The HAProxy family.
-pub const FAMILY: Family = Family { name: "haproxy", metrics: METRICS, labels: LABELS };
+pub const FAMILY: Family = Family { name: "haproxy", metrics: METRICS, labels: LABELS, compat: None };
 
 /// Which lines count a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

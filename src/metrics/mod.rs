@@ -26,6 +26,8 @@ pub enum Unit {
     None,
     /// Seconds; the cells hold milliseconds.
     Seconds,
+    /// Milliseconds, as other programs have them.
+    Milliseconds,
     /// Bytes.
     Bytes,
 }
@@ -70,7 +72,7 @@ pub struct Label {
 }
 
 /// Everything the exporter knows of one log family.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Family {
     /// The format's name in configuration and on the command line, for example `haproxy`.
     pub name: &'static str,
@@ -78,10 +80,44 @@ pub struct Family {
     pub metrics: &'static [Metric],
     /// Its label vocabulary.
     pub labels: &'static [Label],
+    /// The program whose metrics these are, if they are not tailmeter's own.
+    pub compat: Option<Compat>,
 }
 
-/// Every log family, by name.
+/// Every log family with tailmeter's own metrics, by name.
 pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY];
+
+/// Another program whose metrics can be shown in place of those of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compat {
+    /// The Python prometheus-haproxy-log-exporter.
+    HaproxyLogExporter,
+}
+
+impl Compat {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::HaproxyLogExporter];
+
+    /// Its name in configuration and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HaproxyLogExporter => "haproxy-log-exporter",
+        }
+    }
+
+    /// The one called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|compat| compat.name() == name).copied()
+    }
+}
+
+/// The log families whose metrics are shown with `compat`, each format once.
+pub const fn families(compat: Option<Compat>) -> &'static [&'static Family] {
+    match compat {
+        None => FAMILIES,
+        Some(Compat::HaproxyLogExporter) => &[&haproxy::compat::FAMILY],
+    }
+}
 
 /// How the lines of a source are written, where the program leaves that to its operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,16 +152,20 @@ impl Family {
 
     /// A plan for this family under `config`; `None` for the own telemetry, which no lines count.
     pub fn plan(&self, config: &Config) -> Option<Plan> {
-        match self.name {
-            "haproxy" => Some(haproxy::plan(config)),
+        match (self.name, self.compat) {
+            ("haproxy", None) => Some(haproxy::plan(config)),
+            ("haproxy", Some(Compat::HaproxyLogExporter)) => Some(haproxy::compat::plan(config)),
             _ => None,
         }
     }
 
     /// A counter of lines of this family in `dialect`, with a shard of its own; `None` as for [`Family::plan`].
     pub fn counter(&self, plan: Arc<Plan>, directory: Arc<Directory>, dialect: &Dialect) -> Option<Box<dyn Counter>> {
-        match self.name {
-            "haproxy" => Some(Box::new(haproxy::Haproxy::new(plan, directory, dialect))),
+        match (self.name, self.compat) {
+            ("haproxy", None) => Some(Box::new(haproxy::Haproxy::new(plan, directory, dialect))),
+            ("haproxy", Some(Compat::HaproxyLogExporter)) => {
+                Some(Box::new(haproxy::compat::Requests::new(plan, directory, dialect)))
+            }
             _ => None,
         }
     }

@@ -29,7 +29,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use super::{Family, Kind, Label, Metric, Unit};
 
 /// tailmeter itself, as a family of the catalogue. No log has this format.
-pub const FAMILY: Family = Family { name: "tailmeter", metrics: METRICS, labels: LABELS };
+pub const FAMILY: Family = Family { name: "tailmeter", metrics: METRICS, labels: LABELS, compat: None };
 
 /// Every metric of tailmeter itself, in the order of the exposition.
 pub const METRICS: &[Metric] = &[

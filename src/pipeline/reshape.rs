@@ -13,7 +13,7 @@ pub(super) fn reshaped(before: &Checkpoint, old: &[FamilyStore], new: &[FamilySt
     let family = |store: &FamilyStore| {
         let cells = Cells::new(store.plan.groups.iter().map(|group| group.layout));
         let mut after = Snapshot { cells, fell_out: vec![0; store.family.metrics.len()] };
-        let known = old.iter().zip(&before.families).find(|(other, _)| other.family.name == store.family.name);
+        let known = old.iter().zip(&before.families).find(|(other, _)| other.family == store.family);
         if let Some((old, before)) = known {
             move_metrics(before, old, store, &mut after);
         }

@@ -111,7 +111,7 @@ fn places(layouts: &Layouts, number: usize, shard: &Shard) -> Places {
 }
 
 impl Numbers {
-    fn of_record(record: &Record<'_, '_>) -> Self {
+    pub(in crate::metrics::haproxy) fn of_record(record: &Record<'_, '_>) -> Self {
         let number = |place| record.number(place);
         // What a layout has not, it has no place for either: only of a line that was cut it matters that nothing is known.
         let timer = |place| number(place).map_or(UNKNOWN_MS, |ms| i32::try_from(ms).unwrap_or(i32::MAX));
