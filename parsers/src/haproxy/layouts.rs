@@ -89,8 +89,9 @@ impl Layouts {
                 match Layout::of(text) {
                     Ok(layout) => {
                         let notes = layout.notes().iter().filter(|_| word.is_some());
-                        warnings.extend(notes.map(|Note { column, message }| config::Warning {
+                        warnings.extend(notes.map(|Note { column, is_lossy, message }| config::Warning {
                             place: place_of(*column),
+                            is_lossy: *is_lossy,
                             message: message.clone(),
                         }));
                         layouts.add(Known::of_proxy(layout, means, proxy));

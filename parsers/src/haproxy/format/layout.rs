@@ -36,6 +36,8 @@ const NOWHERE: u8 = u8::MAX;
 pub struct Note {
     /// Offset in the log-format, in bytes.
     pub column: usize,
+    /// True when values are not read for it, or where one ends is a guess.
+    pub is_lossy: bool,
     /// A sentence without its full stop.
     pub message: String,
 }
@@ -43,6 +45,8 @@ pub struct Note {
 /// One value, and how it is read.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
+    /// Where its item stands in the log-format.
+    column: usize,
     /// The text before it.
     pub(super) before: Box<[u8]>,
     pub(super) end: End,
@@ -93,7 +97,7 @@ impl Layout {
             return Err(Mistake { column: 0, message });
         }
         let mut notes = Vec::new();
-        notes.extend(format.remarks.iter().map(|Mistake { column, message }| Note { column: *column, message: message.clone() }));
+        notes.extend(format.remarks.into_iter().map(|Mistake { column, message }| Note { column, is_lossy: false, message }));
         let (values, tail) = values(&format.items);
         let values = told_apart(values, &mut notes);
         if values.len() > MAX_VALUES {
@@ -131,6 +135,16 @@ impl Layout {
     /// True when it has the field.
     pub fn has(&self, place: Place) -> bool {
         self.place(place).is_some()
+    }
+
+    /// How the values of `place` are written.
+    pub fn grammar(&self, place: Place) -> Option<Grammar> {
+        self.steps.get(self.place(place)?).map(|step| step.grammar)
+    }
+
+    /// True when the values of `item`, which is one of this log-format, are read.
+    pub fn reads(&self, item: &Item) -> bool {
+        self.steps.iter().any(|step| step.column == item.column && !step.is_blurred)
     }
 
     /// The step of `place`.
@@ -243,9 +257,10 @@ impl Value<'_> {
             None if self.grammar == Grammar::Captures => End::Captures,
             None => self.end(&check, after, next, beyond, last),
         };
-        if end == End::Choice && !last.is_some_and(|last| last.end == End::Choice) {
-            notes.push(self.choice_note(after));
-        }
+        // One of a row of them is enough, unless another is worse.
+        let is_chosen = end == End::Choice || matches!(end, End::Byte(byte) if check.held().has(byte));
+        let is_told = last.is_some_and(|last| last.end == End::Choice);
+        notes.extend(Some(self.choice_note(after, next)).filter(|note| is_chosen && (note.is_lossy || !is_told)));
         let canonical = match &self.item.kind {
             Kind::Alias(alias) => Cow::Borrowed(alias.field),
             _ => Cow::Owned(self.item.canonical().unwrap_or_default().into()),
@@ -255,7 +270,7 @@ impl Value<'_> {
             None => canonical.clone(),
         };
         let missing = self.item.missing();
-        Step { before: self.before.clone().into(), end, check, field, canonical, grammar: self.grammar, missing, is_hexadecimal: self.item.flags.hexa, is_blurred: self.is_blurred }
+        Step { column: self.item.column, before: self.before.clone().into(), end, check, field, canonical, grammar: self.grammar, missing, is_hexadecimal: self.item.flags.hexa, is_blurred: self.is_blurred }
     }
 
     /// The byte at which it ends for sure, if it does not hold `other`; `after` follows it.
@@ -283,13 +298,30 @@ impl Value<'_> {
         }
     }
 
-    fn choice_note(&self, after: &[u8]) -> Note {
+    fn choice_note(&self, after: &[u8], next: Option<&Self>) -> Note {
         let shown = String::from_utf8_lossy(after);
         let field = self.item.field().unwrap_or_default();
-        let message = format!(
-            "{field} can hold the text \"{shown}\" that follows it: where it ends is seen from what comes after it"
-        );
-        Note { column: self.item.column, message }
+        let other = next.filter(|next| self.may_be_mixed_up_with(next, after));
+        let message = match other.and_then(|other| other.item.field()) {
+            Some(other) => format!(
+                "{field} and {other} can both hold the text \"{shown}\" that stands between them: where one of them holds it, \
+                 they are told apart by guess"
+            ),
+            None => format!(
+                "{field} can hold the text \"{shown}\" that follows it: where it ends is seen from what comes after it"
+            ),
+        };
+        Note { column: self.item.column, is_lossy: other.is_some(), message }
+    }
+
+    /// True when `after`, which stands between the two, is nothing out of the way in either.
+    fn may_be_mixed_up_with(&self, next: &Self, after: &[u8]) -> bool {
+        // A blank in a cookie, a bar in a method or a quote in a quoted text is no accident.
+        let is_free = |grammar| {
+            matches!(grammar, Grammar::Text | Grammar::Word | Grammar::Request | Grammar::Uri | Grammar::Path)
+        };
+        let holds_all = |value: &Self| after.iter().all(|byte| value.check().held().has(*byte));
+        is_free(self.grammar) && is_free(next.grammar) && !after.contains(&b'"') && holds_all(next)
     }
 }
 
@@ -303,7 +335,7 @@ fn told_apart<'i>(values: Vec<Value<'i>>, notes: &mut Vec<Note>) -> Vec<Value<'i
                 let (one, other) = (last.item.field().unwrap_or_default(), value.item.field().unwrap_or_default());
                 let message =
                     format!("nothing stands between {one} and {other} to tell where one ends: neither is read");
-                notes.push(Note { column: value.item.column, message });
+                notes.push(Note { column: value.item.column, is_lossy: true, message });
                 last.is_blurred = true;
             }
             _ => apart.push(value),
