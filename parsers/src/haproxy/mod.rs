@@ -24,7 +24,7 @@ pub use notice::{
     BackendState, CheckResult, Connect, ConnectionError, Details, HealthCheck, Notice, Process, Proxy, ProxyState,
     Remaining, ServerAddress, ServerChange, ServerState, Status,
 };
-pub use layouts::{Layouts, Means, Reading, label};
+pub use layouts::{Asked, Layouts, Means, Reading, label};
 pub use scan::{BATCH, Batch, Line, Scanner};
 pub use tcp::Tcp;
 pub use termination::{Meaning, TERMINATION};
