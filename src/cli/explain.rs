@@ -71,8 +71,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 #[derive(Debug, Serialize)]
 struct Explanation {
     layouts: Vec<Explained>,
-    /// Frontends without a log-format.
-    unformatted: Vec<Frontend>,
+    /// Frontends that write no lines by a log-format.
+    silent: Vec<Frontend>,
     /// Metrics that need no log-format.
     messages: Vec<&'static str>,
     /// About the haproxy.cfg.
@@ -174,15 +174,17 @@ impl Explanation {
             let warnings = origin.config.warnings.iter();
             warnings.map(|warning| Warning::of(warning, origin)).collect()
         };
-        let unformatted = |origin: &Origin| -> Vec<_> {
+        let silent = |origin: &Origin| -> Vec<_> {
+            let writers = |number| layouts.writers(number, &origin.config);
+            let writing: Vec<_> = (0..layouts.all().len()).flat_map(writers).map(|asked| asked.proxy.place).collect();
             let proxies = origin.config.proxies.iter().filter(|proxy| proxy.kind.takes_connections());
-            let silent = proxies.filter(|proxy| proxy.log_format.is_none() && !proxy.is_disabled);
+            let silent = proxies.filter(|proxy| !writing.contains(&proxy.place) && !proxy.is_disabled);
             silent.map(|proxy| Frontend::of(proxy, proxy.place, origin)).collect()
         };
         let messages = (0..FAMILY.metrics.len()).filter(|metric| needs(*metric) == Needs::Messages);
         Self {
             layouts: explained.collect(),
-            unformatted: origin.map(unformatted).unwrap_or_default(),
+            silent: origin.map(silent).unwrap_or_default(),
             messages: messages.filter_map(|metric| FAMILY.metrics.get(metric)).map(|metric| metric.name).collect(),
             warnings: origin.map(shown).unwrap_or_default(),
         }
@@ -192,7 +194,7 @@ impl Explanation {
 impl Explained {
     fn of(layouts: &Layouts, number: usize, layout: &Layout, asked: &[Asked<'_>], origin: Option<&Origin>) -> Self {
         let means = layouts.means(number);
-        let captures = layouts.captures(number);
+        let headers = Headers { names: layouts.captures(number), is_declared: origin.is_some() };
         let items = lex(layout.text()).map(|format| format.items).unwrap_or_default();
         let values = items.iter().filter(|item| matches!(item.kind, Kind::Alias(_) | Kind::Expression(_)));
         let usual = || words::usual(layout.text()).unwrap_or("log-format").to_owned();
@@ -208,11 +210,11 @@ impl Explained {
                 Means::Step => "steps of sessions, which are not counted",
             },
             written_by: asked.iter().filter_map(frontend).collect(),
-            items: values.map(|item| ItemShown::of(item, layout, captures)).collect(),
+            items: values.map(|item| ItemShown::of(item, layout, headers)).collect(),
             metrics: fed(layout, means),
             not_counted: unfed(layout, means, &items),
-            labels: labels(layout, means, captures),
-            labels_without_value: missing_labels(layout, means, &items),
+            labels: labels(layout, means, headers),
+            labels_without_value: missing_labels(layout, means, headers, &items),
             notes: notes
                 .map(|note| Remark { column: note.column + 1, is_lossy: note.is_lossy, message: note.message.clone() })
                 .collect(),
@@ -235,8 +237,8 @@ impl Frontend {
 }
 
 impl ItemShown {
-    fn of(item: &Item, layout: &Layout, captures: [&[Option<String>]; 2]) -> Self {
-        let fields = if layout.reads(item) { words::fields(item, captures) } else { Vec::new() };
+    fn of(item: &Item, layout: &Layout, headers: Headers<'_>) -> Self {
+        let fields = if layout.reads(item) { words::fields(item, headers) } else { Vec::new() };
         Self {
             column: item.column + 1,
             item: item.written(layout.text()).to_owned(),
@@ -279,54 +281,66 @@ fn unfed(layout: &Layout, means: Means, items: &[Item]) -> Vec<Unfed> {
     unfed.collect()
 }
 
-/// The labels, default ones apart, that can be added to some metric that lines count in.
-fn labels(layout: &Layout, means: Means, captures: [&[Option<String>]; 2]) -> Vec<Given> {
+/// The labels that can be added to some metric that lines count in.
+fn labels(layout: &Layout, means: Means, headers: Headers<'_>) -> Vec<Given> {
     let mut given = Vec::new();
     for definition in FAMILY.labels {
         let name = definition.name;
-        let counted = FAMILY.metrics.iter().enumerate().filter(|(index, _)| feeds(layout, means, *index));
-        let is_given = counted
-            .into_iter()
-            .any(|(index, metric)| metric.opt_in.contains(&name) && gives(layout, name, index));
-        if !is_given {
-            continue;
+        let mut counted = FAMILY.metrics.iter().enumerate().filter(|(index, _)| feeds(layout, means, *index));
+        if counted.any(|(index, metric)| metric.opt_in.contains(&name) && gives(layout, name, index)) {
+            let labels = headers.labels(name).unwrap_or_else(|| vec![name.to_owned()]);
+            given.extend(labels.into_iter().map(|label| Given { label, private: definition.private }));
         }
-        // Of headers, those of the configuration where there is one.
-        let [request, response] = captures;
-        let (stem, names) = match name {
-            "request_header_NAME" => ("request_header", request),
-            "response_header_NAME" => ("response_header", response),
-            _ => {
-                given.push(Given { label: name.to_owned(), private: definition.private });
-                continue;
-            }
-        };
-        let named = names.iter().flatten().map(|header| format!("{stem}_{header}"));
-        given.extend(named.map(|label| Given { label, private: definition.private }));
     }
     given
 }
 
 /// The labels of metrics that lines count in which have no value, with what would give them one.
-fn missing_labels(layout: &Layout, means: Means, items: &[Item]) -> Vec<Unfed> {
+fn missing_labels(layout: &Layout, means: Means, headers: Headers<'_>, items: &[Item]) -> Vec<Unfed> {
     let mut missing: Vec<Unfed> = Vec::new();
     for (index, metric) in FAMILY.metrics.iter().enumerate().filter(|(index, _)| feeds(layout, means, *index)) {
-        for name in metric.labels.iter().chain(metric.opt_in) {
+        for name in metric.labels.iter().chain(metric.opt_in).filter(|name| !name.ends_with("_NAME")) {
             let is_known = missing.iter().any(|known| known.name == *name);
             // A session has no request.
             let is_other = means == Means::Tcp && words::is_of_requests(name);
             let Some(places) = sources(name, index).filter(|_| !is_known && !is_other) else { continue };
-            if !gives(layout, name, index) && !name.ends_with("_NAME") {
+            if !gives(layout, name, index) {
                 missing.push(Unfed { name: (*name).to_owned(), add: words::addition(places, means, items) });
+            } else if headers.labels(name).is_some_and(|labels| labels.is_empty()) {
+                let header = name.trim_end_matches("_header_N");
+                let add = format!("values, by a line 'capture {header} header' in the frontend");
+                missing.push(Unfed { name: (*name).to_owned(), add });
             }
         }
     }
     missing
 }
 
-/// The fields of headers at `place` that have a name.
-fn header_fields(place: Place, captures: [&[Option<String>]; 2]) -> Vec<String> {
-    let [request, response] = captures;
-    let (stem, names) = if place == Place::RequestHeaders { ("request_header", request) } else { ("response_header", response) };
-    names.iter().flatten().map(|name| format!("{stem}_{name}")).collect()
+/// The captured headers, of requests and of responses, where a configuration declares them.
+#[derive(Clone, Copy)]
+struct Headers<'c> {
+    names: [&'c [Option<String>]; 2],
+    is_declared: bool,
+}
+
+impl Headers<'_> {
+    /// The labels that `name` stands for, if that depends on the configuration.
+    fn labels(self, name: &str) -> Option<Vec<String>> {
+        let [request, response] = self.names;
+        let (stem, rest) = name.split_once("_header_")?;
+        let names = if stem == "request" { request } else { response };
+        match rest {
+            "N" if self.is_declared => {
+                Some((1..=names.len()).map(|number| format!("{stem}_header_{number}")).collect())
+            }
+            "NAME" => Some(names.iter().flatten().map(|header| format!("{stem}_header_{header}")).collect()),
+            _ => None,
+        }
+    }
+
+    /// The names in `tailmeter parse` of those at `place`.
+    fn fields(self, place: Place) -> Vec<String> {
+        let name = if place == Place::RequestHeaders { "request_header_NAME" } else { "response_header_NAME" };
+        self.labels(name).unwrap_or_default()
+    }
 }

@@ -93,7 +93,7 @@ impl Layouts {
     /// The mistakes in its log-formats.
     pub fn of_config(config: &Config) -> Result<(Self, Vec<config::Warning>), Vec<config::Mistake>> {
         let (mut layouts, mut warnings, mut mistakes) = (Self { known: Vec::new() }, Vec::new(), Vec::new());
-        for proxy in config.proxies.iter().filter(|proxy| is_active(proxy)) {
+        for proxy in config.proxies.iter().filter(|proxy| is_active(config, proxy)) {
             for Asked { word, text, means, .. } in formats(config, proxy) {
                 let Ok(text) = str::from_utf8(text) else {
                     let place = word.map_or(proxy.place, config::Word::place);
@@ -143,7 +143,7 @@ impl Layouts {
     /// Whose lines have layout `number`, if the layouts are those of `config`.
     pub fn writers<'c>(&self, number: usize, config: &'c Config) -> Vec<Asked<'c>> {
         let Some(known) = self.known.get(number) else { return Vec::new() };
-        let proxies = config.proxies.iter().filter(|proxy| is_active(proxy) && captures(proxy) == known.captures);
+        let proxies = config.proxies.iter().filter(|proxy| is_active(config, proxy) && captures(proxy) == known.captures);
         let asked = proxies.flat_map(|proxy| formats(config, proxy));
         asked.filter(|asked| asked.means == known.means && asked.text == known.layout.text().as_bytes()).collect()
     }
@@ -195,9 +195,10 @@ impl Layouts {
     }
 }
 
-/// True for what takes connections, and so writes lines.
-fn is_active(proxy: &config::Proxy) -> bool {
-    proxy.kind.takes_connections() && !proxy.is_disabled
+/// True for what takes connections, and so writes lines, if it has a `log` line. Where nobody has one, it is elsewhere.
+fn is_active(config: &Config, proxy: &config::Proxy) -> bool {
+    let writes = |proxy: &config::Proxy| proxy.kind.takes_connections() && !proxy.is_disabled;
+    writes(proxy) && (!proxy.targets.is_empty() || !config.proxies.iter().any(|other| writes(other) && !other.targets.is_empty()))
 }
 
 /// The log-formats of a frontend.

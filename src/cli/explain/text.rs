@@ -1,7 +1,6 @@
 //! An explanation as text of [`WIDTH`] columns.
 
 use super::{Explained, Explanation, Frontend};
-use crate::metrics::own::source_name;
 
 /// The most columns, but for log-formats and paths, which are not cut.
 const WIDTH: usize = 120;
@@ -10,15 +9,17 @@ const WIDTH: usize = 120;
 const GAP: usize = 2;
 
 pub(super) fn of(explanation: &Explanation) -> String {
-    let Explanation { layouts, unformatted, messages, warnings } = explanation;
+    let Explanation { layouts, silent, messages, warnings } = explanation;
     let mut text = String::new();
     for layout in layouts {
         write_layout(&mut text, layout);
     }
-    if !unformatted.is_empty() {
-        title(&mut text, "Frontends without a log-format: their lines are not counted, but for failed connections");
-        let rows = unformatted.iter().map(|frontend| vec![named(frontend), place(&frontend.file, frontend.line)]);
-        table(&mut text, rows.collect(), &[60, 60]);
+    if !silent.is_empty() {
+        title(&mut text, "Frontends whose sessions have no lines that are counted");
+        for frontend in silent {
+            let why = if frontend.has_target { "no log-format" } else { "no log line" };
+            line_of(&mut text, &format!("{} at {}: {why}", named(frontend), place(&frontend.file, frontend.line)));
+        }
         text.push('\n');
     }
     title(&mut text, "By messages that HAProxy writes whatever the log-format");
@@ -43,10 +44,8 @@ fn write_layout(text: &mut String, layout: &Explained) {
     title(text, &format!("{}: lines about {}", layout.keyword, layout.about));
     for frontend in &layout.written_by {
         let Frontend { file, line, format_file, format_line, .. } = frontend;
-        let own = place(file, *line);
-        let asked = place(format_file, *format_line);
-        let silent = if frontend.has_target { "" } else { "; without a log line it writes none" };
-        line_of(text, &format!("{} at {own}, {} at {asked}{silent}", named(frontend), layout.keyword));
+        let (own, asked) = (place(file, *line), place(format_file, *format_line));
+        line_of(text, &format!("{} at {own}, {} at {asked}", named(frontend), layout.keyword));
     }
     text.push('\n');
     line_of(text, &layout.log_format);
@@ -57,7 +56,7 @@ fn write_layout(text: &mut String, layout: &Explained) {
         let fields = if item.fields.is_empty() { "(not read)".to_owned() } else { item.fields.join(" ") };
         vec![format!("{:>6}", item.column), item.item.clone(), fields, item.written.clone(), item.nothing.clone()]
     });
-    table(text, std::iter::once(header).chain(items).collect(), &[6, 30, 26, 36, 12]);
+    table(text, std::iter::once(header).chain(items).collect(), &[6, 26, 30, 36, 12]);
     text.push('\n');
 
     if layout.metrics.is_empty() {
@@ -80,10 +79,9 @@ fn write_layout(text: &mut String, layout: &Explained) {
         text.push('\n');
         paragraph(text, &format!("Labels that can be added: {labels}."));
     }
-    for (header, unfed) in [
-        ("Does not count in", &layout.not_counted),
-        ("Labels without a value", &layout.labels_without_value),
-    ] {
+    for (header, unfed) in
+        [("Does not count in", &layout.not_counted), ("Labels without a value", &layout.labels_without_value)]
+    {
         if !unfed.is_empty() {
             text.push('\n');
             let header = vec![header.to_owned(), "unless the log-format gets".to_owned()];
@@ -176,7 +174,11 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 /// `text` without anything that a terminal would take for a command.
 fn plain(text: &str) -> String {
-    if text.chars().any(char::is_control) { source_name(text.as_bytes()) } else { text.to_owned() }
+    let shown = |character: char| match character {
+        character if character.is_control() => format!("\\x{:02x}", u32::from(character)),
+        character => character.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use tailmeter_parsers::haproxy::config::Format;
 use tailmeter_parsers::haproxy::format::alias::ALIASES;
 use tailmeter_parsers::haproxy::format::{Flags, Grammar, Item, Missing, Place};
 
-use super::header_fields;
+use super::Headers;
+
+/// What is said of a value that is not written at all.
+pub(in super::super) const NO_TEXT: &str = "no text";
 
 /// What asks for `text`, if it is one of HAProxy's own formats.
 pub(super) fn usual(text: &str) -> Option<&'static str> {
@@ -14,12 +17,12 @@ pub(super) fn usual(text: &str) -> Option<&'static str> {
 }
 
 /// What `tailmeter parse` calls the values of `item`.
-pub(super) fn fields(item: &Item, captures: [&[Option<String>]; 2]) -> Vec<String> {
+pub(super) fn fields(item: &Item, headers: Headers<'_>) -> Vec<String> {
     let (Some(name), Some(grammar)) = (item.field(), item.grammar()) else { return Vec::new() };
     let mut fields = names(name, grammar);
     let place = [Place::RequestHeaders, Place::ResponseHeaders].into_iter().find(|place| place.field() == name);
     if let Some(place) = place.filter(|_| matches!(grammar, Grammar::Captures | Grammar::CaptureList)) {
-        fields.extend(header_fields(place, captures));
+        fields.extend(headers.fields(place));
     }
     fields
 }
@@ -54,16 +57,18 @@ pub(super) fn written(item: &Item) -> String {
 pub(in super::super) const fn form(grammar: Grammar, flags: Flags) -> &'static str {
     match grammar {
         Grammar::Address if flags.hexa => "8 or 32 hexadecimal digits",
-        Grammar::Counter | Grammar::Port | Grammar::Seconds | Grammar::Milliseconds if flags.hexa => "hexadecimal digits",
+        Grammar::Counter | Grammar::Port | Grammar::Seconds | Grammar::Milliseconds if flags.hexa => {
+            "hexadecimal digits"
+        }
         Grammar::Number | Grammar::Counter | Grammar::Port => "digits",
         Grammar::Timer => "milliseconds",
-        Grammar::TotalTimer => "milliseconds, behind + before the end",
-        Grammar::Bytes => "digits, behind + before the end",
-        Grammar::Retries => "digits, behind + if redispatched",
+        Grammar::TotalTimer => "milliseconds, + if not final",
+        Grammar::Bytes => "digits, + if not final",
+        Grammar::Retries => "digits, + if redispatched",
         Grammar::Status => "three digits, or 0",
         Grammar::Address => "IPv4 or IPv6 address, or unix",
         Grammar::Name => "name",
-        Grammar::NameTls => "name, ~ behind it if over TLS",
+        Grammar::NameTls => "name, and ~ if over TLS",
         Grammar::Termination(2) => "two characters",
         Grammar::Termination(_) => "four characters",
         Grammar::Date => "06/Feb/2009:12:14:14.655",
@@ -72,13 +77,13 @@ pub(in super::super) const fn form(grammar: Grammar, flags: Flags) -> &'static s
         Grammar::Seconds => "seconds since 1970",
         Grammar::Milliseconds => "three digits",
         Grammar::Cookie => "NAME=VALUE, as it came",
-        Grammar::Captures => "{a|b}, odd bytes as #XX",
-        Grammar::CaptureList => "a b, odd bytes as #XX",
-        Grammar::Request => "METHOD URI VERSION, odd bytes as #XX",
-        Grammar::Method => "word, odd bytes as #XX",
-        Grammar::Uri => "path?query, odd bytes as #XX",
-        Grammar::Path => "path, odd bytes as #XX",
-        Grammar::Query => "?query, odd bytes as #XX",
+        Grammar::Captures => "{a|b}, #XX escapes",
+        Grammar::CaptureList => "a b, #XX escapes",
+        Grammar::Request => "request line, #XX escapes",
+        Grammar::Method => "word, #XX escapes",
+        Grammar::Uri => "URI, #XX escapes",
+        Grammar::Path => "path, #XX escapes",
+        Grammar::Query => "?query, #XX escapes",
         Grammar::Version => "HTTP/1.1",
         Grammar::Word => "text without blanks",
         Grammar::Integer => "whole number",
@@ -108,7 +113,7 @@ pub(in super::super) fn absent(field: &str, grammar: Grammar, missing: Missing) 
         Missing::Never => None,
         Missing::Dash => Some("-"),
         Missing::Quotes => Some("\"\""),
-        Missing::Nothing => Some("no text"),
+        Missing::Nothing => Some(NO_TEXT),
         Missing::Null => Some("null"),
     };
     own.into_iter().chain(written).collect()
@@ -129,8 +134,8 @@ fn item(place: Place, means: Means) -> Option<String> {
     let letters = match place {
         Place::FrontendName => "ft",
         Place::TerminationState if means == Means::Http => "tsc",
-        Place::RequestHeaders => return Some("%hr, and a capture request header line to the frontend".to_owned()),
-        Place::ResponseHeaders => return Some("%hs, and a capture response header line to the frontend".to_owned()),
+        Place::RequestHeaders => return Some("%hr, and a line 'capture request header' in the frontend".to_owned()),
+        Place::ResponseHeaders => return Some("%hs, and a line 'capture response header' in the frontend".to_owned()),
         // The whole of a session is %Tt, that of a request %Ta.
         Place::TimeTotal | Place::TimeActive if !is_total_of(place, means) => return None,
         _ => match ALIASES.iter().find(|alias| alias.field == place.field()) {
@@ -164,7 +169,9 @@ mod tests {
     #[test]
     fn what_is_to_be_added_is_the_field() {
         for means in [Means::Http, Means::Tcp] {
-            for place in [Place::FrontendName, Place::TerminationState, Place::TimeQueue, Place::FcErrStr, Place::SslFcSni] {
+            for place in
+                [Place::FrontendName, Place::TerminationState, Place::TimeQueue, Place::FcErrStr, Place::SslFcSni]
+            {
                 let text = addition(&[place], means, &[]);
                 let format = lex(&text).unwrap_or_else(|mistake| panic!("{text}: {mistake:?}"));
                 let fields: Vec<_> = format.items.iter().filter(|item| is_value(item)).map(Item::canonical).collect();

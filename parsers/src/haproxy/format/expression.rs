@@ -87,6 +87,8 @@ pub struct Fetch {
     pub since: &'static str,
     /// How its values are written, before any converter.
     pub grammar: Grammar,
+    /// HAProxy refuses it in a log-format: what it fetches is gone when the line is written.
+    pub is_gone: bool,
 }
 
 /// All of them.
@@ -94,7 +96,7 @@ pub fn fetches() -> impl Iterator<Item = Fetch> {
     KNOWN.iter().map(|(name, field, grammar)| {
         let is_of = |(_, names): &&(&str, &str)| names.split_ascii_whitespace().any(|listed| listed == *name);
         let since = LATER.iter().find(is_of).map_or("2.4", |(since, _)| since);
-        Fetch { name, field, since, grammar: *grammar }
+        Fetch { name, field, since, grammar: *grammar, is_gone: GONE.contains(name) }
     })
 }
 
@@ -305,6 +307,9 @@ const KNOWN: &[(&str, &str, Grammar)] = &[
     ("ssl_fc_protocol", "ssl_version", Word),
     ("ssl_fc_cipher", "ssl_ciphers", Word),
 ];
+
+/// Of those, what belongs to a request that is over.
+const GONE: &[&str] = &["path", "pathq", "query", "req.ver", "req_ver", "url"];
 
 /// The versions that brought those which 2.4 does not have.
 const LATER: &[(&str, &str)] = &[

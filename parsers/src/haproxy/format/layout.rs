@@ -241,6 +241,7 @@ impl Value<'_> {
         let begins = match next.grammar {
             Grammar::Captures if next.item.flags.quote => Bytes::of(|byte| byte == b'"'),
             Grammar::Captures => Bytes::of(|byte| byte == b'{'),
+            Grammar::Query => Bytes::of(|byte| byte == b'?'),
             _ => *next.check().held(),
         };
         check.length().is_some() || self.grammar == Grammar::Captures || !check.held().meets(&begins)
