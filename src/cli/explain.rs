@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, Write};
 use clap::builder::FalseyValueParser;
 use serde::Serialize;
 use tailmeter_parsers::haproxy::config;
-use tailmeter_parsers::haproxy::format::{Item, Kind, Layout, Place, lex};
+use tailmeter_parsers::haproxy::format::{Item, Layout, Place, lex};
 use tailmeter_parsers::haproxy::{Asked, Layouts, Means};
 
 use super::{Failure, WrittenOptions, format_name};
@@ -196,7 +196,8 @@ impl Explained {
         let means = layouts.means(number);
         let headers = Headers { names: layouts.captures(number), is_declared: origin.is_some() };
         let items = lex(layout.text()).map(|format| format.items).unwrap_or_default();
-        let values = items.iter().filter(|item| matches!(item.kind, Kind::Alias(_) | Kind::Expression(_)));
+        let values: Vec<&Item> = items.iter().filter(|item| item.grammar().is_some()).collect();
+        let unread: Vec<&Item> = values.iter().copied().filter(|item| !layout.reads(item)).collect();
         let usual = || words::usual(layout.text()).unwrap_or("log-format").to_owned();
         let frontend = |asked: &Asked<'_>| origin.map(|origin| Frontend::of(asked.proxy, asked.place, origin));
         let notes = layout.notes().iter();
@@ -210,11 +211,11 @@ impl Explained {
                 Means::Step => "steps of sessions, which are not counted",
             },
             written_by: asked.iter().filter_map(frontend).collect(),
-            items: values.map(|item| ItemShown::of(item, layout, headers)).collect(),
+            items: values.iter().map(|item| ItemShown::of(item, layout, headers)).collect(),
             metrics: fed(layout, means),
-            not_counted: unfed(layout, means, &items),
+            not_counted: unfed(layout, means, &unread),
             labels: labels(layout, means, headers),
-            labels_without_value: missing_labels(layout, means, headers, &items),
+            labels_without_value: missing_labels(layout, means, headers, &unread),
             notes: notes
                 .map(|note| Remark { column: note.column + 1, is_lossy: note.is_lossy, message: note.message.clone() })
                 .collect(),
@@ -268,7 +269,7 @@ fn fed(layout: &Layout, means: Means) -> Vec<Fed> {
 }
 
 /// The metrics that such lines could count in, if they had the fields.
-fn unfed(layout: &Layout, means: Means, items: &[Item]) -> Vec<Unfed> {
+fn unfed(layout: &Layout, means: Means, unread: &[&Item]) -> Vec<Unfed> {
     if !matches!(means, Means::Http | Means::Tcp) {
         return Vec::new();
     }
@@ -276,7 +277,7 @@ fn unfed(layout: &Layout, means: Means, items: &[Item]) -> Vec<Unfed> {
         let other = if means == Means::Http { Lines::Tcp } else { Lines::Http };
         let Needs::Field(places) = needs(index) else { return None };
         let is_wanted = lines(index) != other && !feeds(layout, means, index);
-        is_wanted.then(|| Unfed { name: metric.name.to_owned(), add: words::addition(places, means, items) })
+        is_wanted.then(|| Unfed { name: metric.name.to_owned(), add: words::addition(places, means, unread) })
     });
     unfed.collect()
 }
@@ -296,7 +297,7 @@ fn labels(layout: &Layout, means: Means, headers: Headers<'_>) -> Vec<Given> {
 }
 
 /// The labels of metrics that lines count in which have no value, with what would give them one.
-fn missing_labels(layout: &Layout, means: Means, headers: Headers<'_>, items: &[Item]) -> Vec<Unfed> {
+fn missing_labels(layout: &Layout, means: Means, headers: Headers<'_>, unread: &[&Item]) -> Vec<Unfed> {
     let mut missing: Vec<Unfed> = Vec::new();
     for (index, metric) in FAMILY.metrics.iter().enumerate().filter(|(index, _)| feeds(layout, means, *index)) {
         for name in metric.labels.iter().chain(metric.opt_in).filter(|name| !name.ends_with("_NAME")) {
@@ -305,7 +306,7 @@ fn missing_labels(layout: &Layout, means: Means, headers: Headers<'_>, items: &[
             let is_other = means == Means::Tcp && words::is_of_requests(name);
             let Some(places) = sources(name, index).filter(|_| !is_known && !is_other) else { continue };
             if !gives(layout, name, index) {
-                missing.push(Unfed { name: (*name).to_owned(), add: words::addition(places, means, items) });
+                missing.push(Unfed { name: (*name).to_owned(), add: words::addition(places, means, unread) });
             } else if headers.labels(name).is_some_and(|labels| labels.is_empty()) {
                 let header = name.trim_end_matches("_header_N");
                 let add = format!("values, by a line 'capture {header} header' in the frontend");

@@ -119,9 +119,9 @@ pub(in super::super) fn absent(field: &str, grammar: Grammar, missing: Missing) 
     own.into_iter().chain(written).collect()
 }
 
-/// The items of which one has to be added to have one of `places`. `items` are those of the log-format.
-pub(super) fn addition(places: &[Place], means: Means, items: &[Item]) -> String {
-    let is_there = |place: &&Place| items.iter().any(|item| item.canonical() == Some(place.field()));
+/// The items of which one has to be added to have one of `places`. Those that are `unread` are there already.
+pub(super) fn addition(places: &[Place], means: Means, unread: &[&Item]) -> String {
+    let is_there = |place: &&Place| unread.iter().any(|item| item.canonical() == Some(place.field()));
     if let Some(letters) = places.iter().find(is_there).and_then(|place| item(*place, means)) {
         return format!("{letters} with something before and behind it that tells where it ends");
     }
