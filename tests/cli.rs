@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the failure")]
 
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/parse.rs"]

@@ -11,6 +11,11 @@ fn metrics_md_is_the_catalogue() {
     is_current("METRICS.md", &tailmeter::cli::reference::metrics());
 }
 
+#[test]
+fn log_format_md_is_the_tables_of_the_compiler() {
+    is_current("LOG_FORMAT.md", &tailmeter::cli::reference::log_format());
+}
+
 fn is_current(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("UPDATE").is_some() {

@@ -5,6 +5,7 @@
 //! 0: done. 1: failed at work, for example because a file could not be read. 2: never started: wrong usage,
 //! a mistake in the configuration, an address in use.
 
+mod explain;
 mod files;
 mod parse;
 pub mod reference;
@@ -48,6 +49,7 @@ Examples:
   tailmeter run --haproxy /var/log/haproxy.log
   tailmeter replay --format haproxy /var/log/haproxy.log.1
   journalctl -u haproxy -o cat | tailmeter parse --format haproxy -
+  tailmeter explain --haproxy-config /etc/haproxy/haproxy.cfg
 
 Exit codes: 0 done, 1 failed at work, 2 wrong usage or configuration, or the address is in use.";
 
@@ -56,6 +58,7 @@ enum Command {
     Run(run::Arguments),
     Replay(replay::Arguments),
     Parse(parse::Arguments),
+    Explain(explain::Arguments),
 }
 
 /// Why the program ends with something else than 0.
@@ -96,6 +99,7 @@ fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Parse(arguments) => parse::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -156,18 +160,24 @@ impl WrittenOptions {
 
     /// The name of the format and the dialect of the lines to read once; `format` is what was asked for.
     fn dialect(&self, format: Option<&str>) -> Result<(&'static str, Dialect), Failure> {
+        let (format, written) = self.asked(format)?;
+        Ok((format, understand(&written)?))
+    }
+
+    /// The name of the format, and how its lines are written; `format` is what was asked for.
+    fn asked(&self, format: Option<&str>) -> Result<(&'static str, Written), Failure> {
         const HAPROXY: &str = "haproxy";
         let Some(written) = self.written() else {
             let format = format.unwrap_or(HAPROXY);
             let family = Family::named(format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
-            return Ok((family.name, Dialect::Usual));
+            return Ok((family.name, Written::Usual));
         };
         if let Some(format) = format.filter(|format| *format != HAPROXY) {
             return Err(Failure::Usage(format!(
                 "--log-format and --haproxy-config are for {HAPROXY}, not for {format}"
             )));
         }
-        Ok((HAPROXY, understand(&written)?))
+        Ok((HAPROXY, written))
     }
 }
 

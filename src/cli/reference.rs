@@ -1,9 +1,13 @@
-//! METRICS.md, written from the catalogue: what stands there cannot differ from what the program does. A test
-//! compares it with the file in the repository.
+//! METRICS.md, written from the catalogue, and LOG_FORMAT.md (`log_format`): what stands there cannot differ from what
+//! the program does. A test compares them with the files in the repository.
+
+mod log_format;
 
 use std::fmt::{self, Write};
 
 use tailmeter_parsers::haproxy::TERMINATION;
+
+pub use log_format::log_format;
 
 use crate::metrics::{Compat, FAMILIES, Family, Kind, Metric, Unit, families, haproxy, own};
 

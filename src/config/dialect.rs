@@ -22,8 +22,26 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 pub struct Understood {
     /// What reads them.
     pub dialect: Dialect,
-    /// What could not be known for sure, for people, each with its place.
+    /// Why lines may be missing or read wrongly, for people, each with its place.
     pub warnings: Vec<String>,
+    /// The configuration that says it, if one does.
+    pub origin: Option<Origin>,
+}
+
+/// What a haproxy.cfg says.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The names of its files.
+    pub files: Vec<String>,
+    /// All that it says of the log.
+    pub config: config::Config,
+}
+
+impl Origin {
+    /// The name of the file at `place`.
+    pub fn file(&self, place: Place) -> &str {
+        self.files.get(place.file).map_or("haproxy.cfg", String::as_str)
+    }
 }
 
 /// Why it cannot be known how lines are written: all mistakes, a line each, with their places.
@@ -38,7 +56,7 @@ impl Written {
     /// A file cannot be read, or does not say how lines are written.
     pub fn understand(&self) -> Result<Understood, DialectError> {
         match self {
-            Self::Usual => Ok(Understood { dialect: Dialect::Usual, warnings: Vec::new() }),
+            Self::Usual => Ok(Understood { dialect: Dialect::Usual, warnings: Vec::new(), origin: None }),
             Self::LogFormat(text) => of_log_format(text),
             Self::HaproxyConfig(paths) => of_haproxy_config(paths),
         }
@@ -49,9 +67,9 @@ fn of_log_format(text: &str) -> Result<Understood, DialectError> {
     let layouts = Layouts::of_log_format(text).map_err(|Mistake { column, message }| {
         DialectError(format!("log-format, column {}: {message}\n  {text}\n  {}^", column + 1, blank(text, column)))
     })?;
-    let notes = layouts.all().flat_map(|layout| layout.notes());
+    let notes = layouts.all().flat_map(|layout| layout.notes()).filter(|note| note.is_lossy);
     let warnings = notes.map(|note| format!("log-format, column {}: {}", note.column + 1, note.message)).collect();
-    Ok(Understood { dialect: Dialect::Haproxy(Arc::new(layouts)), warnings })
+    Ok(Understood { dialect: Dialect::Haproxy(Arc::new(layouts)), warnings, origin: None })
 }
 
 /// As many spaces as `text` is wide before `column`.
@@ -87,8 +105,13 @@ fn of_haproxy_config(paths: &[PathBuf]) -> Result<Understood, DialectError> {
         let names = files.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
         return Err(DialectError(format!("{names}: no frontend has a log format, so there are no lines to read")));
     }
-    let warnings = config.warnings.iter().chain(&notes).map(|warning| shown(warning.place, &warning.message)).collect();
-    Ok(Understood { dialect: Dialect::Haproxy(Arc::new(layouts)), warnings })
+    let mut lossy: Vec<_> = config.warnings.iter().chain(&notes).filter(|warning| warning.is_lossy).collect();
+    lossy.sort_by_key(|warning| warning.place);
+    // Frontends that inherit a log-format share what is to be said of it.
+    lossy.dedup();
+    let warnings = lossy.into_iter().map(|warning| shown(warning.place, &warning.message)).collect();
+    let origin = Origin { files: files.into_iter().map(|(name, _)| name).collect(), config };
+    Ok(Understood { dialect: Dialect::Haproxy(Arc::new(layouts)), warnings, origin: Some(origin) })
 }
 
 /// The file at `path`; of a directory all its `.cfg` files in the order of their names, as HAProxy takes them.

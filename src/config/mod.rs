@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-pub use dialect::{DialectError, Understood};
+pub use dialect::{DialectError, Origin, Understood};
 pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
 

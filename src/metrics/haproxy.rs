@@ -1,6 +1,6 @@
 //! HAProxy's metrics, and how its lines update them.
 //!
-//! Here is the catalogue. `labels` says where values come from; `rows` finds the rows of a line by looks into a
+//! Here is the catalogue. `needs` says which fields of a log-format each metric and label come from; `labels` where values are; `rows` finds the rows of a line by looks into a
 //! [`Memo`](crate::series::Memo) with raw bytes of it; `count` adds. What only few lines have (aborted phases,
 //! abnormal ends, TLS fields) has rows of its own, looked up when needed; so have the lines that are neither requests
 //! nor sessions (`count/notices`).
@@ -11,6 +11,7 @@ pub mod compat;
 mod count;
 mod grid;
 mod labels;
+pub mod needs;
 mod rows;
 
 pub use count::Haproxy;
@@ -234,15 +235,19 @@ pub const FAMILY: Family = Family { name: "haproxy", metrics: METRICS, labels: L
 
 /// Which lines count a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lines {
+pub enum Lines {
+    /// Those about requests.
     Http,
+    /// Those about sessions.
     Tcp,
+    /// Either.
     Both,
     /// Only some lines; each such metric has rows of its own.
     Some(usize),
 }
 
-fn lines(metric: usize) -> Lines {
+/// Which lines count `metric`.
+pub fn lines(metric: usize) -> Lines {
     match metric {
         REQUESTS | 3 | 6 | 7 => Lines::Http,
         SESSIONS | SESSION_DURATION => Lines::Tcp,

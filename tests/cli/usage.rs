@@ -8,11 +8,12 @@ use crate::harness::{Exporter, LOG, ended, run, tailmeter};
 #[test]
 fn help_is_on_stdout() {
     for (arguments, words) in [
-        (&["--help"][..], &["run", "replay", "parse", "Exit codes"][..]),
+        (&["--help"][..], &["run", "replay", "parse", "explain", "Exit codes"][..]),
         (&["-h"], &["run", "replay", "parse"]),
         (&["run", "--help"], &["--haproxy", "--state-dir", "--no-state", "TAILMETER_LISTEN", "Examples:"]),
         (&["replay", "--help"], &["--format", "haproxy", "Examples:"]),
         (&["parse", "--help"], &["--only", "Examples:"]),
+        (&["explain", "--help"], &["--haproxy-config", "--json", "Examples:"]),
     ] {
         let help = run(arguments);
         assert_eq!(help.code, Some(0), "{help:?}");

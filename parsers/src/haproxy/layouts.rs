@@ -26,6 +26,21 @@ struct Known {
     captures: [Vec<Option<String>>; 2],
 }
 
+/// A log-format, and the proxy that has it in its configuration.
+#[derive(Clone, Debug)]
+pub struct Asked<'c> {
+    /// The proxy.
+    pub proxy: &'c config::Proxy,
+    /// What asks for the format: `option httplog`, `log-format`.
+    pub keyword: String,
+    /// Where that stands, maybe in a `defaults` section.
+    pub place: config::Place,
+    /// The format as it is written there; `None` for those of HAProxy itself.
+    pub word: Option<&'c config::Word>,
+    text: &'c [u8],
+    means: Means,
+}
+
 /// What the lines of a layout are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
@@ -78,8 +93,8 @@ impl Layouts {
     /// The mistakes in its log-formats.
     pub fn of_config(config: &Config) -> Result<(Self, Vec<config::Warning>), Vec<config::Mistake>> {
         let (mut layouts, mut warnings, mut mistakes) = (Self { known: Vec::new() }, Vec::new(), Vec::new());
-        for proxy in config.proxies.iter().filter(|proxy| proxy.kind.takes_connections() && !proxy.is_disabled) {
-            for (word, text, means) in formats(config, proxy) {
+        for proxy in config.proxies.iter().filter(|proxy| is_active(config, proxy)) {
+            for Asked { word, text, means, .. } in formats(config, proxy) {
                 let Ok(text) = str::from_utf8(text) else {
                     let place = word.map_or(proxy.place, config::Word::place);
                     mistakes.push(config::Mistake { place, message: "this log-format is not UTF-8".to_owned() });
@@ -89,8 +104,9 @@ impl Layouts {
                 match Layout::of(text) {
                     Ok(layout) => {
                         let notes = layout.notes().iter().filter(|_| word.is_some());
-                        warnings.extend(notes.map(|Note { column, message }| config::Warning {
+                        warnings.extend(notes.map(|Note { column, is_lossy, message }| config::Warning {
                             place: place_of(*column),
+                            is_lossy: *is_lossy,
                             message: message.clone(),
                         }));
                         layouts.add(Known::of_proxy(layout, means, proxy));
@@ -122,6 +138,15 @@ impl Layouts {
     /// What lines of layout `number` are about.
     pub fn means(&self, number: usize) -> Means {
         self.known.get(number).map_or(Means::Tcp, |known| known.means)
+    }
+
+    /// Whose lines have layout `number`, if the layouts are those of `config`.
+    pub fn writers<'c>(&self, number: usize, config: &'c Config) -> Vec<Asked<'c>> {
+        let Some(known) = self.known.get(number) else { return Vec::new() };
+        let proxies =
+            config.proxies.iter().filter(|proxy| is_active(config, proxy) && captures(proxy) == known.captures);
+        let asked = proxies.flat_map(|proxy| formats(config, proxy));
+        asked.filter(|asked| asked.means == known.means && asked.text == known.layout.text().as_bytes()).collect()
     }
 
     /// The names of the captured request headers, and of the response's, as labels have them; `None` where one has none.
@@ -171,16 +196,32 @@ impl Layouts {
     }
 }
 
-/// The log-formats of a frontend, each with the word that it was written as, if it was.
-fn formats<'c>(config: &'c Config, proxy: &'c config::Proxy) -> Vec<(Option<&'c config::Word>, &'c [u8], Means)> {
+/// True for what takes connections, and so writes lines, if it has a `log` line. Where nobody has one, it is elsewhere.
+fn is_active(config: &Config, proxy: &config::Proxy) -> bool {
+    let writes = |proxy: &config::Proxy| proxy.kind.takes_connections() && !proxy.is_disabled;
+    writes(proxy)
+        && (!proxy.targets.is_empty() || !config.proxies.iter().any(|other| writes(other) && !other.targets.is_empty()))
+}
+
+/// The log-formats of a frontend.
+fn formats<'c>(config: &'c Config, proxy: &'c config::Proxy) -> Vec<Asked<'c>> {
     let end = if proxy.mode == config::Mode::Http { Means::Http } else { Means::Tcp };
     let mut all = Vec::new();
-    if let Some(config::LogFormat { format, .. }) = &proxy.log_format {
+    if let Some(config::LogFormat { format, place }) = &proxy.log_format {
         let word = if let Format::Custom(word) = format { Some(word) } else { None };
-        all.push((word, format.text(), end));
+        let keyword = format.as_str().to_owned();
+        all.push(Asked { proxy, keyword, place: *place, word, text: format.text(), means: end });
     }
+    let asked = |keyword: String, word: &'c config::Word, means| Asked {
+        proxy,
+        keyword,
+        place: word.place(),
+        word: Some(word),
+        text: word.text(),
+        means,
+    };
     if let Some(word) = &proxy.error_log_format {
-        all.push((Some(word), word.text(), Means::Error));
+        all.push(asked("error-log-format".to_owned(), word, Means::Error));
     }
     let names = proxy.targets.iter().filter_map(|target| target.profile.as_deref());
     for profile in names.filter_map(|name| config.profiles.iter().find(|profile| profile.name == *name)) {
@@ -191,10 +232,19 @@ fn formats<'c>(config: &'c Config, proxy: &'c config::Proxy) -> Vec<(Option<&'c 
                 b"error" => Means::Error,
                 _ => Means::Step,
             };
-            all.push((Some(word), word.text(), means));
+            let name = String::from_utf8_lossy(&step.name);
+            let keyword = format!("on {name} of log-profile {}", String::from_utf8_lossy(&profile.name));
+            all.push(asked(keyword, word, means));
         }
     }
     all
+}
+
+/// The names of a proxy's captured headers, as labels have them.
+fn captures(proxy: &config::Proxy) -> [Vec<Option<String>>; 2] {
+    let names =
+        |captures: &[config::Capture]| captures.iter().map(|capture| capture.name.as_deref().map(label)).collect();
+    [names(&proxy.request_captures), names(&proxy.response_captures)]
 }
 
 impl Known {
@@ -204,12 +254,9 @@ impl Known {
     }
 
     fn of_proxy(layout: Layout, means: Means, proxy: &config::Proxy) -> Self {
-        let names =
-            |captures: &[config::Capture]| captures.iter().map(|capture| capture.name.as_deref().map(label)).collect();
         // Lines that do not say whose they are are anybody's.
         let frontends = if layout.has(Place::FrontendName) { vec![proxy.name.clone()] } else { Vec::new() };
-        let captures = [names(&proxy.request_captures), names(&proxy.response_captures)];
-        Self { layout, means, frontends, captures }
+        Self { layout, means, frontends, captures: captures(proxy) }
     }
 
     /// The number of values that were read; `None` when the line is another frontend's.

@@ -20,7 +20,7 @@ mod termination;
 mod vector;
 
 pub use http::{Http, Method, Tls};
-pub use layouts::{Layouts, Means, Reading, label};
+pub use layouts::{Asked, Layouts, Means, Reading, label};
 pub use notice::{
     BackendState, CheckResult, Connect, ConnectionError, Details, HealthCheck, Notice, Process, Proxy, ProxyState,
     Remaining, ServerAddress, ServerChange, ServerState, Status,

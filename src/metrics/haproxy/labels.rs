@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use tailmeter_parsers::haproxy::format::{Place, Record, Request};
+use tailmeter_parsers::haproxy::format::{Grammar, Place, Record, Request};
 use tailmeter_parsers::haproxy::{Http, Meaning, Method, Notice, TERMINATION, Tcp};
 
 use super::TERMINATIONS;
@@ -184,7 +184,10 @@ impl Laid<'_, '_> {
             Field::Frontend => word(Place::FrontendName).strip_suffix(b"~").unwrap_or(word(Place::FrontendName)),
             Field::Backend => word(Place::BackendName),
             Field::Server => word(Place::ServerName),
-            Field::Ssl if layout.has(Place::FrontendName) => truth(word(Place::FrontendName).ends_with(b"~")),
+            // Only `%ft` marks what came over TLS.
+            Field::Ssl if layout.grammar(Place::FrontendName) == Some(Grammar::NameTls) => {
+                truth(word(Place::FrontendName).ends_with(b"~"))
+            }
             Field::Status if layout.has(Place::StatusCode) => {
                 return write_status(record.number(Place::StatusCode).unwrap_or(-2), out);
             }

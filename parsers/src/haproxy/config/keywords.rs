@@ -159,14 +159,14 @@ fn only_word(line: &Line<'_>, notes: &mut Notes) -> Option<Word> {
 fn is_logged(line: &Line<'_>, proxy: &Proxy, notes: &mut Notes) -> bool {
     let is_logged = proxy.kind.takes_connections();
     if !is_logged {
-        notes.warn(line.place(0), "this has no effect in a backend");
+        notes.remark(line.place(0), "this has no effect in a backend");
     }
     is_logged
 }
 
 fn set_format(line: &Line<'_>, proxy: &mut Proxy, is_defaults: bool, format: LogFormat, notes: &mut Notes) {
     if let Some(before) = proxy.log_format.replace(format).filter(|_| is_defaults) {
-        notes.warn(line.place(0), format!("this takes the place of {} above", before.format.as_str()));
+        notes.remark(line.place(0), format!("this takes the place of {} above", before.format.as_str()));
     }
 }
 
@@ -347,7 +347,7 @@ fn add_server(line: &Line<'_>, proxy: &mut Proxy, name: Vec<u8>, servers: &mut S
     if servers.count <= SERVERS {
         proxy.servers.push(name);
     } else if servers.count == SERVERS + 1 {
-        notes.warn(
+        notes.remark(
             line.place(0),
             format!("there are more than {SERVERS} servers: the names of the others are not kept"),
         );

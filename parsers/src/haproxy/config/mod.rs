@@ -79,6 +79,8 @@ impl core::error::Error for Mistake {}
 pub struct Warning {
     /// Where.
     pub place: Place,
+    /// True when lines of the log may be missing or read wrongly for it.
+    pub is_lossy: bool,
     /// What, without the place.
     pub message: String,
 }

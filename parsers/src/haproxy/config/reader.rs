@@ -30,6 +30,35 @@ const OTHER_SECTIONS: [&str; 15] = [
     "healthcheck",
 ];
 
+/// Keywords that say how lines of the log look, and whose: a variable in them should be known.
+const SHAPING: [&str; 21] = [
+    "backend",
+    "capture",
+    "declare",
+    "default",
+    "defaults",
+    "error-log-format",
+    "frontend",
+    "global",
+    "http-request",
+    "http-response",
+    "listen",
+    "log",
+    "log-format",
+    "log-profile",
+    "log-tag",
+    "mode",
+    "no",
+    "on",
+    "option",
+    "presetenv",
+    "setenv",
+];
+
+fn shapes_lines(keyword: &[u8]) -> bool {
+    SHAPING.iter().any(|known| known.as_bytes() == keyword)
+}
+
 /// See [`super::read`].
 pub(super) fn read(files: &[(&str, &[u8])], process: &Process<'_>) -> Result<Config, Vec<Mistake>> {
     let mut reader = Reader {
@@ -69,9 +98,19 @@ impl Notes {
         }
     }
 
+    /// Tells what may cost lines, or have them read wrongly.
     pub(super) fn warn(&mut self, place: Place, message: impl Into<String>) {
+        self.tell(Warning { place, is_lossy: true, message: message.into() });
+    }
+
+    /// Tells what is odd, but has no effect on what is read.
+    pub(super) fn remark(&mut self, place: Place, message: impl Into<String>) {
+        self.tell(Warning { place, is_lossy: false, message: message.into() });
+    }
+
+    fn tell(&mut self, warning: Warning) {
         if self.warnings.len() < WARNINGS {
-            self.warnings.push(Warning { place, message: message.into() });
+            self.warnings.push(warning);
         }
     }
 }
@@ -207,9 +246,8 @@ impl Reader<'_> {
         let line = Line::new(&words);
         self.open(&line);
         if !matches!(self.section, Section::Other) {
-            for warning in warnings {
-                self.notes.warn(warning.place, warning.message);
-            }
+            let is_lossy = shapes_lines(line.text(0));
+            warnings.into_iter().for_each(|warning| self.notes.tell(Warning { is_lossy, ..warning }));
         }
         self.keyword(&line);
     }
@@ -255,15 +293,13 @@ impl Reader<'_> {
     }
 
     fn condition(&mut self, words: &[Word], place: Place, warnings: &mut Vec<Warning>) -> Option<bool> {
-        for warning in warnings.drain(..) {
-            self.notes.warn(warning.place, warning.message);
-        }
+        warnings.drain(..).for_each(|warning| self.notes.tell(warning));
         match condition::evaluate(words, self.process, &self.variables) {
             Ok(Some(value)) => return Some(value),
             Ok(None) => {
                 let place = words.first().map_or(place, Word::place);
-                self.notes
-                    .warn(place, "what this depends on is not known here: this branch is read, and the others, too");
+                let message = "what this depends on is not known here: this branch is read, and the others, too";
+                self.notes.remark(place, message);
             }
             Err(mistake) => self.notes.mistake(mistake.place, mistake.message),
         }
@@ -430,7 +466,7 @@ impl Reader<'_> {
                 fallback.as_str(),
                 log_format.format.as_str(),
             );
-            self.notes.warn(log_format.place, message);
+            self.notes.remark(log_format.place, message);
             log_format.format = fallback;
         }
         self.config.proxies.iter().for_each(|proxy| self.notes.check_profiles(proxy, &self.config.profiles));

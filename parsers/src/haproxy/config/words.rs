@@ -255,7 +255,8 @@ impl Splitter<'_, '_> {
         let Some(value) = value else {
             let message = format!("the variable {} is not set: it is read as empty", String::from_utf8_lossy(&name));
             let place = Place { file: self.file, line: self.number, column: self.column(dollar) };
-            self.warnings.push(Warning { place, message });
+            // Whether that matters depends on the keyword.
+            self.warnings.push(Warning { place, is_lossy: false, message });
             self.skip_closing_quote();
             return Ok(());
         };

@@ -76,6 +76,30 @@ impl Expression {
     }
 }
 
+/// A sample fetch that is a field of ours when it has no arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// Its name.
+    pub name: &'static str,
+    /// Our name for the field.
+    pub field: &'static str,
+    /// The first version of HAProxy that has it; `2.4` for that one or an earlier one.
+    pub since: &'static str,
+    /// How its values are written, before any converter.
+    pub grammar: Grammar,
+    /// HAProxy refuses it in a log-format: what it fetches is gone when the line is written.
+    pub is_gone: bool,
+}
+
+/// All of them.
+pub fn fetches() -> impl Iterator<Item = Fetch> {
+    KNOWN.iter().map(|(name, field, grammar)| {
+        let is_of = |(_, names): &&(&str, &str)| names.split_ascii_whitespace().any(|listed| listed == *name);
+        let since = LATER.iter().find(is_of).map_or("2.4", |(since, _)| since);
+        Fetch { name, field, since, grammar: *grammar, is_gone: GONE.contains(name) }
+    })
+}
+
 /// A place in the format.
 struct Cursor<'a> {
     format: &'a str,
@@ -282,6 +306,22 @@ const KNOWN: &[(&str, &str, Grammar)] = &[
     ("ssl_fc_sni", "ssl_fc_sni", Text),
     ("ssl_fc_protocol", "ssl_version", Word),
     ("ssl_fc_cipher", "ssl_ciphers", Word),
+];
+
+/// Of those, what belongs to a request that is over.
+const GONE: &[&str] = &["path", "pathq", "query", "req.ver", "req_ver", "url"];
+
+/// The versions that brought those which 2.4 does not have.
+const LATER: &[(&str, &str)] = &[
+    ("2.5", "fc_err ssl_fc_err"),
+    (
+        "2.9",
+        "accept_date act_conn bytes_in bytes_out pid txn.conn_retries txn.id32 txn.sess_term_state txn.status \
+         req.timer.hdr req.timer.queue req.timer.idle req.timer.tq bc.timer.connect res.timer.hdr res.timer.data \
+         txn.timer.total txn.timer.user fc.timer.total fc.timer.handshake",
+    ),
+    ("3.0", "bc_be_queue bc_srv_queue txn.redispatched"),
+    ("3.3", "req.bytes_in res.bytes_in"),
 ];
 
 /// Other fetches that yield whole numbers.

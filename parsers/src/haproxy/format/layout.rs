@@ -36,6 +36,8 @@ const NOWHERE: u8 = u8::MAX;
 pub struct Note {
     /// Offset in the log-format, in bytes.
     pub column: usize,
+    /// True when values are not read for it, or where one ends is a guess.
+    pub is_lossy: bool,
     /// A sentence without its full stop.
     pub message: String,
 }
@@ -43,6 +45,8 @@ pub struct Note {
 /// One value, and how it is read.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
+    /// Where its item stands in the log-format.
+    column: usize,
     /// The text before it.
     pub(super) before: Box<[u8]>,
     pub(super) end: End,
@@ -100,9 +104,11 @@ impl Layout {
             return Err(Mistake { column: 0, message });
         }
         let mut notes = Vec::new();
-        notes.extend(
-            format.remarks.iter().map(|Mistake { column, message }| Note { column: *column, message: message.clone() }),
-        );
+        notes.extend(format.remarks.into_iter().map(|Mistake { column, message }| Note {
+            column,
+            is_lossy: false,
+            message,
+        }));
         let (values, tail) = values(&format.items);
         let values = told_apart(values, &tail, &mut notes);
         if values.len() > MAX_VALUES {
@@ -147,6 +153,16 @@ impl Layout {
     /// True when it has the field.
     pub fn has(&self, place: Place) -> bool {
         self.place(place).is_some()
+    }
+
+    /// How the values of `place` are written.
+    pub fn grammar(&self, place: Place) -> Option<Grammar> {
+        self.steps.get(self.place(place)?).map(|step| step.grammar)
+    }
+
+    /// True when the values of `item`, which is one of this log-format, are read.
+    pub fn reads(&self, item: &Item) -> bool {
+        self.steps.iter().any(|step| step.column == item.column && !step.is_blurred)
     }
 
     /// The step of `place`.
@@ -249,6 +265,7 @@ impl Value<'_> {
         let begins = match next.grammar {
             Grammar::Captures if next.item.flags.quote => Bytes::of(|byte| byte == b'"'),
             Grammar::Captures => Bytes::of(|byte| byte == b'{'),
+            Grammar::Query => Bytes::of(|byte| byte == b'?'),
             _ => *next.check().held(),
         };
         let may_vanish = next.item.missing() == Missing::Nothing;
@@ -281,6 +298,7 @@ impl Value<'_> {
         };
         let missing = self.item.missing();
         Step {
+            column: self.item.column,
             before: self.before.clone().into(),
             end,
             check,
@@ -336,7 +354,7 @@ fn told_apart<'i>(values: Vec<Value<'i>>, tail: &[u8], notes: &mut Vec<Note>) ->
                 let (one, other) = (last.item.field().unwrap_or_default(), value.item.field().unwrap_or_default());
                 let message =
                     format!("nothing stands between {one} and {other} to tell where one ends: neither is read");
-                notes.push(Note { column: value.item.column, message });
+                notes.push(Note { column: value.item.column, is_lossy: true, message });
                 last.is_blurred = true;
             }
             _ => apart.push(value),
@@ -397,7 +415,14 @@ fn is_taken_short(step: &Step, after: &[u8]) -> bool {
 fn doubts(steps: &[Step], values: &[Value<'_>]) -> Option<Note> {
     let first = steps.iter().position(|step| !step.is_certain)?;
     let fields = steps.iter().filter(|step| !step.is_certain).map(|step| &*step.field).collect::<Vec<_>>();
-    let column = values.get(first).map_or(0, |value| value.item.column);
+    let (step, column) = (steps.get(first)?, values.get(first).map_or(0, |value| value.item.column));
+    // A quote in a quoted text or a blank in a cookie is no accident.
+    let after = steps.get(first + 1).map_or(&[][..], |next| &next.before);
+    let is_free = matches!(
+        step.grammar,
+        Grammar::Text | Grammar::Word | Grammar::Request | Grammar::Uri | Grammar::Path | Grammar::CaptureList
+    );
+    let is_lossy = is_free && !after.contains(&b'"');
     let message = match fields.as_slice() {
         [one] => format!("{one} can hold the text that follows it: where it ends is a guess"),
         [one, others @ ..] => {
@@ -405,7 +430,7 @@ fn doubts(steps: &[Step], values: &[Value<'_>]) -> Option<Note> {
         }
         [] => return None,
     };
-    Some(Note { column, message })
+    Some(Note { column, is_lossy, message })
 }
 
 /// Behind which value a line that ends is taken for one that was cut.

@@ -96,6 +96,24 @@ impl Item {
         }
     }
 
+    /// What is written for it in `text`, the log-format that it is of. Empty for literals and separators.
+    pub fn written<'t>(&self, text: &'t str) -> &'t str {
+        let start = text.get(self.column..).unwrap_or_default();
+        let mut length = 1;
+        for (open, close) in [('(', ')'), ('{', '}')] {
+            let rest = start.get(length..).unwrap_or_default();
+            if rest.starts_with(open) {
+                length += rest.find(close).map_or(rest.len(), |end| end + 1);
+            }
+        }
+        length += match &self.kind {
+            Kind::Literal(_) | Kind::Separator => return "",
+            Kind::Alias(alias) => alias.letters.len(),
+            Kind::Expression(expression) => expression.text.len() + 2,
+        };
+        start.get(..length).unwrap_or(start)
+    }
+
     /// How its values are written.
     pub const fn grammar(&self) -> Option<Grammar> {
         match &self.kind {

@@ -27,7 +27,7 @@ mod machine;
 mod record;
 
 pub use alias::Alias;
-pub use expression::{Converter, Expression};
+pub use expression::{Converter, Expression, Fetch, fetches};
 pub use grammar::{Encoding, Escapes, Flags, Grammar, Missing};
 pub use layout::{Layout, Note};
 pub use lexer::{Format, Item, Kind, Mistake, Type, lex};

@@ -371,6 +371,11 @@ pub enum Place {
 }
 
 impl Place {
+    /// The name of its field.
+    pub fn field(self) -> &'static str {
+        Self::ALL.iter().find(|(place, _)| *place == self).map_or("", |(_, field)| field)
+    }
+
     /// Every place, with its field's name.
     pub(super) const ALL: [(Self, &'static str); 32] = [
         (Self::ClientIp, "client_ip"),

@@ -11,6 +11,7 @@ use tailmeter_parsers::{Reject, envelope};
 
 use super::{Numbers, Shard};
 use crate::metrics::haproxy::labels::{Laid, Subject};
+use crate::metrics::haproxy::needs::feeds;
 use crate::metrics::haproxy::rows::{Places, Resolver};
 use crate::metrics::haproxy::{
     ABORTED, BACKEND_QUEUE, CONNECTION_ERRORS, INCOMPLETE, PHASES, REDISPATCHES, REQUEST_BYTES, REQUESTS,
@@ -88,25 +89,29 @@ impl Records {
     }
 }
 
+/// The metrics that each place is for: of several, the first one that the layout has a field for.
+const COUNTED: [&[usize]; 11] = {
+    let [header, queue, connect, response, request] = TIMERS;
+    [
+        &[REQUESTS, SESSIONS],
+        &[RESPONSE_BYTES],
+        &[header],
+        &[queue],
+        &[connect],
+        &[response],
+        &[request, SESSION_DURATION],
+        &[RETRIES],
+        &[REDISPATCHES],
+        &[SERVER_QUEUE],
+        &[BACKEND_QUEUE],
+    ]
+};
+
 /// Where the lines of layout `number` count: only in metrics that it has a field for.
 fn places(layouts: &Layouts, number: usize, shard: &Shard) -> Places {
     let Some(layout) = layouts.all().nth(number) else { return Places::new(&shard.plan, &shard.fields, [None; 11]) };
-    let of = |place, metric| layout.has(place).then_some(metric);
-    let [header, queue, connect, response, request] = TIMERS;
-    let is_http = layouts.means(number) == Means::Http;
-    let metrics = [
-        Some(if is_http { REQUESTS } else { SESSIONS }),
-        of(Place::BytesRead, RESPONSE_BYTES),
-        of(Place::TimeRequest, header),
-        of(Place::TimeQueue, queue),
-        of(Place::TimeConnect, connect),
-        of(Place::TimeResponse, response),
-        of(Place::TimeActive, request).or(of(Place::TimeTotal, SESSION_DURATION)),
-        of(Place::Retries, RETRIES),
-        of(Place::Retries, REDISPATCHES),
-        of(Place::SrvQueue, SERVER_QUEUE),
-        of(Place::BackendQueue, BACKEND_QUEUE),
-    ];
+    let means = layouts.means(number);
+    let metrics = COUNTED.map(|metrics| metrics.iter().copied().find(|metric| feeds(layout, means, *metric)));
     Places::new(&shard.plan, &shard.fields, metrics)
 }
 
