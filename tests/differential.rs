@@ -11,6 +11,8 @@ mod catalogue;
 mod format;
 #[path = "differential/haproxy.rs"]
 mod haproxy;
+#[path = "differential/json.rs"]
+mod json;
 #[allow(dead_code, reason = "shared with another test, which uses all of it")]
 #[path = "end_to_end/lab.rs"]
 mod lab;
@@ -52,7 +54,7 @@ const NOTICES: &[&str] = &["Stopping ", "Proxy ", "Stopped "];
 const CONNECTION_ERRORS: &[&str] = &["SSL handshake", "PROXY"];
 
 /// The reader that is under test.
-const READER: Read = reading::refuse;
+const READER: Read = reading::compiled;
 
 /// How lines end that every run must have: without them, much of the traffic had no effect.
 const STATES: &[&str] = &["--", "CD", "CR", "LR", "PH", "PR", "PT", "SC", "SD", "SH", "cD", "cR", "sH"];
@@ -150,7 +152,10 @@ fn check(program: &Path) {
     let missing = STATES.iter().filter(|state| !states.contains(**state));
     complaints.extend(missing.map(|state| format!("no line ended by {state}")));
     println!("HAProxy {version:?}: {} formats, {} lines, {states:?}", formats.len(), lines.len());
-    println!("{} lines agreed, refused: {:?}", verdict.agreed, verdict.refused);
+    println!(
+        "{} lines agreed, {} fields found, {} unsure, refused: {:#?}",
+        verdict.agreed, verdict.found, verdict.unsure, verdict.refused
+    );
     complaints.append(&mut verdict.wrong);
     assert_none(seed, version, &complaints);
 }

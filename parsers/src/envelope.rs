@@ -38,6 +38,11 @@ pub struct Envelope<'a> {
 }
 
 impl Envelope<'_> {
+    /// That of a line which is all message.
+    pub fn none(line: &[u8]) -> Self {
+        Self { repeated: 1, end: line.len(), ..Self::default() }
+    }
+
     /// Name of the syslog severity, if the envelope has a priority.
     pub fn severity(&self) -> Option<&'static str> {
         const NAMES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];

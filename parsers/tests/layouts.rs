@@ -44,3 +44,23 @@ fn shows() {
     }
     println!("{seen:?}");
 }
+
+#[test]
+fn one() {
+    let layout = Layout::of("%{+X,-E}o%%%{+E,-M}sq%%%sc %fp %hrl %{+Q}[ssl_c_ca_err]%%").unwrap();
+    let mut spans = Spans::default();
+    let line = b"%0%43 01BB \"0\"%";
+    let record = layout.read(line, &envelope::detect(line), &mut spans).unwrap();
+    for x in record.written() { println!("{x:?}"); }
+    println!("{:?}", record.truncated());
+}
+
+#[test]
+fn two() {
+    let layout = Layout::of("(%{-Q}Tc %[var(txn.host)]\" \"%r %(name_3)sc+").unwrap();
+    let mut spans = Spans::default();
+    let line = b"(1 www.example.net\" \"GET / HTTP/1.1 18+";
+    let record = layout.read(line, &envelope::detect(line), &mut spans);
+    println!("{:#?}", layout);
+    for x in record.unwrap().written() { println!("{x:?}"); }
+}

@@ -1,9 +1,8 @@
 //! A random log-format, and what stands behind it in the same line: each of its items once more, alone. HAProxy writes
 //! all of a line at one moment, so what it says there is the truth about every item.
 
-use serde_json::{Map, Value};
-
 use crate::catalogue::{CAPTURES, CLIENT_ADDRESSES, Mode, aliases};
+use crate::json;
 use crate::random::Random;
 
 /// Stands between the truths. No client of the test sends it, and no expression makes it.
@@ -317,19 +316,15 @@ pub(crate) fn cut(line: &[u8]) -> Option<Cut<'_>> {
     Some(Cut { left, number, count, state: state.to_owned(), truths: truths.collect() })
 }
 
-/// Takes a line of JSON: HAProxy escapes quotes and backslashes, and lets pass control characters and what is no UTF-8,
-/// which are replaced here. An object that is none, or that lacks a named item, is `None`.
+/// Takes a line of JSON. An object that is none, or that lacks a named item, is `None`.
 pub(crate) fn cut_json<'a>(line: &'a [u8], formats: &[Format]) -> Option<Cut<'a>> {
-    let text = String::from_utf8_lossy(line).replace(|character: char| character.is_ascii_control(), " ");
-    let mut object = serde_json::from_str::<Map<String, Value>>(&text).ok()?;
+    let mut object = json::object(line)?;
     let number = usize::try_from(object.remove(NUMBER)?.as_u64()?).ok()?;
     let count = object.remove(COUNT)?.as_u64()?;
     let state = object.remove(STATE)?.as_str()?.to_owned();
     let truths = formats.get(number)?.items().map(|item| {
         let value = object.remove(item.name.as_ref()?)?;
-        let written = value.to_string().into_bytes();
-        let plain = value.as_str().map_or(written.clone(), |text| text.as_bytes().to_vec());
-        Some(Truth { written, plain })
+        Some(Truth { written: value.to_string().into_bytes(), plain: json::bytes(&value) })
     });
     let truths = truths.collect::<Option<Vec<_>>>()?;
     object.is_empty().then_some(Cut { left: line, number, count, state, truths })

@@ -1,6 +1,6 @@
 //! What the bytes of one value must look like: made from its grammar once, used for every line.
 
-use super::{Encoding, Flags, Grammar, Item, Missing};
+use super::{Alias, Encoding, Flags, Grammar, Item, Kind, Missing};
 use crate::Reason;
 use crate::envelope::{self, has_shape};
 
@@ -37,7 +37,7 @@ impl Bytes {
 /// The form of a value, as far as its end does not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// Any bytes.
+    /// Bytes that no grammar rules out.
     Text,
     /// At least one byte, and none that a grammar rules out.
     Word,
@@ -53,6 +53,8 @@ enum Form {
     Date(&'static [u8]),
     /// Empty, or a question mark first.
     Query,
+    /// Empty, or a slash first.
+    Path,
 }
 
 /// Says whether bytes can be a value.
@@ -64,6 +66,8 @@ pub(super) struct Check {
     form: Form,
     length: Option<usize>,
     missing: Missing,
+    /// What ends it is the only byte that it must not hold.
+    is_free: bool,
 }
 
 impl Check {
@@ -93,6 +97,7 @@ impl Check {
             Grammar::Date => (Form::Date(b"00/Jan/0000:00:00:00.000"), Some(24)),
             Grammar::DateUtc | Grammar::DateLocal => (Form::Date(b"00/Jan/0000:00:00:00 +0000"), Some(26)),
             Grammar::Query => (Form::Query, None),
+            Grammar::Path if is_path_only(item) => (Form::Path, None),
             Grammar::Address | Grammar::Name | Grammar::NameTls | Grammar::Word => (Form::Word, None),
             Grammar::Boolean | Grammar::Hexadecimal | Grammar::Base64 => (Form::Word, None),
             Grammar::Captures | Grammar::CaptureList | Grammar::Request | Grammar::Method => (Form::Text, None),
@@ -106,20 +111,33 @@ impl Check {
         let missing = item.missing();
         // What can be a dash does not always have its length.
         let length = length.filter(|_| missing == Missing::Never);
-        Self { held, taken, form, length, missing }
+        Self { held, taken, form, length, missing, is_free: false }
     }
 
-    /// The check of what an encoded value of `item` stands for.
+    /// The check of what an encoded value of `item` stands for; what it holds is what the line has of it.
     pub(super) fn of_encoded(grammar: Grammar, item: &Item) -> Self {
         let flags = Flags { encoding: Encoding::None, ..item.flags };
-        let plain = Item { flags, ..item.clone() };
-        Self { length: None, missing: Missing::Quotes, ..Self::of(grammar, &plain) }
+        let plain = Self::of(grammar, &Item { flags, ..item.clone() });
+        let is_text = grammar.is_quotable() || item.typed.is_some() || item.grammar().is_none_or(Grammar::is_quotable);
+        let held = Bytes::of(|byte| match item.flags.encoding {
+            Encoding::Cbor => byte.is_ascii_hexdigit(),
+            Encoding::Json | Encoding::None => {
+                plain.held.has(byte) || byte.is_ascii_lowercase() || (is_text && (b' '..=b'~').contains(&byte))
+            }
+        });
+        Self { held, taken: Bytes::of(|_| true), length: None, missing: Missing::Quotes, ..plain }
     }
 
     /// Any text.
     pub(super) fn any() -> Self {
         let held = Bytes::of(|byte| byte != b'\n');
-        Self { held, taken: held, form: Form::Text, length: None, missing: Missing::Never }
+        Self { held, taken: held, form: Form::Text, length: None, missing: Missing::Never, is_free: true }
+    }
+
+    /// The same for values that end at the first `end`.
+    pub(super) fn ending_at(self, end: Option<u8>) -> Self {
+        let is_free = (1..=u8::MAX).all(|byte| self.taken.has(byte) || byte == b'\n' || Some(byte) == end);
+        Self { is_free, ..self }
     }
 
     /// The bytes that a value can hold.
@@ -139,7 +157,8 @@ impl Check {
     #[inline]
     pub(super) fn fits(&self, text: &[u8]) -> Result<(), Reason> {
         let verdict = match self.form {
-            Form::Text => return Ok(()),
+            Form::Text if self.is_free => return Ok(()),
+            Form::Text => self.holds(text),
             Form::Number { plus, minus, max } => is_number(text, plus, minus, max),
             Form::Word if text.is_empty() => Err(Reason::Grammar),
             Form::Word => self.holds(text),
@@ -153,7 +172,8 @@ impl Check {
                 if is_number { Ok(()) } else { Err(Reason::Number) }
             }
             Form::Date(shape) => ok(is_date(text, shape)),
-            Form::Query => ok(matches!(text, [] | [b'?', ..] | b"<BADREQ>")),
+            Form::Query => ok(matches!(text, [] | [b'?', ..] | b"<BADREQ>")).and(self.holds(text)),
+            Form::Path => ok(matches!(text, [] | [b'/', ..] | b"<BADREQ>")).and(self.holds(text)),
         };
         match verdict {
             Err(_) if self.is_missing(text) => Ok(()),
@@ -169,9 +189,18 @@ impl Check {
         }
     }
 
+    /// True when the first byte tells whether anything was written.
+    pub(super) fn tells_nothing(&self) -> bool {
+        matches!(self.form, Form::Query | Form::Path)
+    }
+
     /// True when a value cannot begin as `text` does, but nothing may have been written.
     pub(super) fn is_left_out(&self, text: &[u8]) -> bool {
-        self.form == Form::Query && !matches!(text, [b'?' | b'<', ..])
+        match self.form {
+            Form::Query => !matches!(text, [b'?' | b'<', ..]),
+            Form::Path => !matches!(text, [b'/' | b'<', ..]),
+            _ => false,
+        }
     }
 
     fn holds(&self, text: &[u8]) -> Result<(), Reason> {
@@ -186,6 +215,11 @@ impl Check {
             Missing::Nothing => text.is_empty(),
         }
     }
+}
+
+/// True for `%HPO`, which writes nothing where the URI has no path. (`%HP` may be of a whole URI.)
+fn is_path_only(item: &Item) -> bool {
+    matches!(item.kind, Kind::Alias(Alias { letters: "HPO", .. }))
 }
 
 fn ok(fits: bool) -> Result<(), Reason> {

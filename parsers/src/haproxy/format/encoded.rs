@@ -129,11 +129,11 @@ impl Decoder<'_> {
                 let mut rest = inside;
                 while let Some(length) = json::length(rest.trim_ascii_start()).ok() {
                     let (element, behind) = rest.trim_ascii_start().split_at_checked(length)?;
-                    self.begin_element(start);
+                    let begin = self.begin_element(start);
                     if let json::Token::Text(text) = json::Token::of(element) {
                         json::unescape(text, self.decoded);
                     }
-                    self.end_element();
+                    self.end_element(begin);
                     rest = behind.trim_ascii_start();
                     rest = rest.strip_prefix(b",").unwrap_or(rest);
                 }
@@ -160,9 +160,9 @@ impl Decoder<'_> {
             }
             cbor::Item::Array(inside) => {
                 for element in cbor::elements(inside) {
-                    self.begin_element(start);
+                    let begin = self.begin_element(start);
                     cbor::text(element, self.decoded)?;
-                    self.end_element();
+                    self.end_element(begin);
                 }
                 Ok(Some(Place::Decoded(start, self.decoded.len())))
             }
@@ -214,16 +214,22 @@ impl Decoder<'_> {
     }
 
     /// Elements of a list that begins at `start`: as [`Grammar::CaptureList`] has them in plain text, with quotes.
-    fn begin_element(&mut self, start: usize) {
-        let text: &[u8] = if self.decoded.len() == start { b"\"" } else { b" \"" };
-        self.decoded.extend_from_slice(text);
-    }
-
-    /// A dash is none.
-    fn end_element(&mut self) {
-        if self.decoded.ends_with(b"\"-") {
-            self.decoded.pop();
+    /// Returns where it begins.
+    fn begin_element(&mut self, start: usize) -> usize {
+        if self.decoded.len() > start {
+            self.decoded.push(b' ');
         }
         self.decoded.push(b'"');
+        self.decoded.len() - 1
+    }
+
+    /// A dash, which says that a header is missing, has no quotes.
+    fn end_element(&mut self, begin: usize) {
+        if self.decoded.get(begin..).is_some_and(|element| element == b"\"-") {
+            self.decoded.truncate(begin);
+            self.decoded.push(b'-');
+        } else {
+            self.decoded.push(b'"');
+        }
     }
 }

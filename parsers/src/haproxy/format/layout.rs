@@ -65,9 +65,17 @@ pub(super) struct Step {
     pub(super) is_hexadecimal: bool,
     /// It is several values that nothing tells apart.
     pub(super) is_blurred: bool,
+    /// Whatever its value and its neighbours' hold, it is found.
+    pub(super) is_certain: bool,
 }
 
 impl Step {
+    /// True when it may be that nothing at all is written.
+    pub(super) fn may_vanish(&self) -> bool {
+        let is_list = matches!(self.grammar, Grammar::Captures | Grammar::CaptureList);
+        (is_list && self.encoding == Encoding::None) || self.missing == Missing::Nothing
+    }
+
     /// Its name in a [`Reject`].
     pub(super) fn name(&self) -> &'static str {
         const SAMPLES: [&str; 4] = ["fc_err", "ssl_fc_err", "ssl_c_err", "ssl_c_ca_err"];
@@ -102,7 +110,7 @@ impl Layout {
         let (values, tail) = match format.encoding {
             Encoding::None => {
                 let (values, tail) = values(&format.items);
-                (told_apart(values, &mut notes), tail)
+                (told_apart(values, &tail, &mut notes), tail)
             }
             encoding => (members(&format.items, encoding), Vec::new()),
         };
@@ -118,6 +126,11 @@ impl Layout {
             let step = value.step(values.get(index + 1..).unwrap_or_default(), &tail, steps.last(), &mut notes);
             steps.push(step);
         }
+        // The members of an object are found by their names.
+        if format.encoding == Encoding::None {
+            doubt(&mut steps, &tail);
+            notes.extend(doubts(&steps, &values));
+        }
         notes.sort_by_key(|note| note.column);
         let (needed, places, is_http) = (needed(&steps), places(&steps), values.iter().any(Value::is_http));
         let is_encoded = steps.iter().any(|step| step.encoding != Encoding::None);
@@ -128,6 +141,11 @@ impl Layout {
     /// The log-format.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// True when nothing tells some of its values apart.
+    pub fn is_ambiguous(&self) -> bool {
+        self.steps.iter().any(|step| step.is_blurred)
     }
 
     /// What cannot be told apart, and what is odd.
@@ -169,6 +187,11 @@ impl Layout {
             encoded::decode(&self.steps, line, spans)?;
         }
         Ok(Record::new(self, line, spans))
+    }
+
+    /// True when every value is found for sure, whatever it and the others are.
+    pub fn is_certain(&self) -> bool {
+        self.steps.iter().all(|step| step.is_certain && !step.is_blurred)
     }
 
     /// The name of value number `index`, for a [`Reject`].
@@ -286,8 +309,9 @@ impl Value<'_> {
         self.item.flags.encoding != Encoding::None && !self.is_blurred
     }
 
-    /// True when its own bytes tell where it ends and `next` begins, with nothing between them.
-    fn ends_before(&self, next: &Self) -> bool {
+    /// True when its own bytes tell where it ends and `next` begins, with nothing between them. Behind that one stands
+    /// the byte `beyond`: of a value that is not there.
+    fn ends_before(&self, next: &Self, beyond: Option<u8>) -> bool {
         let check = self.check();
         if self.is_encoded() {
             return true;
@@ -301,7 +325,9 @@ impl Value<'_> {
             Grammar::Captures => Bytes::of(|byte| byte == b'{'),
             _ => *next.check().held(),
         };
-        check.length().is_some() || self.grammar == Grammar::Captures || !check.held().meets(&begins)
+        let may_vanish = next.item.missing() == Missing::Nothing;
+        let is_clear = !may_vanish || beyond.is_some_and(|byte| !check.held().has(byte));
+        check.length().is_some() || self.grammar == Grammar::Captures || (is_clear && !check.held().meets(&begins))
     }
 
     fn step(&self, following: &[Value<'_>], tail: &[u8], last: Option<&Step>, notes: &mut Vec<Note>) -> Step {
@@ -320,9 +346,10 @@ impl Value<'_> {
             None if self.grammar == Grammar::Captures => End::Captures,
             None => self.end(&check, after, next, beyond, last),
         };
-        if end == End::Choice && !last.is_some_and(|last| last.end == End::Choice) {
-            notes.push(self.choice_note(after));
-        }
+        let check = check.ending_at(match end {
+            End::Byte(byte) => Some(byte),
+            _ => None,
+        });
         let canonical = match &self.item.kind {
             Kind::Alias(alias) => Cow::Borrowed(alias.field),
             _ => Cow::Owned(self.item.canonical().unwrap_or_default().into()),
@@ -330,6 +357,11 @@ impl Value<'_> {
         let field = match &self.item.name {
             Some(name) => Cow::Owned(name.clone()),
             None => canonical.clone(),
+        };
+        let missing = match self.item.missing() {
+            // Even nothing has an encoding.
+            Missing::Nothing if self.is_encoded() => Missing::Quotes,
+            missing => missing,
         };
         let is_hexadecimal = self.item.flags.hexa
             && matches!(self.grammar, Grammar::Counter | Grammar::Seconds | Grammar::Milliseconds | Grammar::Port);
@@ -342,9 +374,10 @@ impl Value<'_> {
             field,
             canonical,
             grammar: self.grammar,
-            missing: self.item.missing(),
+            missing,
             is_hexadecimal,
             is_blurred: self.is_blurred,
+            is_certain: true,
         }
     }
 
@@ -368,26 +401,20 @@ impl Value<'_> {
                 End::Last { byte: *byte, before }
             }
             // Of several in a row, the first one takes what could belong to either.
-            _ if last.is_some_and(|last| last.end == End::Choice && *last.before == *after) => End::Byte(after[0]),
+            _ if last.is_some_and(|last| last.end == End::Choice) && *self.before == *after => End::Byte(after[0]),
             _ => End::Choice,
         }
-    }
-
-    fn choice_note(&self, after: &[u8]) -> Note {
-        let shown = String::from_utf8_lossy(after);
-        let field = self.item.field().unwrap_or_default();
-        let message = format!(
-            "{field} can hold the text \"{shown}\" that follows it: where it ends is seen from what comes after it"
-        );
-        Note { column: self.item.column, message }
     }
 }
 
 /// `values`, with those made into one that nothing tells apart.
-fn told_apart<'i>(values: Vec<Value<'i>>, notes: &mut Vec<Note>) -> Vec<Value<'i>> {
+fn told_apart<'i>(values: Vec<Value<'i>>, tail: &[u8], notes: &mut Vec<Note>) -> Vec<Value<'i>> {
     let mut apart: Vec<Value<'i>> = Vec::with_capacity(values.len());
-    for value in values {
-        let is_blurred = apart.last().is_some_and(|last| value.before.is_empty() && !last.ends_before(&value));
+    let beyond = values.iter().skip(1).map(|value| value.before.first().copied()).chain([tail.first().copied()]);
+    let beyond = beyond.collect::<Vec<_>>();
+    for (value, beyond) in values.into_iter().zip(beyond) {
+        let is_next = |last: &Value<'_>| value.before.is_empty() && !last.ends_before(&value, beyond);
+        let is_blurred = apart.last().is_some_and(is_next);
         match apart.last_mut() {
             Some(last) if is_blurred => {
                 let (one, other) = (last.item.field().unwrap_or_default(), value.item.field().unwrap_or_default());
@@ -400,6 +427,69 @@ fn told_apart<'i>(values: Vec<Value<'i>>, notes: &mut Vec<Note>) -> Vec<Value<'i
         }
     }
     apart
+}
+
+/// Marks the steps whose values cannot be found for sure.
+///
+/// From the left, all are found up to a value that may hold what follows it. Where that ends is sure nevertheless if the
+/// text that follows has a byte that nothing behind it can hold: then there are as many of these bytes in the rest of the line as in
+/// the texts there. From the right, all are found back to a value that may hold the last byte of the text before it.
+fn doubt(steps: &mut [Step], tail: &[u8]) {
+    // Where nothing may be written, a space is left out.
+    let is_free = |byte: u8, steps: &[Step]| {
+        steps.iter().all(|step| !step.check.held().has(byte) && !(byte == b' ' && step.may_vanish()))
+    };
+    let mut first = steps.len();
+    for (index, step) in steps.iter().enumerate() {
+        let after = steps.get(index + 1).map_or(tail, |next| &next.before);
+        let behind = steps.get(index + 1..).unwrap_or_default();
+        // Paths and queries tell by their first byte.
+        let is_optional = step.missing == Missing::Nothing && step.end != End::Captures && !step.check.tells_nothing();
+        let is_open = step.is_blurred || step.end == End::Choice || is_optional || is_taken_short(step, after);
+        // Nobody says whether the brace is the captures' own.
+        if step.end == End::Captures && matches!(after, [b'{', ..] | [b'"', b'{', ..]) {
+            first = index;
+            break;
+        }
+        let is_counted = |byte: &&u8| is_free(**byte, behind) && !(**byte == b' ' && step.may_vanish());
+        if is_open && !after.iter().any(|byte| is_counted(&byte)) && !(after.is_empty() && behind.is_empty()) {
+            first = index;
+            break;
+        }
+    }
+    let mut last = steps.len();
+    while last > first {
+        let step = &steps[last - 1];
+        let is_found = match step.before.last() {
+            Some(byte) => !step.check.held().has(*byte) && !step.may_vanish(),
+            None => false,
+        };
+        if !(is_found || (step.check.length().is_some() && !step.before.is_empty())) {
+            break;
+        }
+        last -= 1;
+    }
+    steps.iter_mut().take(last).skip(first).for_each(|step| step.is_certain = false);
+}
+
+/// True when a value may hold what follows it, but is taken to end there at once: another one before it takes the rest.
+fn is_taken_short(step: &Step, after: &[u8]) -> bool {
+    matches!((&step.end, after.first()), (End::Byte(byte), Some(first)) if byte == first && step.check.held().has(*byte))
+}
+
+/// Says which values cannot be found for sure, and why.
+fn doubts(steps: &[Step], values: &[Value<'_>]) -> Option<Note> {
+    let first = steps.iter().position(|step| !step.is_certain)?;
+    let fields = steps.iter().filter(|step| !step.is_certain).map(|step| &*step.field).collect::<Vec<_>>();
+    let column = values.get(first).map_or(0, |value| value.item.column);
+    let message = match fields.as_slice() {
+        [one] => format!("{one} can hold the text that follows it: where it ends is a guess"),
+        [one, others @ ..] => {
+            format!("{one} can hold the text that follows it: when it does, {one}, {} are misread", others.join(", "))
+        }
+        [] => return None,
+    };
+    Some(Note { column, message })
 }
 
 /// Behind which value a line that ends is taken for one that was cut.

@@ -5,6 +5,7 @@
 //! hold. Only where none of this helps (free text that may hold what follows it) the machine takes the first place
 //! that fits, and comes back for the next one when the rest of the line does not.
 
+use super::Missing;
 use super::encoded;
 use super::layout::Step;
 use crate::{Reason, Reject};
@@ -142,6 +143,8 @@ pub(super) enum End {
 #[derive(Clone, Copy, Default)]
 struct Choice {
     step: usize,
+    /// It has been taken for nothing at all: the last resort.
+    is_nothing: bool,
     /// Where the value begins, and where it was taken to end.
     start: usize,
     end: usize,
@@ -168,7 +171,7 @@ pub(super) fn read(
     spans: &mut Spans,
 ) -> Result<(), Reject> {
     spans.strange = 0;
-    let mut run = Run { steps, tail, line, spans, choices: [Choice::default(); MAX_CHOICES], depth: 0 };
+    let mut run = Run { steps, tail, line, start: at, spans, choices: [Choice::default(); MAX_CHOICES], depth: 0 };
     let first = match run.forward(0, at) {
         Ok(()) => return Ok(()),
         Err(stop) => stop,
@@ -213,6 +216,8 @@ struct Run<'r> {
     steps: &'r [Step],
     tail: &'r [u8],
     line: &'r [u8],
+    /// Where the message begins.
+    start: usize,
     spans: &'r mut Spans,
     choices: [Choice; MAX_CHOICES],
     depth: usize,
@@ -223,13 +228,17 @@ impl Run<'_> {
     fn forward(&mut self, step: usize, at: usize) -> Result<(), Stop> {
         let at = self.forward_to(step, at, self.steps.len())?;
         let rest = self.line.get(at..).unwrap_or_default();
+        let tail = match self.tail.strip_prefix(b" ") {
+            Some(shorter) if !rest.starts_with(b" ") && self.is_behind_space(at) => shorter,
+            _ => self.tail,
+        };
         // What is added or lost at the end of a line on its way are spaces.
-        if rest == self.tail || rest.trim_ascii_end() == self.tail.trim_ascii_end() {
+        if rest == tail || rest.trim_ascii_end() == tail.trim_ascii_end() {
             self.spans.count = self.steps.len();
             self.spans.truncated = false;
             return Ok(());
         }
-        let reason = if self.tail.starts_with(rest) { Reason::Truncated } else { Reason::Delimiter };
+        let reason = if tail.starts_with(rest) { Reason::Truncated } else { Reason::Delimiter };
         Err(Stop { step: self.steps.len(), at, reason })
     }
 
@@ -241,8 +250,8 @@ impl Run<'_> {
             let rest = self.line.get(at..).unwrap_or_default();
             let (value, length) = self.value(index, step, rest).map_err(|reason| stop(at, reason))?;
             self.spans.set(index, at + value.0, at + value.1);
-            if step.end == End::Choice && self.depth < MAX_CHOICES {
-                self.choices[self.depth] = Choice { step: index, start: at, end: at + length };
+            if (step.end == End::Choice || (step.missing == Missing::Nothing && length > 0)) && self.depth < MAX_CHOICES {
+                self.choices[self.depth] = Choice { step: index, is_nothing: false, start: at, end: at + length };
                 self.depth += 1;
             }
             at += length;
@@ -257,14 +266,18 @@ impl Run<'_> {
             return Ok(at + step.before.len());
         }
         // Behind a value that was not written HAProxy leaves out a second space.
-        let is_behind_space = at == 0 || self.line.get(at - 1) == Some(&b' ');
-        if let (true, Some(shorter)) = (is_behind_space, step.before.strip_prefix(b" "))
+        if let (true, Some(shorter)) = (self.is_behind_space(at), step.before.strip_prefix(b" "))
             && rest.starts_with(shorter)
         {
             return Ok(at + shorter.len());
         }
         let reason = if step.before.starts_with(rest) { Reason::Truncated } else { Reason::Delimiter };
         Err((at, reason))
+    }
+
+    /// True where HAProxy writes no space: it is there already, or the line begins.
+    fn is_behind_space(&self, at: usize) -> bool {
+        at == self.start || self.line.get(at.wrapping_sub(1)) == Some(&b' ')
     }
 
     /// Finds the value at the start of `rest`: where it is without its braces and quotes, and where it ends with them.
@@ -278,6 +291,9 @@ impl Run<'_> {
             return Ok(((0, 0), 0));
         }
         let next = || self.steps.get(index + 1).map_or(self.tail, |next| &next.before);
+        if step.end != End::Captures && step.may_vanish() && matches!(next(), [b' ', first, ..] if rest.first() == Some(first) && !step.check.held().has(*first)) {
+            return Ok(((0, 0), 0));
+        }
         let length = match step.end {
             End::Length(length) => Some(length).filter(|length| *length <= rest.len()),
             End::Encoded => None,
@@ -289,7 +305,8 @@ impl Run<'_> {
             End::Text => memchr::memmem::find(rest, next()),
             End::Choice => {
                 let mut places = memchr::memmem::find_iter(rest, next()).take(MAX_RETURNS);
-                places.find(|length| step.check.fits(&rest[..*length]).is_ok())
+                let found = places.find(|length| step.check.fits(&rest[..*length]).is_ok());
+                found.or(step.may_vanish().then_some(0))
             }
             End::Line => Some(rest.len()),
         };
@@ -307,20 +324,26 @@ impl Run<'_> {
     /// The next place where the last choice may end, and the step behind it; choices without one are given up.
     fn next_choice(&mut self) -> Option<(usize, usize)> {
         while self.depth > 0 {
-            let Choice { step, start, end } = self.choices[self.depth - 1];
-            let next = self.steps.get(step + 1).map_or(self.tail, |next| &next.before);
+            let Choice { step: index, is_nothing, start, end } = self.choices[self.depth - 1];
+            let step = self.steps.get(index)?;
+            let next = self.steps.get(index + 1).map_or(self.tail, |next| &next.before);
             let rest = self.line.get(end + 1..).unwrap_or_default();
-            let check = self.steps.get(step).map(|step| &step.check);
-            if let Some(further) = memchr::memmem::find(rest, next) {
-                let end = end + 1 + further;
-                self.choices[self.depth - 1].end = end;
-                if check.is_some_and(|check| check.fits(&self.line[start..end]).is_ok()) {
-                    self.spans.set(step, start, end);
-                    return Some((step + 1, end));
+            let further = if is_nothing || step.end != End::Choice { None } else { memchr::memmem::find(rest, next) };
+            let choice = &mut self.choices[self.depth - 1];
+            match further {
+                Some(further) => choice.end = end + 1 + further,
+                // No capture may be declared, or nothing have been written.
+                None if !is_nothing && step.may_vanish() => (choice.is_nothing, choice.end) = (true, start),
+                None => {
+                    self.depth -= 1;
+                    continue;
                 }
-                continue;
             }
-            self.depth -= 1;
+            let end = choice.end;
+            if end == start || step.check.fits(self.line.get(start..end).unwrap_or_default()).is_ok() {
+                self.spans.set(index, start, end);
+                return Some((index + 1, end));
+            }
         }
         None
     }

@@ -38,7 +38,11 @@ impl<'a> Value<'a> {
             Value::CaptureList(text) => (Some(text), b' '),
             _ => (None, b'|'),
         };
-        let bare = |part: &'a [u8]| part.strip_prefix(b"\"")?.strip_suffix(b"\"");
+        let bare = |part: &'a [u8]| match part {
+            // A header that is missing.
+            b"-" => Some(&part[..0]),
+            _ => part.strip_prefix(b"\"")?.strip_suffix(b"\""),
+        };
         let parts = text.into_iter().flat_map(move |text| split(text, delimiter));
         parts.map(move |part| bare(part).filter(|_| delimiter == b' ').unwrap_or(part))
     }
@@ -127,6 +131,16 @@ impl<'r> Record<'r> {
     /// Why the connection failed, as a word; `other` where the layout does not say it, or in words that are not known.
     pub fn error_reason(&self) -> &'static str {
         self.text(Place::FcErrStr).map_or("other", reason_of)
+    }
+
+    /// The values as they stand in the line (what they stand for, if they are encoded), signs and all, in the order of the log-format; `None` for those that are missing.
+    /// Each with its field, and whether it was found for sure.
+    pub fn written(&self) -> impl Iterator<Item = (&'r str, Option<&'r [u8]>, bool)> {
+        let (spans, line) = (self.spans, self.line);
+        let steps = self.layout.steps.iter().enumerate().filter(|(_, step)| !step.is_blurred);
+        steps.map(move |(index, step)| {
+            (&*step.field, spans.text(line, index).and_then(|text| step.written(text)), step.is_certain)
+        })
     }
 
     /// Every field with its value, in the order of the log-format.
