@@ -77,7 +77,11 @@ impl Check {
         // Unlike an applet's, a proxy's name has no slash; nor have those of OpenSSL.
         const SLASHLESS: [&str; 4] = ["frontend_name", "backend_name", "ssl_version", "ssl_ciphers"];
         let has_slash = !item.canonical().is_some_and(|name| SLASHLESS.contains(&name));
-        let held = Bytes::of(|byte| grammar.may_hold(byte, item.flags) && (has_slash || byte != b'/'));
+        // A port has quotes only when it is missing.
+        let has_quotes = item.missing() == Missing::Quotes && !item.is_quoted();
+        let held = Bytes::of(|byte| {
+            (grammar.may_hold(byte, item.flags) && (has_slash || byte != b'/')) || (byte == b'"' && has_quotes)
+        });
         let number = |plus, minus, max: i32| Form::Number { plus, minus, max: max.unsigned_abs().into() };
         let large = Form::Number { plus: false, minus: false, max: u64::MAX };
         let (form, length) = match grammar {

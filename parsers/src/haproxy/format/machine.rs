@@ -305,13 +305,13 @@ impl Run<'_> {
             End::Text => memchr::memmem::find(rest, next()),
             End::Choice => {
                 let mut places = memchr::memmem::find_iter(rest, next()).take(MAX_RETURNS);
-                let found = places.find(|length| step.check.fits(&rest[..*length]).is_ok());
-                found.or(step.may_vanish().then_some(0))
+                places.find(|length| step.check.fits(&rest[..*length]).is_ok())
             }
             End::Line => Some(rest.len()),
         };
         match length {
             Some(length) => step.check.fits(&rest[..length]).map(|()| ((0, length), length)),
+            None if step.may_vanish() => Ok(((0, 0), 0)),
             None => step.check.begins(rest).and(Err(Reason::Truncated)),
         }
     }
