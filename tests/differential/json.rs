@@ -30,6 +30,7 @@ pub(crate) fn bytes(value: &Value) -> Vec<u8> {
         Value::Bool(truth) => u8::from(*truth).to_string().into_bytes(),
         Value::String(text) => text.chars().map(|character| u8::try_from(character).unwrap_or(b'?')).collect(),
         Value::Array(values) => {
+            // As `+Q` has them.
             let element = |value: &Value| match bytes(value).as_slice() {
                 b"-" => b"-".to_vec(),
                 text => [b"\"", text, b"\""].concat(),

@@ -76,7 +76,7 @@ pub(crate) fn agrees(value: Option<&[u8]>, truth: &Truth) -> bool {
     match value {
         Some(value) => {
             let known = [&truth.written[..], &truth.plain, bare(&truth.written), bare(&truth.plain)];
-            known.contains(&value) || json::content(&truth.written).is_some_and(|content| bare(&content) == value)
+            known.contains(&value) || json::content(&truth.written).is_some_and(|content| content == value || bare(&content) == value)
         }
         None => [&b""[..], b"-", b"\"\"", b"null"].contains(&truth.written.as_slice()),
     }

@@ -123,7 +123,7 @@ impl Layout {
         }
         let mut steps = Vec::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
-            let step = value.step(values.get(index + 1..).unwrap_or_default(), &tail, steps.last(), &mut notes);
+            let step = value.step(values.get(index + 1..).unwrap_or_default(), &tail, steps.last());
             steps.push(step);
         }
         // The members of an object are found by their names.
@@ -330,7 +330,7 @@ impl Value<'_> {
         check.length().is_some() || self.grammar == Grammar::Captures || (is_clear && !check.held().meets(&begins))
     }
 
-    fn step(&self, following: &[Value<'_>], tail: &[u8], last: Option<&Step>, notes: &mut Vec<Note>) -> Step {
+    fn step(&self, following: &[Value<'_>], tail: &[u8], last: Option<&Step>) -> Step {
         let check = self.check();
         let next = following.first();
         let after = next.map_or(tail, |next| &next.before);

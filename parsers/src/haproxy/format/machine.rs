@@ -182,6 +182,8 @@ pub(super) fn read(
         let Some((step, next)) = run.next_choice() else { break };
         match run.forward(step, next) {
             Ok(()) => return Ok(()),
+            // What is cut in something is not the line of a format in which that is nothing.
+            Err(_) if furthest.reason == Reason::Truncated && run.takes_nothing() => {}
             Err(stop) if stop.step > furthest.step => (furthest, choices, depth) = (stop, run.choices, run.depth),
             Err(_) => {}
         }
@@ -194,8 +196,10 @@ pub(super) fn read(
     (run.choices, run.depth) = (choices, 0);
     let mut from = (0, at);
     for choice in choices.iter().take(depth) {
-        let _ = run.forward_to(from.0, from.1, choice.step);
-        run.spans.set(choice.step, choice.start, choice.end);
+        let _ = run.forward_to(from.0, from.1, choice.step + 1);
+        if steps.get(choice.step).is_some_and(|step| step.end != End::Captures || choice.is_nothing) {
+            run.spans.set(choice.step, choice.start, choice.end);
+        }
         from = (choice.step + 1, choice.end);
     }
     let end = run.forward_to(from.0, from.1, step);
@@ -319,6 +323,11 @@ impl Run<'_> {
     /// True when nothing follows value `index`.
     fn is_last(&self, index: usize) -> bool {
         index + 1 == self.steps.len() && self.tail.is_empty()
+    }
+
+    /// True on a way that takes something for nothing.
+    fn takes_nothing(&self) -> bool {
+        self.choices.iter().take(self.depth).any(|choice| choice.is_nothing)
     }
 
     /// The next place where the last choice may end, and the step behind it; choices without one are given up.
