@@ -7,6 +7,8 @@
 
 #[path = "differential/catalogue.rs"]
 mod catalogue;
+#[path = "differential/cbor.rs"]
+mod cbor;
 #[path = "differential/format.rs"]
 mod format;
 #[path = "differential/haproxy.rs"]

@@ -148,11 +148,9 @@ fn places_are_found_as_in_plain_lines() {
 
 #[test]
 fn what_no_line_can_hold_is_refused() {
-    for (format, words) in [
-        ("%{+cbor,+bin}o %(a)ci", "+bin"),
-        ("%{+cbor}o %(a:raw)[src]", "raw"),
-        ("%{+json}o %ci", "no value"),
-    ] {
+    for (format, words) in
+        [("%{+cbor,+bin}o %(a)ci", "+bin"), ("%{+cbor}o %(a:raw)[src]", "raw"), ("%{+json}o %ci", "no value")]
+    {
         let mistake = Layout::of(format).unwrap_err();
         assert!(mistake.message.contains(words), "{format}: {}", mistake.message);
     }

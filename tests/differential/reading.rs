@@ -7,7 +7,7 @@ use tailmeter_parsers::Envelope;
 use tailmeter_parsers::haproxy::format::{Layout, Spans};
 
 use crate::format::{Cut, Format, Truth};
-use crate::json;
+use crate::{cbor, json};
 
 /// Fields of a line: one for each item, in the format's order.
 pub(crate) type Fields = Vec<(String, Found)>;
@@ -76,9 +76,11 @@ pub(crate) fn agrees(value: Option<&[u8]>, truth: &Truth) -> bool {
     match value {
         Some(value) => {
             let known = [&truth.written[..], &truth.plain, bare(&truth.written), bare(&truth.plain)];
-            known.contains(&value) || json::content(&truth.written).is_some_and(|content| content == value || bare(&content) == value)
+            known.contains(&value)
+                || cbor::agrees(value, truth)
+                || json::content(&truth.written).is_some_and(|content| content == value || bare(&content) == value)
         }
-        None => [&b""[..], b"-", b"\"\"", b"null"].contains(&truth.written.as_slice()),
+        None => [&b""[..], b"-", b"\"\"", b"null", b"F6", b"60", b"7FFF"].contains(&truth.written.as_slice()),
     }
 }
 
@@ -105,9 +107,9 @@ pub(crate) fn compiled(format: &str, line: &[u8]) -> Result<Fields, String> {
             return Err("nothing tells some items apart".to_owned());
         }
         let (mut spans, envelope) = (Spans::default(), Envelope::none(line));
-        let record = layout.read(line, &envelope, &mut spans).map_err(|reject| {
-            format!("{reject}: {format}\n  {}", line.escape_ascii())
-        })?;
+        let record = layout
+            .read(line, &envelope, &mut spans)
+            .map_err(|reject| format!("{reject}: {format}\n  {}", line.escape_ascii()))?;
         if record.truncated() {
             return Err(format!("taken for truncated: {format}\n  {}", line.escape_ascii()));
         }

@@ -179,10 +179,7 @@ impl Layouts {
 }
 
 /// The log-formats of a frontend, each with the word that it was written as, if it was.
-fn formats<'c>(
-    config: &'c Config,
-    proxy: &'c config::Proxy,
-) -> Vec<(Option<&'c config::Word>, &'c [u8], Means)> {
+fn formats<'c>(config: &'c Config, proxy: &'c config::Proxy) -> Vec<(Option<&'c config::Word>, &'c [u8], Means)> {
     let end = if proxy.mode == config::Mode::Http { Means::Http } else { Means::Tcp };
     let mut all = Vec::new();
     if let Some(config::LogFormat { format, .. }) = &proxy.log_format {
@@ -214,7 +211,8 @@ impl Known {
     }
 
     fn of_proxy(layout: Layout, means: Means, proxy: &config::Proxy) -> Self {
-        let names = |captures: &[config::Capture]| captures.iter().map(|capture| capture.name.as_deref().map(label)).collect();
+        let names =
+            |captures: &[config::Capture]| captures.iter().map(|capture| capture.name.as_deref().map(label)).collect();
         // Lines that do not say whose they are are anybody's.
         let frontends = if layout.has(Place::FrontendName) { vec![proxy.name.clone()] } else { Vec::new() };
         let captures = [names(&proxy.request_captures), names(&proxy.response_captures)];

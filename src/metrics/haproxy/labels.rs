@@ -124,7 +124,11 @@ impl<'a> Subject<'_, 'a> {
             (Field::Backend, Subject::Tcp(tcp)) => tcp.backend_name(),
             (Field::Server, Subject::Http(http)) => http.server_name(),
             (Field::Server, Subject::Tcp(tcp)) => tcp.server_name(),
-            (Field::Termination | Field::Ending, Subject::Record(laid)) if !laid.record.layout().has(Place::TerminationState) => b"",
+            (Field::Termination | Field::Ending, Subject::Record(laid))
+                if !laid.record.layout().has(Place::TerminationState) =>
+            {
+                b""
+            }
             (Field::Termination, _) => termination_state(self.termination_state(), 4),
             (Field::Ending, _) => termination_state(self.termination_state(), 2),
             (Field::Ssl, Subject::Http(http)) => truth(http.ssl()),

@@ -80,6 +80,17 @@ pub(super) fn length(text: &[u8]) -> Result<usize, Reason> {
     item(text, DEPTH)
 }
 
+/// As [`length`], of a value: `+Q` puts the digits of a text between quotes, or leaves nothing but them.
+pub(super) fn value_length(text: &[u8]) -> Result<usize, Reason> {
+    let Some(inside) = text.strip_prefix(b"\"") else { return length(text) };
+    let digits = if inside.starts_with(b"\"") { 0 } else { length(inside)? };
+    match inside.get(digits) {
+        Some(b'"') => Ok(digits + 2),
+        Some(_) => Err(Reason::Delimiter),
+        None => Err(Reason::Truncated),
+    }
+}
+
 fn item(text: &[u8], depth: usize) -> Result<usize, Reason> {
     let Head { major, argument, length: mut at } = head(text)?;
     let rest = |at: usize| text.get(at..).unwrap_or_default();
@@ -110,8 +121,9 @@ fn item(text: &[u8], depth: usize) -> Result<usize, Reason> {
 }
 
 impl<'t> Item<'t> {
-    /// What `digits`, which [`length`] has measured, are.
-    pub(super) fn of(digits: &'t [u8]) -> Self {
+    /// What `value`, which [`value_length`] has measured, is.
+    pub(super) fn of(value: &'t [u8]) -> Self {
+        let digits = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
         let Ok(Head { major, argument, length }) = head(digits) else { return Self::Nothing };
         let number = || i64::try_from(argument.unwrap_or(u64::MAX)).unwrap_or(i64::MAX);
         match (major, argument) {
@@ -211,6 +223,7 @@ mod tests {
             ("6347455", Err(Reason::Truncated)),
             ("1", Err(Reason::Truncated)),
             ("", Err(Reason::Truncated)),
+            ("\"F6\"", Err(Reason::Grammar)),
             ("FF", Err(Reason::Grammar)),
             ("GG", Err(Reason::Grammar)),
             ("9F9F9F9F9F9F9F9F9F9F", Err(Reason::Grammar)),
@@ -219,6 +232,9 @@ mod tests {
         ] {
             assert_eq!(length(digits.as_bytes()), expected, "{digits}");
         }
+        assert_eq!(value_length(b"\"6161\"6161"), Ok(6));
+        assert_eq!(value_length(b"\"\""), Ok(2));
+        assert_eq!(value_length(b"\"6161"), Err(Reason::Truncated));
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Check {
         let plain = Self::of(grammar, &Item { flags, ..item.clone() });
         let is_text = grammar.is_quotable() || item.typed.is_some() || item.grammar().is_none_or(Grammar::is_quotable);
         let held = Bytes::of(|byte| match item.flags.encoding {
-            Encoding::Cbor => byte.is_ascii_hexdigit(),
+            Encoding::Cbor => byte.is_ascii_hexdigit() || (byte == b'"' && item.flags.quote),
             Encoding::Json | Encoding::None => {
                 plain.held.has(byte) || byte.is_ascii_lowercase() || (is_text && (b' '..=b'~').contains(&byte))
             }
@@ -252,7 +252,9 @@ fn is_date(text: &[u8], shape: &'static [u8]) -> bool {
     let (day, month, rest) = (3, 6, &shape[6..]);
     let has_zone = |text: &[u8]| match text.len() {
         20 if shape.len() == 24 => has_shape(&text[6..], &rest[..14]),
-        26 => matches!(text[21], b'+' | b'-') && has_shape(&text[6..21], &rest[..15]) && has_shape(&text[22..], b"0000"),
+        26 => {
+            matches!(text[21], b'+' | b'-') && has_shape(&text[6..21], &rest[..15]) && has_shape(&text[22..], b"0000")
+        }
         _ => has_shape(&text[6..], rest),
     };
     let is_long_enough = text.len() == shape.len() || (text.len() == 20 && shape.len() == 24);

@@ -15,7 +15,7 @@ use crate::{Reason, Reject};
 /// [`Reason::Truncated`] when it does so, [`Reason::Grammar`] when there is none.
 pub(super) fn length(encoding: Encoding, text: &[u8]) -> Result<Option<usize>, Reason> {
     match encoding {
-        Encoding::Cbor => cbor::length(text).map(Some),
+        Encoding::Cbor => cbor::value_length(text).map(Some),
         Encoding::Json | Encoding::None => {
             let length = json::length(text)?;
             Ok(Some(length).filter(|length| *length < text.len() || !json::is_open_ended(text)))
@@ -29,7 +29,7 @@ pub(super) fn length(encoding: Encoding, text: &[u8]) -> Result<Option<usize>, R
 /// As [`length`].
 pub(super) fn length_within(encoding: Encoding, text: &[u8], is_last: bool) -> Result<usize, Reason> {
     if encoding == Encoding::Cbor {
-        return cbor::length(text);
+        return cbor::value_length(text);
     }
     let length = if json::is_open_ended(text) { json::word(text)? } else { json::length(text)? };
     let may_go_on = length == text.len() && text.last().is_some_and(u8::is_ascii_digit) && json::is_open_ended(text);
@@ -63,7 +63,7 @@ pub(super) fn decode(steps: &[Step], line: &[u8], spans: &mut Spans) -> Result<(
         let value = line.get(start as usize..end as usize)?;
         let start = decoded.len();
         match (step.encoding, value) {
-            (Encoding::Cbor, digits) => cbor::text(digits, decoded).ok()?,
+            (Encoding::Cbor, digits) => cbor::text(digits.strip_prefix(b"\"").unwrap_or(digits), decoded).ok()?,
             (_, [b'"', text @ ..]) => json::unescape(text, decoded),
             _ => return None,
         }

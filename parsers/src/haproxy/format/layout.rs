@@ -11,8 +11,8 @@ use super::lexer::{Item, Kind, Mistake, lex};
 use super::machine::{self, End, MAX_VALUES, Spans};
 use super::record::{Place, Record};
 use super::{Encoding, Flags, Grammar, Missing, Type, cbor, encoded, object};
-use crate::envelope::Envelope;
 use crate::Reject;
+use crate::envelope::Envelope;
 
 /// A log-format that lines can be read by.
 #[derive(Clone, Debug)]
@@ -106,7 +106,9 @@ impl Layout {
         let mut format = lex(text)?;
         format.items.iter_mut().try_for_each(unencode)?;
         let mut notes = Vec::new();
-        notes.extend(format.remarks.iter().map(|Mistake { column, message }| Note { column: *column, message: message.clone() }));
+        notes.extend(
+            format.remarks.iter().map(|Mistake { column, message }| Note { column: *column, message: message.clone() }),
+        );
         let (values, tail) = match format.encoding {
             Encoding::None => {
                 let (values, tail) = values(&format.items);
@@ -318,7 +320,7 @@ impl Value<'_> {
         }
         let begins = match next.grammar {
             _ if next.is_encoded() => match next.item.flags.encoding {
-                Encoding::Cbor => Bytes::of(|byte| byte.is_ascii_hexdigit()),
+                Encoding::Cbor => Bytes::of(|byte| byte.is_ascii_hexdigit() || byte == b'"'),
                 Encoding::Json | Encoding::None => Bytes::of(|byte| b"\"[-0123456789tfn".contains(&byte)),
             },
             Grammar::Captures if next.item.flags.quote => Bytes::of(|byte| byte == b'"'),
@@ -397,7 +399,10 @@ impl Value<'_> {
             [] => End::Span,
             [first, ..] if !held.has(*first) => End::Byte(*first),
             text if text.iter().any(|byte| !held.has(*byte)) => End::Text,
-            [byte] if let Some(before) = next.and_then(|next| next.ends_at(*byte, beyond)).filter(|byte| !held.has(*byte)) => {
+            [byte]
+                if let Some(before) =
+                    next.and_then(|next| next.ends_at(*byte, beyond)).filter(|byte| !held.has(*byte)) =>
+            {
                 End::Last { byte: *byte, before }
             }
             // Of several in a row, the first one takes what could belong to either.

@@ -254,7 +254,8 @@ impl Run<'_> {
             let rest = self.line.get(at..).unwrap_or_default();
             let (value, length) = self.value(index, step, rest).map_err(|reason| stop(at, reason))?;
             self.spans.set(index, at + value.0, at + value.1);
-            if (step.end == End::Choice || (step.missing == Missing::Nothing && length > 0)) && self.depth < MAX_CHOICES {
+            if (step.end == End::Choice || (step.missing == Missing::Nothing && length > 0)) && self.depth < MAX_CHOICES
+            {
                 self.choices[self.depth] = Choice { step: index, is_nothing: false, start: at, end: at + length };
                 self.depth += 1;
             }
@@ -295,7 +296,10 @@ impl Run<'_> {
             return Ok(((0, 0), 0));
         }
         let next = || self.steps.get(index + 1).map_or(self.tail, |next| &next.before);
-        if step.end != End::Captures && step.may_vanish() && matches!(next(), [b' ', first, ..] if rest.first() == Some(first) && !step.check.held().has(*first)) {
+        if step.end != End::Captures
+            && step.may_vanish()
+            && matches!(next(), [b' ', first, ..] if rest.first() == Some(first) && !step.check.held().has(*first))
+        {
             return Ok(((0, 0), 0));
         }
         let length = match step.end {
@@ -303,9 +307,13 @@ impl Run<'_> {
             End::Encoded => None,
             End::Captures => return captures(rest),
             // What ends with the line may have been cut there.
-            End::Span => Some(step.check.held().span(rest)).filter(|length| *length < rest.len() || self.is_last(index)),
+            End::Span => {
+                Some(step.check.held().span(rest)).filter(|length| *length < rest.len() || self.is_last(index))
+            }
             End::Byte(byte) => find(byte, rest),
-            End::Last { byte, before } => find(before, rest).map(|end| memchr::memrchr(byte, &rest[..end]).unwrap_or(end)),
+            End::Last { byte, before } => {
+                find(before, rest).map(|end| memchr::memrchr(byte, &rest[..end]).unwrap_or(end))
+            }
             End::Text => memchr::memmem::find(rest, next()),
             End::Choice => {
                 let mut places = memchr::memmem::find_iter(rest, next()).take(MAX_RETURNS);

@@ -161,7 +161,9 @@ impl Run<'_> {
     /// The step of a key. Mostly that which is next in the format; of one that comes twice the second is passed over.
     fn step(&self, (start, end): (usize, usize)) -> Option<usize> {
         let key = self.line.get(start..end)?;
-        let is_it = |step: &Step| key.eq_ignore_ascii_case(&step.before) && (self.encoding == Encoding::Cbor || key == &*step.before);
+        let is_it = |step: &Step| {
+            key.eq_ignore_ascii_case(&step.before) && (self.encoding == Encoding::Cbor || key == &*step.before)
+        };
         if self.steps.get(self.expected).is_some_and(is_it) && !self.spans.has(self.expected) {
             return Some(self.expected);
         }

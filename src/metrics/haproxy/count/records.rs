@@ -10,13 +10,13 @@ use tailmeter_parsers::haproxy::{Layouts, Means, Method, Reading};
 use tailmeter_parsers::{Reject, envelope};
 
 use super::{Numbers, Shard};
-use crate::metrics::{Dialect, Tally};
 use crate::metrics::haproxy::labels::{Laid, Subject};
 use crate::metrics::haproxy::rows::{Places, Resolver};
 use crate::metrics::haproxy::{
-    ABORTED, BACKEND_QUEUE, CONNECTION_ERRORS, INCOMPLETE, PHASES, REDISPATCHES, REQUEST_BYTES, REQUESTS, RESPONSE_BYTES,
-    RETRIES, SERVER_QUEUE, SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
+    ABORTED, BACKEND_QUEUE, CONNECTION_ERRORS, INCOMPLETE, PHASES, REDISPATCHES, REQUEST_BYTES, REQUESTS,
+    RESPONSE_BYTES, RETRIES, SERVER_QUEUE, SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
 };
+use crate::metrics::{Dialect, Tally};
 
 /// A timer or a queue that the line does not tell; a phase that was never reached is -1.
 pub(super) const UNKNOWN_MS: i32 = -2;
