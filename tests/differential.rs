@@ -7,10 +7,14 @@
 
 #[path = "differential/catalogue.rs"]
 mod catalogue;
+#[path = "differential/cbor.rs"]
+mod cbor;
 #[path = "differential/format.rs"]
 mod format;
 #[path = "differential/haproxy.rs"]
 mod haproxy;
+#[path = "differential/json.rs"]
+mod json;
 #[allow(dead_code, reason = "shared with another test, which uses all of it")]
 #[path = "end_to_end/lab.rs"]
 mod lab;

@@ -17,16 +17,9 @@ use tailmeter::metrics::FAMILIES;
 
 /// Cases that hold lines to be rejected, and why they do. In any other case a rejected line is a mistake.
 const REJECTING: &[(&str, &str)] = &[
-    ("haproxy/clf", "`option httplog clf` is another format than the default one"),
     ("haproxy/composed", "lines cut before the end of what their metric needs"),
-    (
-        "haproxy/documentation",
-        "dates without milliseconds, lines without a time before the program, and HAProxy's OCSP client",
-    ),
     ("haproxy/hostile", "lines that imitate fields, and lines that no HAProxy writes"),
     ("haproxy/httpslog", "an `error-log-format` of the user's own"),
-    ("haproxy/ipv6", "one line of `option httplog clf`"),
-    ("haproxy/logasap", "one line of `option httplog clf`"),
     ("haproxy/truncated", "lines cut before the end of what every metric needs"),
 ];
 

@@ -8,6 +8,7 @@
 //! <6>2026-02-01T12:14:14.572449+00:00 MESSAGE                      HAProxy `format timed`; without <6>: `iso`
 //! <134>MESSAGE   <6>MESSAGE   MESSAGE                              HAProxy `priority`, `short`, `raw`
 //! 2026-02-01T12:14:14.572449999Z stdout F MESSAGE                  CRI (container runtimes)
+//! haproxy[73411]: MESSAGE                                          what is left when the time was taken away
 //! ```
 //!
 //! Times are checked by shape only (digits and punctuation): two lines that differ in nothing but the digits
@@ -66,6 +67,8 @@ pub fn detect(line: &[u8]) -> Envelope<'_> {
         if !cri(line, &mut envelope) {
             tag(line, &mut envelope);
         }
+    } else {
+        bare_tag(line, &mut envelope);
     }
     repetition(line, &mut envelope);
     envelope
@@ -245,11 +248,8 @@ fn tag<'a>(line: &'a [u8], envelope: &mut Envelope<'a>) {
     }
 }
 
-/// Spaces, and a `TAG[pid]: ` that a relay took for the message's beginning.
-fn inner_tag<'a>(line: &'a [u8], envelope: &mut Envelope<'a>) {
-    while line.get(envelope.start) == Some(&b' ') {
-        envelope.start += 1;
-    }
+/// `TAG[pid]: ` without a time. Without the process id it could be a message's own beginning.
+fn bare_tag<'a>(line: &'a [u8], envelope: &mut Envelope<'a>) {
     let message = &line[envelope.start..];
     if let Some(length) = memchr::memchr(b' ', message)
         && let Some((program, pid @ Some(_))) = program(&message[..length])
@@ -257,6 +257,14 @@ fn inner_tag<'a>(line: &'a [u8], envelope: &mut Envelope<'a>) {
         (envelope.program, envelope.pid) = (program, pid);
         envelope.start += length + 1;
     }
+}
+
+/// Spaces, and a `TAG[pid]: ` that a relay took for the message's beginning.
+fn inner_tag<'a>(line: &'a [u8], envelope: &mut Envelope<'a>) {
+    while line.get(envelope.start) == Some(&b' ') {
+        envelope.start += 1;
+    }
+    bare_tag(line, envelope);
 }
 
 /// `TAG:` or `TAG[pid]:`

@@ -174,7 +174,7 @@ impl Reader {
         Self::Haproxy(haproxy::Reader::new(dialect))
     }
 
-    fn read<'a>(&mut self, line: &'a [u8]) -> Row<'a> {
+    fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a> {
         match self {
             Self::Haproxy(reader) => reader.read(line),
         }

@@ -1,9 +1,8 @@
 //! A random log-format, and what stands behind it in the same line: each of its items once more, alone. HAProxy writes
 //! all of a line at one moment, so what it says there is the truth about every item.
 
-use serde_json::{Map, Value};
-
 use crate::catalogue::{CAPTURES, CLIENT_ADDRESSES, Mode, aliases};
+use crate::json;
 use crate::random::Random;
 
 /// Stands between the truths. No client of the test sends it, and no expression makes it.
@@ -102,23 +101,34 @@ pub(crate) struct Item {
     options: Options,
 }
 
-/// Flags in force, in the order of [`FLAGS`], and `json` of an item.
+/// Flags in force, in the order of [`FLAGS`], and the encoding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Options {
     letters: [bool; 4],
-    json: bool,
+    encoding: Option<&'static str>,
 }
+
+/// How an item can be encoded, since 3.0.
+const ENCODINGS: &[&str] = &["json", "cbor"];
 
 impl Options {
     /// What a log-format begins with: `+M`.
-    const FIRST: Self = Self { letters: [false, true, false, false], json: false };
+    const FIRST: Self = Self { letters: [false, true, false, false], encoding: None };
 
     fn after(mut self, flags: &str) -> Self {
         for flag in flags.split(',').map(str::trim).filter(|flag| !flag.is_empty()) {
             let (sign, letter) = flag.split_at(1);
             match FLAGS.iter().position(|known| letter.chars().eq([*known])) {
                 Some(place) => self.letters[place] = sign == "+",
-                None => self.json = sign == "+",
+                None => {
+                    // The first one stays until it is taken back.
+                    let named = ENCODINGS.iter().copied().find(|encoding| *encoding == letter);
+                    match (sign, self.encoding) {
+                        ("+", None) => self.encoding = named,
+                        ("-", now) if now == named => self.encoding = None,
+                        _ => {}
+                    }
+                }
             }
         }
         self
@@ -127,9 +137,7 @@ impl Options {
     fn flags(self) -> String {
         let letters = FLAGS.iter().zip(self.letters);
         let mut flags = letters.map(|(flag, on)| format!("{}{flag}", if on { '+' } else { '-' })).collect::<Vec<_>>();
-        if self.json {
-            flags.push("+json".to_owned());
-        }
+        flags.extend(self.encoding.map(|encoding| format!("+{encoding}")));
         flags.join(",")
     }
 }
@@ -317,29 +325,29 @@ pub(crate) fn cut(line: &[u8]) -> Option<Cut<'_>> {
     Some(Cut { left, number, count, state: state.to_owned(), truths: truths.collect() })
 }
 
-/// Takes a line of JSON: HAProxy escapes quotes and backslashes, and lets pass control characters and what is no UTF-8,
-/// which are replaced here. An object that is none, or that lacks a named item, is `None`.
+/// Takes a line of JSON. An object that is none, or that lacks a named item, is `None`.
 pub(crate) fn cut_json<'a>(line: &'a [u8], formats: &[Format]) -> Option<Cut<'a>> {
-    let text = String::from_utf8_lossy(line).replace(|character: char| character.is_ascii_control(), " ");
-    let mut object = serde_json::from_str::<Map<String, Value>>(&text).ok()?;
+    let mut object = json::object(line)?;
     let number = usize::try_from(object.remove(NUMBER)?.as_u64()?).ok()?;
     let count = object.remove(COUNT)?.as_u64()?;
     let state = object.remove(STATE)?.as_str()?.to_owned();
     let truths = formats.get(number)?.items().map(|item| {
         let value = object.remove(item.name.as_ref()?)?;
-        let written = value.to_string().into_bytes();
-        let plain = value.as_str().map_or(written.clone(), |text| text.as_bytes().to_vec());
-        Some(Truth { written, plain })
+        Some(Truth { written: value.to_string().into_bytes(), plain: json::bytes(&value) })
     });
     let truths = truths.collect::<Option<Vec<_>>>()?;
     object.is_empty().then_some(Cut { left: line, number, count, state, truths })
 }
 
-fn flags(random: &mut Random, has_json: bool) -> String {
+fn flags(random: &mut Random, has_encodings: bool) -> String {
     let count = 1 + random.below(2);
     let flags = (0..count).map(|_| {
         let sign = if random.one_in(4) { '-' } else { '+' };
-        if has_json && random.one_in(8) { format!("{sign}json") } else { format!("{sign}{}", random.pick(FLAGS)) }
+        if has_encodings && random.one_in(6) {
+            format!("{sign}{}", random.pick(ENCODINGS))
+        } else {
+            format!("{sign}{}", random.pick(FLAGS))
+        }
     });
     let flags = flags.collect::<Vec<_>>();
     flags.join(if random.one_in(8) { ", " } else { "," })

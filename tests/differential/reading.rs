@@ -7,6 +7,7 @@ use tailmeter_parsers::Envelope;
 use tailmeter_parsers::haproxy::format::{Layout, Spans};
 
 use crate::format::{Cut, Format, Truth};
+use crate::{cbor, json};
 
 /// Fields of a line: one for each item, in the format's order.
 pub(crate) type Fields = Vec<(String, Found)>;
@@ -73,14 +74,19 @@ impl Verdict {
 /// none and HAProxy had none: nothing, quoted or not, `-`, or JSON's `null`.
 pub(crate) fn agrees(value: Option<&[u8]>, truth: &Truth) -> bool {
     match value {
-        Some(value) => value == truth.written || value == truth.plain || value == bare(&truth.written),
-        None => [&b""[..], b"-", b"\"\"", b"null"].contains(&truth.written.as_slice()),
+        Some(value) => {
+            let known = [&truth.written[..], &truth.plain, bare(&truth.written), bare(&truth.plain)];
+            known.contains(&value)
+                || cbor::agrees(value, truth)
+                || json::content(&truth.written).is_some_and(|content| content == value || bare(&content) == value)
+        }
+        None => [&b""[..], b"-", b"\"\"", b"null", b"F6", b"60", b"7FFF"].contains(&truth.written.as_slice()),
     }
 }
 
 /// True when the compiler says that it can read every line of this format.
 fn is_certain(format: &str) -> bool {
-    !format.contains("json") && !format.contains("cbor") && Layout::of(format).is_ok_and(|layout| layout.is_certain())
+    Layout::of(format).is_ok_and(|layout| layout.is_certain())
 }
 
 /// Captures without their braces and quotes.

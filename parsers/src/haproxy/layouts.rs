@@ -56,16 +56,16 @@ pub enum Means {
 
 /// What a line turned out to be.
 #[derive(Clone, Copy, Debug)]
-pub enum Reading<'r, 'a> {
+pub enum Reading<'r> {
     /// A request or a session, laid out as number `layout` of the [`Layouts`] says.
     Record {
         /// The layout's number.
         layout: usize,
         /// Its values.
-        record: Record<'r, 'a>,
+        record: Record<'r>,
     },
     /// Something else.
-    Notice(Notice<'a>),
+    Notice(Notice<'r>),
 }
 
 impl Layouts {
@@ -158,17 +158,24 @@ impl Layouts {
     ///
     /// # Errors
     /// Where the line left the layout that it followed furthest.
-    pub fn read<'r, 'a>(
+    pub fn read<'r>(
         &'r self,
-        line: &'a [u8],
-        envelope: &Envelope<'a>,
+        line: &'r [u8],
+        envelope: &Envelope<'r>,
         spans: &'r mut Spans,
-    ) -> Result<Reading<'r, 'a>, Reject> {
+    ) -> Result<Reading<'r>, Reject> {
         let mut cut: Option<(usize, usize)> = None;
+        // An object with members that its layout does not have: it may be one of another.
+        let mut roomy: Option<(usize, usize)> = None;
         let mut refused = Reject { reason: Reason::UnknownForm, field: "message", offset: envelope.start };
         for (number, known) in self.known.iter().enumerate() {
             match known.read(line, envelope, spans) {
                 Ok(None) => {}
+                Ok(Some(_)) if !spans.truncated() && spans.strange() > 0 => {
+                    if roomy.is_none_or(|(fewest, _)| spans.strange() < fewest) {
+                        roomy = Some((spans.strange(), number));
+                    }
+                }
                 Ok(Some(_)) if !spans.truncated() => {
                     return Ok(Reading::Record { layout: number, record: known.layout.record(line, envelope, spans) });
                 }
@@ -189,7 +196,7 @@ impl Layouts {
         if let Some(notice) = notice(line, envelope) {
             return notice.map(Reading::Notice);
         }
-        let Some((_, number)) = cut else { return Err(refused) };
+        let Some((_, number)) = roomy.or(cut) else { return Err(refused) };
         let known = &self.known[number];
         known.read(line, envelope, spans)?;
         Ok(Reading::Record { layout: number, record: known.layout.record(line, envelope, spans) })

@@ -38,7 +38,7 @@ impl Reader {
     }
 
     /// Reads one line.
-    pub(super) fn read<'a>(&mut self, line: &'a [u8]) -> Row<'a> {
+    pub(super) fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a> {
         let envelope = envelope::detect(line);
         match self.layouts.read(line, &envelope, &mut self.spans) {
             Err(reject) => Row::rejected(reject),
@@ -65,7 +65,7 @@ impl Reader {
 pub(super) struct RecordFields<'a>(Vec<(String, Value<'a>)>);
 
 impl<'a> RecordFields<'a> {
-    fn of(record: &Record<'_, 'a>, [request, response]: [&[Option<String>]; 2]) -> Self {
+    fn of(record: &Record<'a>, [request, response]: [&[Option<String>]; 2]) -> Self {
         let mut fields: Vec<(String, Value<'a>)> = Vec::new();
         // The first of a name is the one that counts.
         let mut add = |name: &str, value: Value<'a>| {

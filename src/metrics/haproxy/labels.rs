@@ -103,14 +103,14 @@ pub(super) enum Subject<'s, 'a> {
     Http(&'s Http<'a>),
     Tcp(&'s Tcp<'a>),
     Notice(Notice<'a>),
-    Record(&'s Laid<'s, 'a>),
+    Record(&'s Laid<'a>),
 }
 
 /// A line that was read by a layout.
-pub(super) struct Laid<'s, 'a> {
-    pub(super) record: Record<'s, 'a>,
+pub(super) struct Laid<'a> {
+    pub(super) record: Record<'a>,
     /// Names of its captured headers, of the request and of the response.
-    pub(super) captures: [&'s [Option<String>]; 2],
+    pub(super) captures: [&'a [Option<String>]; 2],
 }
 
 impl<'a> Subject<'_, 'a> {
@@ -166,7 +166,7 @@ impl<'a> Subject<'_, 'a> {
     }
 }
 
-impl Laid<'_, '_> {
+impl Laid<'_> {
     /// Appends the value of `field`: nothing where the layout does not have it, `other` where the line was cut before it.
     fn write(&self, field: Field, out: &mut Vec<u8>) {
         let Self { record, captures: [request, response] } = self;

@@ -1,6 +1,6 @@
 //! What the bytes of one value must look like: made from its grammar once, used for every line.
 
-use super::{Alias, Flags, Grammar, Item, Kind, Missing};
+use super::{Alias, Encoding, Flags, Grammar, Item, Kind, Missing};
 use crate::Reason;
 use crate::envelope::{self, has_shape};
 
@@ -49,7 +49,7 @@ enum Form {
     Hexadecimal,
     /// Letters, digits and dashes.
     Termination,
-    /// A date: digits where this has zeros, a month where it has `Jan`.
+    /// A date: digits where this has zeros, a month where it has `Jan`; milliseconds may be missing, as in HAProxy 1.1.
     Date(&'static [u8]),
     /// Empty, or a question mark first.
     Query,
@@ -116,6 +116,20 @@ impl Check {
         // What can be a dash does not always have its length.
         let length = length.filter(|_| missing == Missing::Never);
         Self { held, taken, form, length, missing, is_free: false }
+    }
+
+    /// The check of what an encoded value of `item` stands for; what it holds is what the line has of it.
+    pub(super) fn of_encoded(grammar: Grammar, item: &Item) -> Self {
+        let flags = Flags { encoding: Encoding::None, ..item.flags };
+        let plain = Self::of(grammar, &Item { flags, ..item.clone() });
+        let is_text = grammar.is_quotable() || item.typed.is_some() || item.grammar().is_none_or(Grammar::is_quotable);
+        let held = Bytes::of(|byte| match item.flags.encoding {
+            Encoding::Cbor => byte.is_ascii_hexdigit() || (byte == b'"' && item.flags.quote),
+            Encoding::Json | Encoding::None => {
+                plain.held.has(byte) || byte.is_ascii_lowercase() || (is_text && (b' '..=b'~').contains(&byte))
+            }
+        });
+        Self { held, taken: Bytes::of(|_| true), length: None, missing: Missing::Quotes, ..plain }
     }
 
     /// Any text.
@@ -237,13 +251,12 @@ fn is_number(text: &[u8], plus: bool, minus: bool, max: u64) -> Result<(), Reaso
 fn is_date(text: &[u8], shape: &'static [u8]) -> bool {
     let (day, month, rest) = (3, 6, &shape[6..]);
     let has_zone = |text: &[u8]| match text.len() {
+        20 if shape.len() == 24 => has_shape(&text[6..], &rest[..14]),
         26 => {
             matches!(text[21], b'+' | b'-') && has_shape(&text[6..21], &rest[..15]) && has_shape(&text[22..], b"0000")
         }
         _ => has_shape(&text[6..], rest),
     };
-    text.len() == shape.len()
-        && has_shape(&text[..day], b"00/")
-        && envelope::month(&text[day..month]).is_some()
-        && has_zone(text)
+    let is_long_enough = text.len() == shape.len() || (text.len() == 20 && shape.len() == 24);
+    is_long_enough && has_shape(&text[..day], b"00/") && envelope::month(&text[day..month]).is_some() && has_zone(text)
 }

@@ -10,7 +10,7 @@ use super::check::{Bytes, Check};
 use super::lexer::{Item, Kind, Mistake, lex};
 use super::machine::{self, End, MAX_VALUES, Spans};
 use super::record::{Place, Record};
-use super::{Encoding, Grammar, Missing};
+use super::{Encoding, Flags, Grammar, Missing, Type, cbor, encoded, object};
 use crate::Reject;
 use crate::envelope::Envelope;
 
@@ -18,6 +18,10 @@ use crate::envelope::Envelope;
 #[derive(Clone, Debug)]
 pub struct Layout {
     text: String,
+    /// Of whole lines.
+    encoding: Encoding,
+    /// Some value is encoded.
+    is_encoded: bool,
     pub(super) steps: Vec<Step>,
     /// What follows the last value.
     tail: Box<[u8]>,
@@ -47,9 +51,13 @@ pub struct Note {
 pub(super) struct Step {
     /// Where its item stands in the log-format.
     column: usize,
-    /// The text before it.
+    /// The text before it; its key as it is written, in a line that is an object.
     pub(super) before: Box<[u8]>,
     pub(super) end: End,
+    /// How it is written.
+    pub(super) encoding: Encoding,
+    /// The type that its name asks for.
+    pub(super) typed: Option<Type>,
     pub(super) check: Check,
     /// The field's own name, and what the catalogue calls it.
     pub(super) field: Cow<'static, str>,
@@ -68,7 +76,8 @@ pub(super) struct Step {
 impl Step {
     /// True when it may be that nothing at all is written.
     pub(super) fn may_vanish(&self) -> bool {
-        matches!(self.grammar, Grammar::Captures | Grammar::CaptureList) || self.missing == Missing::Nothing
+        let is_list = matches!(self.grammar, Grammar::Captures | Grammar::CaptureList);
+        (is_list && self.encoding == Encoding::None) || self.missing == Missing::Nothing
     }
 
     /// Its name in a [`Reject`].
@@ -98,19 +107,21 @@ impl Layout {
     /// # Errors
     /// What HAProxy would refuse, and where it stands.
     pub fn of(text: &str) -> Result<Self, Mistake> {
-        let format = lex(text)?;
-        if format.encoding != Encoding::None {
-            let message = "lines that are JSON or CBOR as a whole cannot be read yet".into();
-            return Err(Mistake { column: 0, message });
-        }
+        let mut format = lex(text)?;
+        format.items.iter_mut().try_for_each(unencode)?;
         let mut notes = Vec::new();
-        notes.extend(format.remarks.into_iter().map(|Mistake { column, message }| Note {
-            column,
+        notes.extend(format.remarks.iter().map(|Mistake { column, message }| Note {
+            column: *column,
             is_lossy: false,
-            message,
+            message: message.clone(),
         }));
-        let (values, tail) = values(&format.items);
-        let values = told_apart(values, &tail, &mut notes);
+        let (values, tail) = match format.encoding {
+            Encoding::None => {
+                let (values, tail) = values(&format.items);
+                (told_apart(values, &tail, &mut notes), tail)
+            }
+            encoding => (members(&format.items, encoding), Vec::new()),
+        };
         if values.len() > MAX_VALUES {
             let column = values[MAX_VALUES].item.column;
             return Err(Mistake { column, message: format!("more than {MAX_VALUES} values") });
@@ -123,11 +134,16 @@ impl Layout {
             let step = value.step(values.get(index + 1..).unwrap_or_default(), &tail, steps.last());
             steps.push(step);
         }
-        doubt(&mut steps, &tail);
-        notes.extend(doubts(&steps, &values));
+        // The members of an object are found by their names.
+        if format.encoding == Encoding::None {
+            doubt(&mut steps, &tail);
+            notes.extend(doubts(&steps, &values));
+        }
         notes.sort_by_key(|note| note.column);
         let (needed, places, is_http) = (needed(&steps), places(&steps), values.iter().any(Value::is_http));
-        Ok(Self { text: text.into(), steps, tail: tail.into(), needed, places, is_http, notes })
+        let is_encoded = steps.iter().any(|step| step.encoding != Encoding::None);
+        let encoding = format.encoding;
+        Ok(Self { text: text.into(), encoding, is_encoded, steps, tail: tail.into(), needed, places, is_http, notes })
     }
 
     /// The log-format.
@@ -174,14 +190,20 @@ impl Layout {
     ///
     /// # Errors
     /// Where the line is not laid out like this.
-    pub fn read<'r, 'a>(
+    pub fn read<'r>(
         &'r self,
-        line: &'a [u8],
+        line: &'r [u8],
         envelope: &Envelope<'_>,
         spans: &'r mut Spans,
-    ) -> Result<Record<'r, 'a>, Reject> {
+    ) -> Result<Record<'r>, Reject> {
         let line = line.get(..envelope.end).unwrap_or(line);
-        machine::read(&self.steps, &self.tail, self.needed, line, envelope.start, spans)?;
+        match self.encoding {
+            Encoding::None => machine::read(&self.steps, &self.tail, self.needed, line, envelope.start, spans)?,
+            encoding => object::read(encoding, &self.steps, self.needed, line, envelope.start, spans)?,
+        }
+        if self.is_encoded {
+            encoded::decode(&self.steps, line, spans)?;
+        }
         Ok(Record::new(self, line, spans))
     }
 
@@ -196,12 +218,12 @@ impl Layout {
     }
 
     /// What [`Layout::read`] found in `line`, if it was the last to use `spans`.
-    pub(in super::super) fn record<'r, 'a>(
+    pub(in super::super) fn record<'r>(
         &'r self,
-        line: &'a [u8],
+        line: &'r [u8],
         envelope: &Envelope<'_>,
         spans: &'r Spans,
-    ) -> Record<'r, 'a> {
+    ) -> Record<'r> {
         Record::new(self, line.get(..envelope.end).unwrap_or(line), spans)
     }
 }
@@ -231,6 +253,7 @@ fn values(items: &[Item]) -> (Vec<Value<'_>>, Vec<u8>) {
                 if is_quoted {
                     text.push(b'"');
                 }
+                let grammar = if item.flags.encoding == Encoding::None { grammar } else { typed(grammar, item) };
                 values.push(Value { item, grammar, before: std::mem::take(&mut text), is_blurred: false });
                 if is_quoted {
                     text.push(b'"');
@@ -241,6 +264,44 @@ fn values(items: &[Item]) -> (Vec<Value<'_>>, Vec<u8>) {
     (values, text)
 }
 
+/// The values of an object, each with its key.
+fn members(items: &[Item], encoding: Encoding) -> Vec<Value<'_>> {
+    let values = items.iter().filter_map(|item| {
+        let (name, grammar) = (item.name.as_deref()?, item.grammar()?);
+        let before = match encoding {
+            Encoding::Cbor => cbor::key(name),
+            Encoding::Json | Encoding::None => format!("\"{name}\"").into_bytes(),
+        };
+        Some(Value { item, grammar: typed(grammar, item), before, is_blurred: false })
+    });
+    values.collect()
+}
+
+/// What an encoded value of `item` is, by the type that its name asks for.
+fn typed(grammar: Grammar, item: &Item) -> Grammar {
+    let is_number = !grammar.is_quotable() && !matches!(grammar, Grammar::Termination(_) | Grammar::Date);
+    match item.typed {
+        Some(Type::Bool) => Grammar::Boolean,
+        Some(Type::Sint) if !is_number => Grammar::Integer,
+        _ => grammar,
+    }
+}
+
+/// Settles how an item is written that asks for an encoding.
+fn unencode(item: &mut Item) -> Result<(), Mistake> {
+    let refused = |message: &str| Err(Mistake { column: item.column, message: message.to_owned() });
+    match item.flags.encoding {
+        Encoding::None => Ok(()),
+        Encoding::Cbor if item.flags.bin => refused("+bin writes bytes that no line can hold: leave it out"),
+        Encoding::Cbor if item.typed == Some(Type::Raw) => refused("a raw value has no end in CBOR"),
+        _ if item.typed == Some(Type::Raw) => {
+            item.flags = Flags { encoding: Encoding::None, quote: false, mandatory: false, ..item.flags };
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// True when the quotes are always there, and nothing but quotes: they are text around the value then.
 fn is_quoted(item: &Item) -> bool {
     item.is_quoted() && !matches!(item.grammar(), Some(Grammar::Captures))
@@ -248,7 +309,11 @@ fn is_quoted(item: &Item) -> bool {
 
 impl Value<'_> {
     fn check(&self) -> Check {
-        if self.is_blurred { Check::any() } else { Check::of(self.grammar, self.item) }
+        match self.item.flags.encoding {
+            _ if self.is_blurred => Check::any(),
+            Encoding::None => Check::of(self.grammar, self.item),
+            Encoding::Json | Encoding::Cbor => Check::of_encoded(self.grammar, self.item),
+        }
     }
 
     fn is_http(&self) -> bool {
@@ -258,11 +323,22 @@ impl Value<'_> {
         }
     }
 
+    fn is_encoded(&self) -> bool {
+        self.item.flags.encoding != Encoding::None && !self.is_blurred
+    }
+
     /// True when its own bytes tell where it ends and `next` begins, with nothing between them. Behind that one stands
     /// the byte `beyond`: of a value that is not there.
     fn ends_before(&self, next: &Self, beyond: Option<u8>) -> bool {
         let check = self.check();
+        if self.is_encoded() {
+            return true;
+        }
         let begins = match next.grammar {
+            _ if next.is_encoded() => match next.item.flags.encoding {
+                Encoding::Cbor => Bytes::of(|byte| byte.is_ascii_hexdigit() || byte == b'"'),
+                Encoding::Json | Encoding::None => Bytes::of(|byte| b"\"[-0123456789tfn".contains(&byte)),
+            },
             Grammar::Captures if next.item.flags.quote => Bytes::of(|byte| byte == b'"'),
             Grammar::Captures => Bytes::of(|byte| byte == b'{'),
             Grammar::Query => Bytes::of(|byte| byte == b'?'),
@@ -280,6 +356,11 @@ impl Value<'_> {
         // What follows the value that follows.
         let beyond = following.get(1).map_or(tail, |beyond| &beyond.before);
         let end = match check.length() {
+            _ if self.is_encoded() => End::Encoded,
+            // Those of HAProxy 1.1 had no milliseconds.
+            Some(_) if self.grammar == Grammar::Date && after.first().is_some_and(|byte| !check.held().has(*byte)) => {
+                self.end(&check, after, next, beyond, last)
+            }
             Some(length) => End::Length(length),
             None if self.grammar == Grammar::Captures => End::Captures,
             None => self.end(&check, after, next, beyond, last),
@@ -296,17 +377,25 @@ impl Value<'_> {
             Some(name) => Cow::Owned(name.clone()),
             None => canonical.clone(),
         };
-        let missing = self.item.missing();
+        let missing = match self.item.missing() {
+            // Even nothing has an encoding.
+            Missing::Nothing if self.is_encoded() => Missing::Quotes,
+            missing => missing,
+        };
+        let is_hexadecimal = self.item.flags.hexa
+            && matches!(self.grammar, Grammar::Counter | Grammar::Seconds | Grammar::Milliseconds | Grammar::Port);
         Step {
             column: self.item.column,
             before: self.before.clone().into(),
             end,
+            encoding: self.item.flags.encoding,
+            typed: self.item.typed,
             check,
             field,
             canonical,
             grammar: self.grammar,
             missing,
-            is_hexadecimal: self.item.flags.hexa,
+            is_hexadecimal,
             is_blurred: self.is_blurred,
             is_certain: true,
         }

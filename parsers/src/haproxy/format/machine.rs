@@ -6,6 +6,7 @@
 //! that fits, and comes back for the next one when the rest of the line does not.
 
 use super::Missing;
+use super::encoded;
 use super::layout::Step;
 use crate::{Reason, Reject};
 
@@ -19,31 +20,54 @@ const MAX_RETURNS: usize = 512;
 /// Where the values of one line stand; made once and used for every line.
 #[derive(Clone, Debug)]
 pub struct Spans {
-    /// Start and end of each value in the line, quotes and braces left out.
-    values: Box<[(u32, u32); MAX_VALUES]>,
+    /// Start and end of each value in the line, quotes and braces left out; the end before the start where there is
+    /// none. With [`Self::DECODED`] in the start: in `decoded`.
+    pub(super) values: Box<[(u32, u32); MAX_VALUES]>,
     /// Values that have been read: all of the format's, or those before the cut.
-    count: usize,
+    pub(super) count: usize,
     truncated: bool,
-    /// Where the value begins in which the line was cut.
-    partial: Option<usize>,
+    /// The value in which the line was cut.
+    pub(super) partial: Option<(u32, u32)>,
+    /// What values stand for that the line does not have as they are: kept to be used again. Never longer than some
+    /// times the line.
+    pub(super) decoded: Vec<u8>,
+    /// Members of an object that the format does not have.
+    strange: usize,
 }
+
+/// No value.
+const NOTHING: (u32, u32) = (1, 0);
 
 impl Default for Spans {
     fn default() -> Self {
-        Self { values: Box::new([(0, 0); MAX_VALUES]), count: 0, truncated: false, partial: None }
+        Self {
+            values: Box::new([NOTHING; MAX_VALUES]),
+            count: 0,
+            truncated: false,
+            partial: None,
+            decoded: Vec::new(),
+            strange: 0,
+        }
     }
 }
 
 impl Spans {
+    /// Marks a start in `decoded`.
+    pub(super) const DECODED: u32 = 1 << 31;
+
     /// The bytes of value `index` in `line`; `None` behind the place where the line was cut.
-    pub(super) fn text<'a>(&self, line: &'a [u8], index: usize) -> Option<&'a [u8]> {
-        let (start, end) = *self.values[..self.count].get(index)?;
-        line.get(start as usize..end as usize)
+    pub(super) fn text<'r>(&'r self, line: &'r [u8], index: usize) -> Option<&'r [u8]> {
+        self.bytes(line, *self.values[..self.count].get(index)?)
     }
 
     /// What the line has of value `index`, if it was cut in it.
-    pub(super) fn partial<'a>(&self, line: &'a [u8], index: usize) -> Option<&'a [u8]> {
-        line.get(self.partial?..).filter(|_| self.truncated && index == self.count)
+    pub(super) fn partial<'r>(&'r self, line: &'r [u8], index: usize) -> Option<&'r [u8]> {
+        self.bytes(line, self.partial?).filter(|_| self.truncated && index == self.count)
+    }
+
+    fn bytes<'r>(&'r self, line: &'r [u8], (start, end): (u32, u32)) -> Option<&'r [u8]> {
+        let text = if start & Self::DECODED == 0 { line } else { &self.decoded };
+        text.get((start & !Self::DECODED) as usize..end as usize)
     }
 
     /// Values that were read.
@@ -56,7 +80,35 @@ impl Spans {
         self.truncated
     }
 
-    fn set(&mut self, index: usize, start: usize, end: usize) {
+    /// How many members of an object the format does not have.
+    pub(in super::super) const fn strange(&self) -> usize {
+        self.strange
+    }
+
+    /// Begins a line whose `count` values may come in any order.
+    pub(super) fn clear(&mut self, count: usize) {
+        self.values.iter_mut().take(count).for_each(|value| *value = NOTHING);
+        (self.count, self.truncated, self.partial, self.strange) = (count, false, None, 0);
+    }
+
+    /// True when value `index` has been read.
+    pub(super) fn has(&self, index: usize) -> bool {
+        self.values.get(index).is_some_and(|(start, end)| start <= end)
+    }
+
+    /// Notes that a member was passed over.
+    pub(super) const fn pass_over(&mut self) {
+        self.strange += 1;
+    }
+
+    /// Notes that the line was cut behind `count` values, maybe in one: its number, from and to.
+    pub(super) fn cut(&mut self, count: usize, partial: Option<(usize, usize, usize)>) {
+        let partial = partial.filter(|(index, ..)| *index == count);
+        self.partial = partial.map(|(_, start, end)| (start as u32, end as u32));
+        (self.count, self.truncated) = (count, true);
+    }
+
+    pub(super) fn set(&mut self, index: usize, start: usize, end: usize) {
         if let Some(value) = self.values.get_mut(index) {
             *value = (start as u32, end as u32);
         }
@@ -68,6 +120,8 @@ impl Spans {
 pub(super) enum End {
     /// It always has so many bytes.
     Length(usize),
+    /// Its encoding says so.
+    Encoded,
     /// At its first byte that the value cannot hold.
     Span,
     /// Behind the closing brace, and the quote if there is one; or at once, when there is no opening one.
@@ -116,6 +170,7 @@ pub(super) fn read(
     at: usize,
     spans: &mut Spans,
 ) -> Result<(), Reject> {
+    spans.strange = 0;
     let mut run = Run { steps, tail, line, start: at, spans, choices: [Choice::default(); MAX_CHOICES], depth: 0 };
     let first = match run.forward(0, at) {
         Ok(()) => return Ok(()),
@@ -127,6 +182,8 @@ pub(super) fn read(
         let Some((step, next)) = run.next_choice() else { break };
         match run.forward(step, next) {
             Ok(()) => return Ok(()),
+            // What is cut in something is not the line of a format in which that is nothing.
+            Err(_) if furthest.reason == Reason::Truncated && run.takes_nothing() => {}
             Err(stop) if stop.step > furthest.step => (furthest, choices, depth) = (stop, run.choices, run.depth),
             Err(_) => {}
         }
@@ -139,15 +196,15 @@ pub(super) fn read(
     (run.choices, run.depth) = (choices, 0);
     let mut from = (0, at);
     for choice in choices.iter().take(depth) {
-        let _ = run.forward_to(from.0, from.1, choice.step);
-        run.spans.set(choice.step, choice.start, choice.end);
+        let _ = run.forward_to(from.0, from.1, choice.step + 1);
+        if steps.get(choice.step).is_some_and(|step| step.end != End::Captures || choice.is_nothing) {
+            run.spans.set(choice.step, choice.start, choice.end);
+        }
         from = (choice.step + 1, choice.end);
     }
     let end = run.forward_to(from.0, from.1, step);
     let value = end.ok().zip(steps.get(step)).and_then(|(end, step)| run.literal(step, end).ok());
-    run.spans.partial = value;
-    run.spans.count = step;
-    run.spans.truncated = true;
+    run.spans.cut(step, value.map(|start| (step, start, line.len())));
     Ok(())
 }
 
@@ -231,6 +288,10 @@ impl Run<'_> {
     /// Finds the value at the start of `rest`: where it is without its braces and quotes, and where it ends with them.
     #[inline]
     fn value(&self, index: usize, step: &Step, rest: &[u8]) -> Result<((usize, usize), usize), Reason> {
+        if step.end == End::Encoded {
+            let length = encoded::length_within(step.encoding, rest, self.is_last(index))?;
+            return Ok(((0, length), length));
+        }
         if step.check.is_left_out(rest) {
             return Ok(((0, 0), 0));
         }
@@ -243,6 +304,7 @@ impl Run<'_> {
         }
         let length = match step.end {
             End::Length(length) => Some(length).filter(|length| *length <= rest.len()),
+            End::Encoded => None,
             End::Captures => return captures(rest),
             // What ends with the line may have been cut there.
             End::Span => {
@@ -269,6 +331,11 @@ impl Run<'_> {
     /// True when nothing follows value `index`.
     fn is_last(&self, index: usize) -> bool {
         index + 1 == self.steps.len() && self.tail.is_empty()
+    }
+
+    /// True on a way that takes something for nothing.
+    fn takes_nothing(&self) -> bool {
+        self.choices.iter().take(self.depth).any(|choice| choice.is_nothing)
     }
 
     /// The next place where the last choice may end, and the step behind it; choices without one are given up.

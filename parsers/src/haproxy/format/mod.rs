@@ -15,15 +15,21 @@
 //! - `check`: what of that is asked of the bytes of a value.
 //! - `layout`: the compiler: where each value ends, and what cannot be told apart.
 //! - `machine`: what runs over a line.
+//! - `object`: what runs over a line that is one JSON object or CBOR map.
+//! - `encoded`: single values of those kinds, with `json` and `cbor`.
 //! - `record`: what it found.
 
 pub mod alias;
+mod cbor;
 mod check;
+mod encoded;
 pub mod expression;
 pub mod grammar;
+mod json;
 mod layout;
 pub mod lexer;
 mod machine;
+mod object;
 mod record;
 
 pub use alias::Alias;

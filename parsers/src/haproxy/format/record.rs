@@ -2,14 +2,14 @@
 
 use super::layout::{Layout, Step};
 use super::machine::Spans;
-use super::{Grammar, Missing};
+use super::{Encoding, Grammar, Missing};
 use crate::haproxy::notice::reason_of;
 
 /// A line that was read by a [`Layout`].
 #[derive(Clone, Copy, Debug)]
-pub struct Record<'r, 'a> {
+pub struct Record<'r> {
     layout: &'r Layout,
-    line: &'a [u8],
+    line: &'r [u8],
     spans: &'r Spans,
 }
 
@@ -22,7 +22,7 @@ pub enum Value<'a> {
     Number(i64),
     /// Yes or no.
     Truth(bool),
-    /// As it stands in the line, without its quotes.
+    /// As it stands in the line, without its quotes. Of an encoded one, what it stands for.
     Text(&'a [u8]),
     /// Captured headers in the order of their declaration, between `|`.
     Captures(&'a [u8]),
@@ -38,7 +38,11 @@ impl<'a> Value<'a> {
             Value::CaptureList(text) => (Some(text), b' '),
             _ => (None, b'|'),
         };
-        let bare = |part: &'a [u8]| part.strip_prefix(b"\"")?.strip_suffix(b"\"");
+        let bare = |part: &'a [u8]| match part {
+            // A header that is missing.
+            b"-" => Some(&part[..0]),
+            _ => part.strip_prefix(b"\"")?.strip_suffix(b"\""),
+        };
         let parts = text.into_iter().flat_map(move |text| split(text, delimiter));
         parts.map(move |part| bare(part).filter(|_| delimiter == b' ').unwrap_or(part))
     }
@@ -53,8 +57,8 @@ fn split(text: &[u8], delimiter: u8) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-impl<'r, 'a> Record<'r, 'a> {
-    pub(super) const fn new(layout: &'r Layout, line: &'a [u8], spans: &'r Spans) -> Self {
+impl<'r> Record<'r> {
+    pub(super) const fn new(layout: &'r Layout, line: &'r [u8], spans: &'r Spans) -> Self {
         Self { layout, line, spans }
     }
 
@@ -78,9 +82,9 @@ impl<'r, 'a> Record<'r, 'a> {
         self.spans.truncated()
     }
 
-    /// The bytes of the first value that the catalogue calls `place`, as they stand in the line; `None` where the layout has no such
-    /// value, or the line was cut before it, or nothing was written.
-    pub fn text(&self, place: Place) -> Option<&'a [u8]> {
+    /// The bytes of the first value that the catalogue calls `place`, as they stand in the line, or what they stand for if it
+    /// is encoded; `None` where the layout has no such value, or the line was cut before it, or nothing was written.
+    pub fn text(&self, place: Place) -> Option<&'r [u8]> {
         let index = self.layout.place(place)?;
         let step = self.layout.steps.get(index)?;
         step.written(self.spans.text(self.line, index)?)
@@ -100,7 +104,7 @@ impl<'r, 'a> Record<'r, 'a> {
     }
 
     /// The request line, as far as the line has it.
-    pub fn request(&self) -> Request<'a> {
+    pub fn request(&self) -> Request<'r> {
         let Some(index) = self.layout.place(Place::HttpRequest) else { return Request::default() };
         let partial = self.spans.partial(self.line, index);
         let text = self.spans.text(self.line, index).or(partial);
@@ -108,7 +112,7 @@ impl<'r, 'a> Record<'r, 'a> {
     }
 
     /// The captured headers at `place`; of a layout that has none there, none.
-    pub fn captures(&self, place: Place) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn captures(&self, place: Place) -> impl Iterator<Item = &'r [u8]> + use<'r> {
         let list = self.layout.place(place).and_then(|index| self.layout.steps.get(index));
         let value = match (list.map(|step| step.grammar), self.text(place)) {
             (Some(Grammar::Captures), Some(text)) => Value::Captures(text),
@@ -129,9 +133,9 @@ impl<'r, 'a> Record<'r, 'a> {
         self.text(Place::FcErrStr).map_or("other", reason_of)
     }
 
-    /// The values as they stand in the line, signs and all, in the order of the log-format; `None` for those that are missing.
+    /// The values as they stand in the line (what they stand for, if they are encoded), signs and all, in the order of the log-format; `None` for those that are missing.
     /// Each with its field, and whether it was found for sure.
-    pub fn written(&self) -> impl Iterator<Item = (&'r str, Option<&'a [u8]>, bool)> {
+    pub fn written(&self) -> impl Iterator<Item = (&'r str, Option<&'r [u8]>, bool)> {
         let (spans, line) = (self.spans, self.line);
         let steps = self.layout.steps.iter().enumerate().filter(|(_, step)| !step.is_blurred);
         steps.map(move |(index, step)| {
@@ -140,7 +144,7 @@ impl<'r, 'a> Record<'r, 'a> {
     }
 
     /// Every field with its value, in the order of the log-format.
-    pub fn visit(&self, out: &mut dyn FnMut(&str, Value<'a>)) {
+    pub fn visit(&self, out: &mut dyn FnMut(&str, Value<'r>)) {
         let mut is_asap = None;
         for (index, step) in self.layout.steps.iter().enumerate().filter(|(_, step)| !step.is_blurred) {
             let text = self.spans.text(self.line, index).and_then(|text| step.written(text));
@@ -159,7 +163,8 @@ impl<'r, 'a> Record<'r, 'a> {
 
 impl Step {
     fn has_logasap(&self) -> bool {
-        matches!(self.grammar, Grammar::TotalTimer | Grammar::Bytes)
+        // No encoding writes the plus.
+        self.encoding == Encoding::None && matches!(self.grammar, Grammar::TotalTimer | Grammar::Bytes)
     }
 
     /// `text`, unless it stands for nothing.
@@ -214,7 +219,8 @@ impl Step {
             }
             Grammar::Retries => {
                 out(name, missing_or(text.and_then(|text| self.number(text)).map(Value::Number)));
-                out("redispatched", missing_or(text.map(|text| Value::Truth(text.starts_with(b"+")))));
+                let plain = text.filter(|_| self.encoding == Encoding::None);
+                out("redispatched", missing_or(plain.map(|text| Value::Truth(text.starts_with(b"+")))));
             }
             Grammar::Number | Grammar::Counter | Grammar::Bytes | Grammar::Port | Grammar::Integer => {
                 out(name, missing_or(text.and_then(|text| self.number(text)).map(Value::Number)));

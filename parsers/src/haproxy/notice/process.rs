@@ -10,14 +10,15 @@
 //! counts only in the log, or it would count twice where both end in one file.
 
 /// How such messages start: on the standard error, then in the log (every `send_log` of 2.6 and 3.0 that no other form
-/// reads, but for those of modules).
-const WORDS: [&[u8]; 23] = [
+/// reads, but for those of modules; and what becomes of updates of OCSP responses, 2.8 and later).
+const WORDS: [&[u8]; 24] = [
     b"[NOTICE]",
     b"[WARNING]",
     b"[ALERT]",
     b"[DEBUG]",
     b"[DIAG]",
     b"SIGHUP",
+    b"<OCSP-UPDATE> ",
     b"Connect() failed for ",
     b"Cannot bind to ",
     b"Port ",

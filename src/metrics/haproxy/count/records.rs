@@ -116,7 +116,7 @@ fn places(layouts: &Layouts, number: usize, shard: &Shard) -> Places {
 }
 
 impl Numbers {
-    pub(in crate::metrics::haproxy) fn of_record(record: &Record<'_, '_>) -> Self {
+    pub(in crate::metrics::haproxy) fn of_record(record: &Record<'_>) -> Self {
         let number = |place| record.number(place);
         // What a layout has not, it has no place for either: only of a line that was cut it matters that nothing is known.
         let timer = |place| number(place).map_or(UNKNOWN_MS, |ms| i32::try_from(ms).unwrap_or(i32::MAX));
@@ -136,7 +136,7 @@ impl Numbers {
 }
 
 impl Shard {
-    fn count_record(&mut self, places: &mut Places, laid: &Laid<'_, '_>, names: &mut Vec<u8>, times: u32) {
+    fn count_record(&mut self, places: &mut Places, laid: &Laid<'_>, names: &mut Vec<u8>, times: u32) {
         let (record, subject) = (&laid.record, Subject::Record(laid));
         names.clear();
         for (place, behind) in [(Place::FrontendName, b" "), (Place::BackendName, b"/"), (Place::ServerName, b" ")] {
@@ -153,7 +153,7 @@ impl Shard {
     }
 
     /// Counts what only some lines have.
-    fn count_rest(&mut self, subject: Subject<'_, '_>, record: &Record<'_, '_>, numbers: &Numbers, times: u32) {
+    fn count_rest(&mut self, subject: Subject<'_, '_>, record: &Record<'_>, numbers: &Numbers, times: u32) {
         for (phase, ms) in PHASES.iter().zip(numbers.timers_ms) {
             if ms == -1 {
                 self.count_rare(ABORTED, subject, phase, times);
@@ -177,7 +177,7 @@ impl Shard {
 }
 
 /// Status and method, packed.
-fn words(record: &Record<'_, '_>) -> [u64; 2] {
+fn words(record: &Record<'_>) -> [u64; 2] {
     let status = record.number(Place::StatusCode).map_or(u16::MAX - 1, |status| status as u16);
     let method = method(record);
     let (length, word) = Method::key(method);
@@ -185,7 +185,7 @@ fn words(record: &Record<'_, '_>) -> [u64; 2] {
 }
 
 /// The method as it is written, wherever the layout has it; empty where it has none.
-pub(in crate::metrics::haproxy) fn method<'a>(record: &Record<'_, 'a>) -> &'a [u8] {
+pub(in crate::metrics::haproxy) fn method<'a>(record: &Record<'a>) -> &'a [u8] {
     if let Some(method) = record.text(Place::HttpRequestMethod) {
         return method;
     }
