@@ -306,7 +306,9 @@ pub(crate) fn config(seed: u64, is_bounded: bool) -> Config {
             let mut own = MetricConfig { enabled: !random.once_in(10), ..MetricConfig::default() };
             if !random.once_in(4) {
                 let mut choices = BTreeMap::new();
-                let known = metric.labels.iter().chain(metric.opt_in).copied().collect::<Vec<_>>();
+                // What headers are called only a haproxy.cfg says.
+                let known = metric.labels.iter().chain(metric.opt_in).copied();
+                let known = known.filter(|name| !name.ends_with("_NAME")).collect::<Vec<_>>();
                 for _ in 0..random.below(6) {
                     let own = match random.below(3) {
                         0 if is_bounded => Some(policy(random)),
