@@ -163,9 +163,7 @@ impl WrittenOptions {
             return Ok((family.name, Dialect::Usual));
         };
         if let Some(format) = format.filter(|format| *format != HAPROXY) {
-            return Err(Failure::Usage(format!(
-                "--log-format and --haproxy-config are for {HAPROXY}, not for {format}"
-            )));
+            return Err(Failure::Usage(format!("--log-format and --haproxy-config are for {HAPROXY}, not for {format}")));
         }
         Ok((HAPROXY, understand(&written)?))
     }

@@ -57,9 +57,7 @@ pub(super) fn label<'a>(family: &'a Family, name: &str) -> Option<&'a Label> {
 pub(super) fn label_matches(entry: &str, name: &str) -> bool {
     if let Some(stem) = entry.strip_suffix("NAME") {
         let is_name = |rest: &str| rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        return name
-            .strip_prefix(stem)
-            .is_some_and(|rest| is_name(rest) && rest.starts_with(|c: char| !c.is_ascii_digit()));
+        return name.strip_prefix(stem).is_some_and(|rest| is_name(rest) && rest.starts_with(|c: char| !c.is_ascii_digit()));
     }
     let Some(stem) = numbered_stem(entry) else {
         return entry == name;

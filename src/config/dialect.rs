@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tailmeter_parsers::haproxy::Layouts;
 use tailmeter_parsers::haproxy::config::{self, Place, Process};
 use tailmeter_parsers::haproxy::format::Mistake;
+use tailmeter_parsers::haproxy::Layouts;
 
 use super::Written;
 use crate::metrics::Dialect;

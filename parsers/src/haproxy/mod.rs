@@ -20,11 +20,11 @@ mod termination;
 mod vector;
 
 pub use http::{Http, Method, Tls};
-pub use layouts::{Layouts, Means, Reading, label};
 pub use notice::{
     BackendState, CheckResult, Connect, ConnectionError, Details, HealthCheck, Notice, Process, Proxy, ProxyState,
     Remaining, ServerAddress, ServerChange, ServerState, Status,
 };
+pub use layouts::{Layouts, Means, Reading, label};
 pub use scan::{BATCH, Batch, Line, Scanner};
 pub use tcp::Tcp;
 pub use termination::{Meaning, TERMINATION};

@@ -16,8 +16,8 @@ use super::{
     SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
 };
 use crate::metrics::{Buckets, Counter, Dialect, Kind, Plan, Tally, Unit};
-use crate::series::{Cells, Directory, Key, Memo, NO_ENTRY};
 use records::Records;
+use crate::series::{Cells, Directory, Key, Memo, NO_ENTRY};
 
 /// A line that counts in metrics with rows of their own.
 #[derive(Clone, Copy)]
