@@ -1,6 +1,8 @@
 //! Log-formats whose lines, or single values, are JSON or CBOR: lines of HAProxy 3.0.11 and 3.2.26, whole, cut anywhere,
 //! put into another order and with other members between theirs.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use tailmeter_parsers::envelope;
 use tailmeter_parsers::haproxy::format::{Layout, Place, Spans, Value};
 use tailmeter_parsers::{Reason, Reject};

@@ -48,7 +48,7 @@ fn each_outcome_has_its_form() {
             "frontend_name": "fnt", "ssl": false, "backend_name": "bck", "server_name": "srv1",
             "time_queue_ms": 0, "time_connect_ms": 0, "time_total_ms": 5007, "logasap": false, "bytes_read": 212,
             "termination_state": "--", "actconn": 0, "feconn": 0, "beconn": 0, "srv_conn": 0, "retries": 3,
-            "redispatched": false, "srv_queue": 0, "backend_queue": 0,
+            "redispatched": false, "srv_queue": 0, "backend_queue": 0, "truncated": false,
         })
     );
     assert_eq!(rows[1]["kind"], "tcp");

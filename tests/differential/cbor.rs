@@ -16,8 +16,8 @@ pub(crate) fn agrees(value: &[u8], truth: &Truth) -> bool {
             plain == value
                 || (plain.ends_with(value) && plain.iter().rev().skip(value.len()).all(|digit| *digit == b'0'))
         }
-        // Texts, in one piece or a single chunk. Their braces are the captures' own.
-        [0x60..=0x7b, ..] | [0x7f, ..] => {
+        // Bytes and texts, in one piece or a single chunk. Their braces are the captures' own.
+        [0x40..=0x5b, ..] | [0x5f, ..] | [0x60..=0x7b, ..] | [0x7f, ..] => {
             let text = chunk(&bytes);
             let bare = text.strip_prefix(b"{").and_then(|text| text.strip_suffix(b"}"));
             text == value || bare == Some(value)
@@ -39,8 +39,9 @@ fn bytes(digits: &[u8]) -> Option<Vec<u8>> {
 /// The bytes of a text.
 fn chunk(bytes: &[u8]) -> &[u8] {
     match bytes {
-        [0x60..=0x77, text @ ..] | [0x78, _, text @ ..] | [0x79, _, _, text @ ..] => text,
-        [0x7f, text @ .., 0xff] => chunk(text),
+        [0x40..=0x57 | 0x60..=0x77, text @ ..] => text,
+        [0x58 | 0x78, _, text @ ..] | [0x59 | 0x79, _, _, text @ ..] => text,
+        [0x5f | 0x7f, text @ .., 0xff] => chunk(text),
         _ => b"",
     }
 }

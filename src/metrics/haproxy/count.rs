@@ -3,7 +3,7 @@
 mod notices;
 mod records;
 
-pub(super) use records::{UNKNOWN_QUEUE, method};
+pub(super) use records::method;
 
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub(super) struct Numbers {
     pub(super) retries: u32,
     pub(super) redispatched: bool,
     pub(super) queues: [u32; 2],
+    /// Which of them the line tells.
+    pub(super) has_queues: [bool; 2],
     pub(super) logasap: bool,
     pub(super) ended_normally: bool,
 }
@@ -48,6 +50,7 @@ impl Numbers {
             retries: http.retries,
             redispatched: http.redispatched,
             queues: http.queues,
+            has_queues: [true; 2],
             logasap: http.logasap,
             ended_normally: http.ended_normally,
         }
@@ -61,6 +64,7 @@ impl Numbers {
             retries: tcp.retries,
             redispatched: tcp.redispatched,
             queues: tcp.queues,
+            has_queues: [true; 2],
             logasap: tcp.logasap,
             ended_normally: tcp.termination_state().first() == Some(&b'-'),
         }

@@ -2,7 +2,7 @@
 
 use tailmeter_parsers::haproxy::{BATCH, Http};
 
-use super::count::{Numbers, UNKNOWN_QUEUE};
+use super::count::Numbers;
 use super::grid::Grid;
 use super::labels::{Field, Subject, write_fields};
 use crate::metrics::{Buckets, Plan, Slot};
@@ -308,7 +308,9 @@ impl Places {
             let ms = if timer == 4 && numbers.logasap { -1 } else { ms };
             near.observe(timer, ms, times, &mut cells, buckets[0]);
         }
-        if (numbers.queues[0] | numbers.queues[1] | numbers.retries) == 0 && !numbers.redispatched {
+        let is_empty =
+            (numbers.queues[0] | numbers.queues[1] | numbers.retries) == 0 && numbers.has_queues == [true; 2];
+        if is_empty && !numbers.redispatched {
             // Nearly always, and the first bucket is the one of 0.
             cells.count_at(near.queues[0] as usize, times);
             cells.count_at(near.queues[1] as usize, times);
@@ -361,8 +363,8 @@ impl Places {
                 cells.add(base, place.sum, u64::from(count).wrapping_mul(weight));
             }
         }
-        for (place, length) in self.queues.iter().zip(numbers.queues) {
-            if let Some(base) = base(place).filter(|_| length != UNKNOWN_QUEUE) {
+        for ((place, length), is_known) in self.queues.iter().zip(numbers.queues).zip(numbers.has_queues) {
+            if let Some(base) = base(place).filter(|_| is_known) {
                 cells.add(base, place.sum, u64::from(length).wrapping_mul(weight));
                 cells.count(base, place.bucket + buckets.of(u64::from(length)), times);
             }

@@ -201,8 +201,8 @@ impl Check {
     /// True when a value cannot begin as `text` does, but nothing may have been written.
     pub(super) fn is_left_out(&self, text: &[u8]) -> bool {
         match self.form {
-            Form::Query => !matches!(text, [b'?' | b'<', ..]),
-            Form::Path => !matches!(text, [b'/' | b'<', ..]),
+            Form::Query => text.first() != Some(&b'?') && !is_bad_request(text),
+            Form::Path => text.first() != Some(&b'/') && !is_bad_request(text),
             _ => false,
         }
     }
@@ -224,6 +224,12 @@ impl Check {
 /// True for `%HPO`, which writes nothing where the URI has no path. (`%HP` may be of a whole URI.)
 fn is_path_only(item: &Item) -> bool {
     matches!(item.kind, Kind::Alias(Alias { letters: "HPO", .. }))
+}
+
+/// True when `text` begins with what stands for a request that cannot be read, or ends inside of it.
+fn is_bad_request(text: &[u8]) -> bool {
+    const WORD: &[u8] = b"<BADREQ>";
+    text.starts_with(WORD) || (!text.is_empty() && WORD.starts_with(text))
 }
 
 fn ok(fits: bool) -> Result<(), Reason> {

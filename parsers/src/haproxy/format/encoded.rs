@@ -127,7 +127,7 @@ impl Decoder<'_> {
             json::Token::Array(inside) => {
                 let start = self.decoded.len();
                 let mut rest = inside;
-                while let Some(length) = json::length(rest.trim_ascii_start()).ok() {
+                while let Ok(length) = json::length(rest.trim_ascii_start()) {
                     let (element, behind) = rest.trim_ascii_start().split_at_checked(length)?;
                     let begin = self.begin_element(start);
                     if let json::Token::Text(text) = json::Token::of(element) {

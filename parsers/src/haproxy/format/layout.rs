@@ -108,7 +108,7 @@ impl Layout {
     /// What HAProxy would refuse, and where it stands.
     pub fn of(text: &str) -> Result<Self, Mistake> {
         let mut format = lex(text)?;
-        format.items.iter_mut().try_for_each(unencode)?;
+        format.items.iter_mut().try_for_each(settle_encoding)?;
         let mut notes = Vec::new();
         notes.extend(format.remarks.iter().map(|Mistake { column, message }| Note {
             column: *column,
@@ -288,7 +288,7 @@ fn typed(grammar: Grammar, item: &Item) -> Grammar {
 }
 
 /// Settles how an item is written that asks for an encoding.
-fn unencode(item: &mut Item) -> Result<(), Mistake> {
+fn settle_encoding(item: &mut Item) -> Result<(), Mistake> {
     let refused = |message: &str| Err(Mistake { column: item.column, message: message.to_owned() });
     match item.flags.encoding {
         Encoding::None => Ok(()),

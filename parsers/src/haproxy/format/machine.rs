@@ -190,7 +190,7 @@ pub(super) fn read(
     }
     let Stop { step, reason, .. } = furthest;
     if reason != Reason::Truncated || step < needed {
-        return Err(reject(steps, &furthest));
+        return Err(reject(steps, at, &furthest));
     }
     // Once more the way that led there.
     (run.choices, run.depth) = (choices, 0);
@@ -208,11 +208,13 @@ pub(super) fn read(
     Ok(())
 }
 
-fn reject(steps: &[Step], stop: &Stop) -> Reject {
-    let field = steps.get(stop.step).or(steps.last()).map_or("message", Step::name);
-    // What does not even begin as the format does is none of its lines.
-    let reason = if stop.step < 2 { Reason::UnknownForm } else { stop.reason };
-    Reject { reason, field, offset: stop.at }
+fn reject(steps: &[Step], start: usize, stop: &Stop) -> Reject {
+    let name = |step: usize| steps.get(step).or(steps.last()).map_or("message", Step::name);
+    if stop.step < 2 {
+        // What does not even begin as the format does is none of its lines.
+        return Reject { reason: Reason::UnknownForm, field: name(0), offset: start };
+    }
+    Reject { reason: stop.reason, field: name(stop.step), offset: stop.at }
 }
 
 /// One line on its way through the steps.
@@ -322,8 +324,13 @@ impl Run<'_> {
             End::Line => Some(rest.len()),
         };
         match length {
-            Some(length) => step.check.fits(&rest[..length]).map(|()| ((0, length), length)),
-            None if step.may_vanish() => Ok(((0, 0), 0)),
+            Some(length) => match step.check.fits(&rest[..length]) {
+                Ok(()) => Ok(((0, length), length)),
+                // It may go on behind the cut.
+                Err(_) if length == rest.len() => step.check.begins(rest).and(Err(Reason::Truncated)),
+                Err(reason) => Err(reason),
+            },
+            None if step.may_vanish() && !step.check.tells_nothing() => Ok(((0, 0), 0)),
             None => step.check.begins(rest).and(Err(Reason::Truncated)),
         }
     }

@@ -62,6 +62,16 @@ struct Stop {
     is_value: bool,
 }
 
+/// The name of a member.
+#[derive(Clone, Copy)]
+struct Key {
+    /// Where it stands, from and to, as it is written.
+    start: usize,
+    end: usize,
+    /// Where its value begins.
+    value: usize,
+}
+
 /// One line on its way.
 struct Run<'r> {
     encoding: Encoding,
@@ -85,11 +95,8 @@ impl Run<'_> {
     fn members(&mut self, at: usize) -> Result<usize, Stop> {
         let mut at = self.open(at)?;
         loop {
-            let (key, value) = match self.key(at)? {
-                Some(found) => found,
-                None => return self.close(at),
-            };
-            let index = self.step(key);
+            let Some(key) = self.key(at)? else { return self.close(at) };
+            let (index, value) = (self.step(key), key.value);
             let length = self.value(index, value)?;
             match index {
                 Some(index) => {
@@ -115,15 +122,15 @@ impl Run<'_> {
         if is_open { Ok(at + length) } else { Err(self.stop(at, Reason::UnknownForm)) }
     }
 
-    /// Takes a key: where it is, and where its value begins. `None` where the object ends.
-    fn key(&self, at: usize) -> Result<Option<((usize, usize), usize)>, Stop> {
+    /// Takes a key. `None` where the object ends.
+    fn key(&self, at: usize) -> Result<Option<Key>, Stop> {
         if self.encoding == Encoding::Cbor {
             let stop = |reason| self.stop(at, reason);
             if cbor::closes(self.rest(at)).map_err(stop)? {
                 return Ok(None);
             }
             let end = at + cbor::length(self.rest(at)).map_err(stop)?;
-            return Ok(Some(((at, end), end)));
+            return Ok(Some(Key { start: at, end, value: end }));
         }
         let at = self.blanks(at);
         match self.rest(at).first() {
@@ -135,7 +142,7 @@ impl Run<'_> {
         let end = at + json::length(self.rest(at)).map_err(|reason| self.stop(at, reason))?;
         let colon = self.blanks(end);
         match self.rest(colon).first() {
-            Some(b':') => Ok(Some(((at, end), self.blanks(colon + 1)))),
+            Some(b':') => Ok(Some(Key { start: at, end, value: self.blanks(colon + 1) })),
             Some(_) => Err(self.stop(colon, Reason::Delimiter)),
             None => Err(self.stop(colon, Reason::Truncated)),
         }
@@ -159,7 +166,7 @@ impl Run<'_> {
     }
 
     /// The step of a key. Mostly that which is next in the format; of one that comes twice the second is passed over.
-    fn step(&self, (start, end): (usize, usize)) -> Option<usize> {
+    fn step(&self, Key { start, end, .. }: Key) -> Option<usize> {
         let key = self.line.get(start..end)?;
         let is_it = |step: &Step| {
             key.eq_ignore_ascii_case(&step.before) && (self.encoding == Encoding::Cbor || key == &*step.before)

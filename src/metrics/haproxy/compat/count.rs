@@ -10,7 +10,7 @@ use tailmeter_parsers::haproxy::format::{Place, Spans};
 use tailmeter_parsers::haproxy::{Layouts, Line, Means, Reading, Scanner};
 
 use super::{ABORTS, BYTES_READ, METRICS, PROCESSING_ERRORS, QUEUES, REQUESTS, SESSION_DURATION, TIMERS};
-use crate::metrics::haproxy::count::{Numbers, UNKNOWN_QUEUE};
+use crate::metrics::haproxy::count::Numbers;
 use crate::metrics::haproxy::labels::{Field, Laid, Subject};
 use crate::metrics::{Buckets, Counter, Dialect, Kind, Plan, Slot, Tally, Unit};
 use crate::series::{Base, Cells, Directory, NO_ENTRY, Texts};
@@ -200,8 +200,8 @@ impl Shard {
         if let Ok(ms) = u64::try_from(total) {
             self.observe(SESSION_DURATION, request, ms);
         }
-        for (metric, length) in QUEUES.into_iter().zip(numbers.queues) {
-            if length != UNKNOWN_QUEUE {
+        for ((metric, length), is_known) in QUEUES.into_iter().zip(numbers.queues).zip(numbers.has_queues) {
+            if is_known {
                 self.observe(metric, request, length.into());
             }
         }

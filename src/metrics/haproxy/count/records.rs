@@ -19,9 +19,8 @@ use crate::metrics::haproxy::{
 };
 use crate::metrics::{Dialect, Tally};
 
-/// A timer or a queue that the line does not tell; a phase that was never reached is -1.
+/// A timer that the line does not tell; a phase that was never reached is -1.
 pub(super) const UNKNOWN_MS: i32 = -2;
-pub(in crate::metrics::haproxy) const UNKNOWN_QUEUE: u32 = u32::MAX;
 
 /// What reads the lines of a source that are not, or not all, of the usual layouts.
 pub(super) struct Records {
@@ -120,7 +119,7 @@ impl Numbers {
         let number = |place| record.number(place);
         // What a layout has not, it has no place for either: only of a line that was cut it matters that nothing is known.
         let timer = |place| number(place).map_or(UNKNOWN_MS, |ms| i32::try_from(ms).unwrap_or(i32::MAX));
-        let queue = |place| number(place).map_or(UNKNOWN_QUEUE, |queue| u32::try_from(queue).unwrap_or(u32::MAX - 1));
+        let queue = |place| number(place).map_or(0, |queue| u32::try_from(queue).unwrap_or(u32::MAX));
         let last = if record.layout().has(Place::TimeActive) { Place::TimeActive } else { Place::TimeTotal };
         let state = record.text(Place::TerminationState);
         Self {
@@ -129,6 +128,7 @@ impl Numbers {
             retries: number(Place::Retries).map_or(0, |retries| u32::try_from(retries).unwrap_or(u32::MAX)),
             redispatched: record.text(Place::Retries).is_some_and(|text| text.starts_with(b"+")),
             queues: [Place::SrvQueue, Place::BackendQueue].map(queue),
+            has_queues: [Place::SrvQueue, Place::BackendQueue].map(|place| number(place).is_some()),
             logasap: record.logasap(),
             ended_normally: state.is_none_or(|state| state.starts_with(b"-")),
         }
