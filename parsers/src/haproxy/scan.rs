@@ -291,7 +291,8 @@ impl Templates {
         if let Some(month) = http.accept_date().get(3..6) {
             self.date[5..8].copy_from_slice(month);
         }
-        if envelope.start > TEMPLATE || envelope.repeated != 1 {
+        // What stands in brackets has its end to be looked at, too.
+        if envelope.start > TEMPLATE || envelope.end != line.len() {
             return;
         }
         let mut template = Template { bytes: [0; TEMPLATE], digits: 0, len: envelope.start };
