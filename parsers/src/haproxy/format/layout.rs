@@ -20,7 +20,7 @@ pub struct Layout {
     text: String,
     pub(super) steps: Vec<Step>,
     /// What follows the last value.
-    tail: Box<[u8]>,
+    pub(super) tail: Box<[u8]>,
     /// Values that must be there before a line counts as cut, and not as foreign.
     needed: usize,
     /// The step of each [`Place`], by its number; [`NOWHERE`] for none.
@@ -151,6 +151,11 @@ impl Layout {
         let line = line.get(..envelope.end).unwrap_or(line);
         machine::read(&self.steps, &self.tail, self.needed, line, envelope.start, spans)?;
         Ok(Record::new(self, line, spans))
+    }
+
+    /// What follows the last value.
+    pub(in super::super) fn tail(&self) -> &[u8] {
+        &self.tail
     }
 
     /// The name of value number `index`, for a [`Reject`].

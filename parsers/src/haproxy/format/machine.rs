@@ -5,6 +5,8 @@
 //! hold. Only where none of this helps (free text that may hold what follows it) the machine takes the first place
 //! that fits, and comes back for the next one when the rest of the line does not.
 
+use std::ops::Range;
+
 use super::layout::Step;
 use crate::{Reason, Reject};
 
@@ -53,6 +55,16 @@ impl Spans {
     /// True when the line ends before the format does.
     pub(in super::super) const fn truncated(&self) -> bool {
         self.truncated
+    }
+
+    /// Where value `index` starts and ends; `None` behind the place where the line was cut.
+    pub(super) fn span(&self, index: usize) -> Option<(u32, u32)> {
+        self.values[..self.count].get(index).copied()
+    }
+
+    /// The same while the line is being read.
+    pub(super) fn bounds(&self, index: usize) -> Option<(u32, u32)> {
+        self.values.get(index).copied()
     }
 
     fn set(&mut self, index: usize, start: usize, end: usize) {
@@ -146,6 +158,19 @@ pub(super) fn read(
     run.spans.count = step;
     run.spans.truncated = true;
     Ok(())
+}
+
+/// Takes the steps `range` alone, the first way that fits. Returns where they end.
+pub(super) fn take(
+    steps: &[Step],
+    tail: &[u8],
+    range: Range<usize>,
+    line: &[u8],
+    at: usize,
+    spans: &mut Spans,
+) -> Option<usize> {
+    let mut run = Run { steps, tail, line, spans, choices: [Choice::default(); MAX_CHOICES], depth: 0 };
+    run.forward_to(range.start, at, range.end).ok()
 }
 
 fn reject(steps: &[Step], stop: &Stop) -> Reject {

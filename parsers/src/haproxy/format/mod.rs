@@ -16,6 +16,7 @@
 //! - `layout`: the compiler: where each value ends, and what cannot be told apart.
 //! - `machine`: what runs over a line.
 //! - `record`: what it found.
+//! - `stretch`: the steps once more, for vector instructions.
 
 pub mod alias;
 mod check;
@@ -25,6 +26,7 @@ mod layout;
 pub mod lexer;
 mod machine;
 mod record;
+pub(super) mod stretch;
 
 pub use alias::Alias;
 pub use expression::{Converter, Expression};

@@ -1,0 +1,507 @@
+//! Log-formats by stretches, for AVX-512 with VBMI and VBMI2: the delimiters of a window are gathered and compared with
+//! those that the layout wants, all at once, and where values start and end falls out of it.
+
+use core::arch::x86_64::*;
+
+use super::super::format::stretch::{Bound, Found, Kind, Mark, Run, Set, Shape, Stretch, WINDOW};
+use super::super::http::method_word;
+use super::super::scan::BATCH;
+use super::super::sketch::{Job, Sketch};
+use super::avx512::{byte_before_end, envelope_length, equal, field_of_byte, in_range, iota, load, newlines, small};
+use super::{Newlines, low_bytes};
+
+/// Sketches the lines of `block`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) fn sketch<'a>(block: &'a [u8], job: &mut Job<'_, 'a>) {
+    let (mut found, mut start) = (Newlines::new(), 0);
+    let (chunks, _) = block.as_chunks::<64>();
+    for (index, chunks) in chunks.chunks(Newlines::CHUNKS).enumerate() {
+        for (offset, chunk) in chunks.iter().enumerate() {
+            found.add(64 * (Newlines::CHUNKS * index + offset), newlines(chunk));
+        }
+        if found.count >= BATCH {
+            start = sketch_found(block, start, &mut found, BATCH, job);
+        }
+    }
+    start = sketch_found(block, start, &mut found, 1, job);
+    job.leave(&block[start..]);
+}
+
+/// Sketches the lines that end at the newlines found, the first from `start` on, but for those beyond a multiple of
+/// `batch`. Returns where the next line starts.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn sketch_found<'a>(block: &'a [u8], mut start: usize, found: &mut Newlines, batch: usize, job: &mut Job<'_, 'a>) -> usize {
+    let count = found.count - found.count % batch;
+    for ends in found.ends[..count].chunks(BATCH) {
+        start = sketch_batch(block, start, ends, job);
+    }
+    found.ends.copy_within(count..found.count, 0);
+    found.count -= count;
+    start
+}
+
+/// The lines of a batch on their way through the stretches.
+struct Lines<'a> {
+    /// What can be loaded from each one's start on.
+    ahead: [&'a [u8]; BATCH],
+    /// Where each has been read to, from its start.
+    at: [usize; BATCH],
+    count: usize,
+    /// Bit i: line i is left.
+    left: u32,
+}
+
+impl<'a> Lines<'a> {
+    /// Takes every line one stretch further.
+    #[inline(always)]
+    fn step(&mut self, job: &mut Job<'_, 'a>, stretch: &Stretch, mut step: impl FnMut(&[u8], usize, &[u8], &mut Found) -> Option<usize>) {
+        for (index, sketch) in job.batch.sketches.iter_mut().enumerate().take(self.count) {
+            if self.left >> index & 1 == 1 {
+                continue;
+            }
+            let at = self.at[index];
+            match step(self.ahead[index], at, sketch.line, &mut sketch.found) {
+                Some(at) => self.at[index] = at,
+                None => match job.layout.take(stretch, sketch.line, at, job.spans, &mut sketch.found) {
+                    Some(at) => self.at[index] = at,
+                    None => self.left |= 1 << index,
+                },
+            }
+        }
+    }
+}
+
+/// Sketches the lines that end at `ends`, the first from `start` on. Returns where the next line starts.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn sketch_batch<'a>(block: &'a [u8], mut start: usize, ends: &[usize], job: &mut Job<'_, 'a>) -> usize {
+    let mut lines = Lines { ahead: [&[]; BATCH], at: [0; BATCH], count: ends.len().min(BATCH), left: 0 };
+    let nothing = job.layout.nothing_found();
+    for (index, end) in ends.iter().enumerate().take(BATCH) {
+        let line = &block[start..*end];
+        job.batch.lines[index] = line;
+        job.batch.sketches[index] = Sketch { line, found: nothing, method: (0, 0), ended_normally: true };
+        lines.ahead[index] = &block[start..];
+        match message_start(lines.ahead[index], line, job) {
+            Some(at) => lines.at[index] = at,
+            None => lines.left |= 1 << index,
+        }
+        start = end + 1;
+    }
+    let stretches = job.stretches;
+    for stretch in stretches {
+        match &stretch.kind {
+            Kind::Run(run) if run.is_number => {
+                lines.step(job, stretch, |ahead, at, _, found| read_run::<true>(ahead, at, stretch, run, found));
+            }
+            Kind::Run(run) => {
+                lines.step(job, stretch, |ahead, at, _, found| read_run::<false>(ahead, at, stretch, run, found));
+            }
+            Kind::Shape(shape) => {
+                lines.step(job, stretch, |ahead, at, _, found| read_shape(ahead, at, stretch, shape, found));
+            }
+            Kind::Pair { byte, end, longest, bad } => lines.step(job, stretch, |ahead, at, _, found| {
+                read_pair(ahead, at, stretch, (*byte, *end, *longest), bad, found)
+            }),
+            Kind::Text { end, second, bad } => lines.step(job, stretch, |ahead, at, line, found| {
+                read_text(ahead, at, line, stretch, (*end, *second, bad.as_ref()), found)
+            }),
+            Kind::Captures { is_lenient } => lines.step(job, stretch, |ahead, at, line, found| {
+                read_captures(ahead, at, line, stretch, *is_lenient, found)
+            }),
+            Kind::Steps => lines.step(job, stretch, |_, _, _, _| None),
+        }
+    }
+    let (tail, has_method, has_state) = (job.layout.tail(), has(stretches, Mark::MethodStart), has(stretches, Mark::Termination));
+    for (index, sketch) in job.batch.sketches.iter_mut().enumerate().take(lines.count) {
+        if lines.left >> index & 1 == 1 {
+            continue;
+        }
+        let fits = sketch.line.get(lines.at[index]..) == Some(tail);
+        if !fits || has_method && take_method(lines.ahead[index], sketch).is_none() {
+            lines.left |= 1 << index;
+        }
+        let state = sketch.found.marks[Mark::Termination as usize] as usize;
+        sketch.ended_normally = !has_state || sketch.line.get(state) == Some(&b'-');
+    }
+    job.batch.len = lines.count;
+    job.batch.left = lines.left;
+    job.flush();
+    start
+}
+
+fn has(stretches: &[Stretch], mark: Mark) -> bool {
+    stretches.iter().any(|stretch| stretch.bounds.iter().any(|bound| bound.mark == mark))
+}
+
+/// The 64 bytes at `at`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_at(ahead: &[u8], at: usize) -> Option<__m512i> {
+    Some(load(ahead.get(at..)?.first_chunk()?))
+}
+
+/// Bit i: byte i is in `set`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn is_in(bytes: __m512i, set: &Set) -> u64 {
+    const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
+    let upper = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), _mm512_set1_epi8(15));
+    let row = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(small(set)), bytes);
+    let bit = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(small(&BITS)), upper);
+    _mm512_test_epi8_mask(row, bit)
+}
+
+/// Where the message starts, when the envelope is one of those seen before and nothing of the message can be taken for
+/// more of it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt,lzcnt")]
+fn message_start(ahead: &[u8], line: &[u8], job: &mut Job<'_, '_>) -> Option<usize> {
+    let Some(at) = envelope_length(ahead.first_chunk()?, job.templates) else {
+        job.learn(line);
+        return None;
+    };
+    let text = load_at(ahead, at)?;
+    let (space, colon) = (equal(text, b' '), equal(text, b':'));
+    let third = _blsr_u64(_blsr_u64(space));
+    // The last byte of each of the first words, and of the first alone.
+    let words = space ^ _blsr_u64(third);
+    let first = space & space.wrapping_neg();
+    let message: &[u8; 8] = ahead.get(at..)?.first_chunk()?;
+    // Spaces, a byte order mark, and repetitions are rare enough to be left.
+    let is_more = matches!(message, [b' ' | 0xef, ..] | [b'<', ..]) || message == b"message ";
+    let has_tag = at > 2 && ahead.get(at - 2) == Some(&b':');
+    let is_more = is_more
+        || match has_tag {
+            true => message[0].is_ascii_alphanumeric() && (space == 0 || equal(text, b']') << 2 & colon << 1 & first != 0),
+            false => {
+                third == 0
+                    || colon << 1 & words != 0
+                    || message.starts_with(b"std")
+                    || message[3] == b' '
+                    || (message[4] == b'-' && message[7] == b'-')
+            }
+        };
+    let is_whole = line.last() != Some(&b'\r') && at <= line.len();
+    if is_more {
+        // A shorter envelope may have seemed to fit.
+        job.learn(line);
+    }
+    (!is_more && is_whole).then_some(at)
+}
+
+/// The text before the first value, which begins behind it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,bmi2")]
+fn behind_text(ahead: &[u8], at: usize, stretch: &Stretch) -> Option<usize> {
+    let differs = _mm512_cmpneq_epi8_mask(load_at(ahead, at)?, load(&stretch.text));
+    (_bzhi_u64(differs, stretch.length) == 0).then_some(at + stretch.length as usize)
+}
+
+#[inline(always)]
+fn keep(bound: &Bound, found: &mut Found, start: usize, end: usize) {
+    if let Some(mark) = found.marks.get_mut(bound.mark as usize) {
+        *mark = if bound.is_end { end as u32 } else { start as u32 };
+    }
+}
+
+/// Values between delimiters that they do not hold.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn read_run<const IS_NUMBER: bool>(ahead: &[u8], at: usize, stretch: &Stretch, run: &Run, found: &mut Found) -> Option<usize> {
+    let text = load_at(ahead, at)?;
+    let expected = load(&stretch.text);
+    let mut delimiter = if IS_NUMBER { !in_range(text, b'0', 10) } else { is_in(text, &run.delimiters) };
+    let mut aborted = 0;
+    let gathered = _mm512_maskz_compress_epi8(delimiter, text);
+    if _bzhi_u64(_mm512_cmpneq_epi8_mask(gathered, expected), stretch.length) != 0 {
+        if !IS_NUMBER || run.minus == 0 {
+            return None;
+        }
+        // A dash is part of a value that is nothing but `-1`.
+        let others = delimiter;
+        aborted = equal(text, b'-') & (others << 1 | 1) & equal(text, b'1') >> 1 & others >> 2;
+        delimiter = others & !aborted;
+        let gathered = _mm512_maskz_compress_epi8(delimiter, text);
+        if _bzhi_u64(_mm512_cmpneq_epi8_mask(gathered, expected), stretch.length) != 0 {
+            return None;
+        }
+    }
+    let end = _pdep_u64(1 << (stretch.length - 1), delimiter).trailing_zeros();
+    if !IS_NUMBER && _bzhi_u64(is_in(text, &run.bad), end) != 0 {
+        return None;
+    }
+    let offsets = _mm512_maskz_compress_epi8(delimiter, iota());
+    let place = |indexes: &[u8; 16]| {
+        _mm512_castsi512_si128(_mm512_permutexvar_epi8(_mm512_castsi128_si512(small(indexes)), offsets))
+    };
+    let ends = place(&run.ends);
+    let starts = place(&run.starts);
+    let gaps = _mm_sub_epi8(starts, _mm_bslli_si128(ends, 1));
+    let starts = _mm_maskz_add_epi8(run.has_start, starts, _mm_set1_epi8(1));
+    let lengths = _mm_sub_epi8(ends, starts);
+    let unfit = _mm_cmplt_epu8_mask(lengths, small(&run.shortest))
+        | _mm_cmpgt_epu8_mask(lengths, small(&run.longest))
+        | _mm_mask_cmpneq_epu8_mask(run.has_start, gaps, small(&run.gaps));
+    if unfit != 0 {
+        return None;
+    }
+    if IS_NUMBER {
+        if run.metrics != 0 {
+            let numbers = numbers(text, starts, ends);
+            keep_numbers(numbers, run, found);
+        }
+        if aborted != 0 {
+            keep_aborted(_bzhi_u64(aborted, end), starts, run, found)?;
+        }
+    }
+    if !stretch.bounds.is_empty() {
+        let (mut first, mut last) = ([0; 16], [0; 16]);
+        store(&mut first, starts);
+        store(&mut last, ends);
+        for bound in &stretch.bounds {
+            let (start, end) = (first[bound.value & 15], last[bound.value & 15]);
+            keep(bound, found, at + usize::from(start), at + usize::from(end));
+        }
+    }
+    Some(at + end as usize)
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn store(out: &mut [u8; 16], bytes: __m128i) {
+    // SAFETY: the array has 16 writable bytes; the store needs no alignment.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), bytes) }
+}
+
+/// Converts eight values of at most eight digits: in each quarter its two, twice.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+fn numbers(text: __m512i, starts: __m128i, ends: __m128i) -> __m512i {
+    let spread = field_of_byte();
+    let ends = _mm512_permutexvar_epi8(spread, _mm512_castsi128_si512(ends));
+    let starts = _mm512_permutexvar_epi8(spread, _mm512_castsi128_si512(starts));
+    // Each value's last eight bytes, as far as they are its own; zeros before them.
+    let at = _mm512_add_epi8(ends, byte_before_end());
+    let own = _mm512_cmpge_epi8_mask(at, starts);
+    let text = _mm512_maskz_permutexvar_epi8(own, at, text);
+    let digits = _mm512_maskz_sub_epi8(own, text, _mm512_set1_epi8(b'0' as i8));
+    let pairs = _mm512_maddubs_epi16(digits, _mm512_set1_epi16(0x010a));
+    let fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x0001_0064));
+    let packed = _mm512_packus_epi32(fours, fours);
+    let numbers = _mm512_madd_epi16(packed, _mm512_set1_epi32(0x0001_2710));
+    let order = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 13, 12, 9, 8, 5, 4, 1, 0);
+    _mm512_permutexvar_epi32(order, numbers)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn keep_numbers(numbers: __m512i, run: &Run, found: &mut Found) {
+    // SAFETY: each array has 64 readable bytes; the loads need no alignment.
+    let (order, known) = unsafe {
+        (_mm512_loadu_si512(run.order.as_ptr().cast()), _mm512_loadu_si512(found.numbers.as_ptr().cast()))
+    };
+    let numbers = _mm512_mask_permutexvar_epi32(known, run.metrics, order, numbers);
+    // SAFETY: the array has 64 writable bytes; the store needs no alignment.
+    unsafe { _mm512_storeu_si512(found.numbers.as_mut_ptr().cast(), numbers) };
+}
+
+/// Keeps -1 for the values that start at the dashes `aborted`, if they may be that.
+#[cold]
+#[target_feature(enable = "sse2")]
+fn keep_aborted(mut aborted: u64, starts: __m128i, run: &Run, found: &mut Found) -> Option<()> {
+    let mut first = [0; 16];
+    store(&mut first, starts);
+    while aborted != 0 {
+        let at = aborted.trailing_zeros();
+        let value = first.iter().position(|start| u32::from(*start) == at)?;
+        if run.minus >> value & 1 == 0 {
+            return None;
+        }
+        for (metric, number) in found.numbers.iter_mut().enumerate() {
+            if run.metrics >> metric & 1 == 1 && run.order[metric] == value as u32 {
+                *number = u32::MAX;
+            }
+        }
+        aborted &= aborted - 1;
+    }
+    Some(())
+}
+
+/// Values of fixed length.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,bmi2")]
+fn read_shape(ahead: &[u8], at: usize, stretch: &Stretch, shape: &Shape, found: &mut Found) -> Option<usize> {
+    let text = load_at(ahead, at)?;
+    let exact = _mm512_cmpeq_epi8_mask(text, load(&stretch.text)) & shape.exact;
+    let digits = in_range(text, b'0', 10);
+    let mut fits = exact | digits & shape.digits;
+    if shape.letters != 0 {
+        let lower = _mm512_or_si512(text, _mm512_set1_epi8(0x20));
+        fits |= (digits | in_range(lower, b'a', 26) | equal(text, b'-')) & shape.letters;
+    }
+    if shape.signs != 0 {
+        fits |= (equal(text, b'+') | equal(text, b'-')) & shape.signs;
+    }
+    for month in &shape.months {
+        let name: &[u8; 4] = ahead.get(at + month..)?.first_chunk()?;
+        let name = _mm512_set1_epi32((u32::from_le_bytes(*name) & 0xff_ffff) as i32);
+        if _mm512_cmpeq_epi32_mask(name, months()) == 0 {
+            return None;
+        }
+        fits |= 7 << month;
+    }
+    if _bzhi_u64(!fits, stretch.length) != 0 {
+        return None;
+    }
+    for bound in &stretch.bounds {
+        let (start, end) = *shape.values.get(bound.value)?;
+        keep(bound, found, at + start, at + end);
+    }
+    Some(at + stretch.length as usize)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn months() -> __m512i {
+    const NAMES: [u8; 64] = {
+        let (names, mut bytes, mut at) = (*b"JanFebMarAprMayJunJulAugSepOctNovDec", [0xff; 64], 0);
+        while at < 36 {
+            bytes[at / 3 * 4 + at % 3] = names[at];
+            bytes[at / 3 * 4 + 3] = 0;
+            at += 1;
+        }
+        bytes
+    };
+    load(&NAMES)
+}
+
+/// An address and a port.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt")]
+fn read_pair(
+    ahead: &[u8],
+    at: usize,
+    stretch: &Stretch,
+    (byte, end, longest): (u8, u8, u32),
+    bad: &Set,
+    found: &mut Found,
+) -> Option<usize> {
+    let start = if stretch.length == 0 { at } else { behind_text(ahead, at, stretch)? };
+    let text = load_at(ahead, start)?;
+    let end = _tzcnt_u64(equal(text, end)) as u32;
+    let bytes = _bzhi_u64(equal(text, byte), end);
+    let digits = in_range(text, b'0', 10);
+    let middle = 63 - (_lzcnt_u64(bytes | 1) as u32);
+    // One digit at least; the first value is not empty.
+    let number = _bzhi_u64(!digits, end) >> middle;
+    let fits = bytes & !1 != 0
+        && end < WINDOW as u32
+        && number == 1
+        && (2..=longest + 1).contains(&(end - middle))
+        && _bzhi_u64(is_in(text, bad), middle) == 0;
+    if !fits {
+        return None;
+    }
+    for bound in &stretch.bounds {
+        let (first, last) = if bound.value == 0 { (0, middle) } else { (middle + 1, end) };
+        keep(bound, found, start + first as usize, start + last as usize);
+    }
+    Some(start + end as usize)
+}
+
+/// Text up to a delimiter.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt")]
+fn read_text(
+    ahead: &[u8],
+    at: usize,
+    line: &[u8],
+    stretch: &Stretch,
+    (end, second, bad): (u8, Option<u8>, Option<&Set>),
+    found: &mut Found,
+) -> Option<usize> {
+    let start = behind_text(ahead, at, stretch)?;
+    let window = load_at(ahead, start)?;
+    let next = load_at(ahead, start + WINDOW)?;
+    let mut places = u128::from(equal(next, end)) << 64 | u128::from(equal(window, end));
+    if let Some(second) = second {
+        places &= (u128::from(equal(next, second)) << 64 | u128::from(equal(window, second))) >> 1;
+    }
+    let length = match places {
+        // The last byte of the windows may be the first of the delimiter.
+        0 => far(line.get(start..)?, 2 * WINDOW - 1, end, second)?,
+        places => places.trailing_zeros() as usize,
+    };
+    if let Some(bad) = bad {
+        let bad = u128::from(is_in(next, bad)) << 64 | u128::from(is_in(window, bad));
+        if length == 0 || length >= 2 * WINDOW || bad << (127 - length as u32) << 1 != 0 {
+            return None;
+        }
+    }
+    for bound in &stretch.bounds {
+        keep(bound, found, start, start + length);
+    }
+    Some(start + length)
+}
+
+/// Where the delimiter is in `text`, not before `from`.
+#[cold]
+fn far(text: &[u8], from: usize, end: u8, second: Option<u8>) -> Option<usize> {
+    if end == b'\n' {
+        return Some(text.len());
+    }
+    let rest = text.get(from..)?;
+    let at = match second {
+        Some(second) => memchr::memmem::find(rest, &[end, second])?,
+        None => memchr::memchr(end, rest)?,
+    };
+    Some(from + at)
+}
+
+/// `{…}` or nothing.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt")]
+fn read_captures(
+    ahead: &[u8],
+    at: usize,
+    line: &[u8],
+    stretch: &Stretch,
+    is_lenient: bool,
+    found: &mut Found,
+) -> Option<usize> {
+    let start = behind_text(ahead, at, stretch)?;
+    debug_assert!(stretch.bounds.is_empty() && found.marks.len() > 1);
+    match ahead.get(start)? {
+        b'{' => {
+            let places = equal(load_at(ahead, start)?, b'}');
+            let length = if places == 0 { far(line.get(start..)?, WINDOW, b'}', None)? } else { places.trailing_zeros() as usize };
+            Some(start + length + 1)
+        }
+        b'"' if ahead.get(start + 1) == Some(&b'{') => None,
+        b' ' => Some(start),
+        // A second space was not written.
+        _ if is_lenient && stretch.length > 0 && ahead.get(start - 1) == Some(&b' ') => Some(start - 1),
+        _ => Some(start),
+    }
+}
+
+/// The method that the request begins with; `None` if it is not one for sure.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt")]
+fn take_method(ahead: &[u8], sketch: &mut Sketch<'_>) -> Option<()> {
+    let [start, end] = [Mark::MethodStart, Mark::MethodEnd].map(|mark| sketch.found.marks[mark as usize] as usize);
+    let window = load_at(ahead, start)?;
+    let length = (equal(window, b' ').trailing_zeros() as usize).min(end.checked_sub(start)?);
+    let word = match length {
+        0 | WINDOW.. => return None,
+        1..=8 => low_bytes(ahead.get(start..)?.first_chunk()?, length as u32),
+        _ => method_word(ahead.get(start..start + length)?),
+    };
+    // A dash says that there is none.
+    let first = *ahead.get(start)?;
+    if (first == b'<' && (length, word) != (8, u64::from_le_bytes(*b"<BADREQ>"))) || (first == b'-' && length == 1) {
+        return None;
+    }
+    sketch.method = (length as u32, word);
+    Some(())
+}
