@@ -26,12 +26,9 @@ pub struct Sketch<'a> {
 }
 
 impl<'a> Sketch<'a> {
-    const EMPTY: Self = Self {
-        line: &[],
-        found: Found { numbers: [0; 16], marks: [0; super::format::stretch::MARKS] },
-        method: (0, 0),
-        ended_normally: true,
-    };
+    const fn of(found: Found) -> Self {
+        Self { line: &[], found, method: (0, 0), ended_normally: true }
+    }
 
     /// As [`super::format::Record::raw_names`].
     #[inline(always)]
@@ -70,6 +67,17 @@ impl<'a> Sketch<'a> {
     #[inline(always)]
     pub fn queues(&self) -> [u32; 2] {
         [self.found.numbers[8], self.found.numbers[9]]
+    }
+
+    /// The termination state, which has `length` characters in this layout.
+    pub fn termination_state(&self, length: usize) -> &'a [u8] {
+        let start = self.found.marks[Mark::Termination as usize] as usize;
+        self.line.get(start..start + length).unwrap_or_default()
+    }
+
+    /// The line that it stands in.
+    pub const fn line(&self) -> &'a [u8] {
+        self.line
     }
 
     /// As [`super::Method::key`] of the method; of nothing, where the layout has none.
@@ -132,6 +140,9 @@ pub(super) struct Job<'j, 'a> {
     pub(super) templates: &'j mut Templates,
     pub(super) spans: &'j mut Spans,
     pub(super) batch: Sketches<'a>,
+    /// True when the layout has a method, and a termination state.
+    pub(super) has_method: bool,
+    pub(super) has_state: bool,
     visit: &'j mut dyn FnMut(&Sketches<'a>),
 }
 
@@ -170,9 +181,13 @@ impl Sketcher {
     /// Hands the lines of `block` to `visit`, in their order, in batches. The last line may lack its newline.
     pub fn scan<'a>(&mut self, block: &'a [u8], visit: &mut dyn FnMut(&Sketches<'a>)) {
         let Some(layout) = self.layouts.all().next() else { return };
-        let batch = Sketches { lines: [&[]; BATCH], sketches: [Sketch::EMPTY; BATCH], left: 0, len: 0 };
+        // Every line has all that the layout has: of the rest this is what stays.
+        let nothing = Sketch::of(layout.nothing_found());
+        let batch = Sketches { lines: [&[]; BATCH], sketches: [nothing; BATCH], left: 0, len: 0 };
         let Self { stretches, templates, spans, .. } = self;
-        let mut job = Job { layout, stretches, templates, spans, batch, visit };
+        let has = |mark| stretches.iter().any(|stretch| stretch.bounds.iter().any(|bound| bound.mark == mark));
+        let (has_method, has_state) = (has(Mark::MethodStart), has(Mark::Termination));
+        let mut job = Job { layout, stretches, templates, spans, batch, has_method, has_state, visit };
         #[cfg(target_arch = "x86_64")]
         match self.level {
             Some(level) => level.sketch(block, &mut job),

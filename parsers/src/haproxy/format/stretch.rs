@@ -382,6 +382,12 @@ impl Layout {
         !is_rare && (!has_names || self.names().is_some())
     }
 
+    /// Characters of its termination states; 0 when it has none.
+    pub fn termination_length(&self) -> usize {
+        let step = self.place(Place::TerminationState).and_then(|index| self.steps.get(index));
+        step.and_then(|step| step.check.length()).unwrap_or(0)
+    }
+
     /// What a sketch holds before its line is read.
     pub(in super::super) fn nothing_found(&self) -> Found {
         let mut numbers = [0; 16];

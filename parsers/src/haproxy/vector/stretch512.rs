@@ -75,11 +75,10 @@ impl<'a> Lines<'a> {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
 fn sketch_batch<'a>(block: &'a [u8], mut start: usize, ends: &[usize], job: &mut Job<'_, 'a>) -> usize {
     let mut lines = Lines { ahead: [&[]; BATCH], at: [0; BATCH], count: ends.len().min(BATCH), left: 0 };
-    let nothing = job.layout.nothing_found();
     for (index, end) in ends.iter().enumerate().take(BATCH) {
         let line = &block[start..*end];
         job.batch.lines[index] = line;
-        job.batch.sketches[index] = Sketch { line, found: nothing, method: (0, 0), ended_normally: true };
+        job.batch.sketches[index].line = line;
         lines.ahead[index] = &block[start..];
         match message_start(lines.ahead[index], line, job) {
             Some(at) => lines.at[index] = at,
@@ -111,12 +110,18 @@ fn sketch_batch<'a>(block: &'a [u8], mut start: usize, ends: &[usize], job: &mut
             Kind::Steps => lines.step(job, stretch, |_, _, _, _| None),
         }
     }
-    let (tail, has_method, has_state) = (job.layout.tail(), has(stretches, Mark::MethodStart), has(stretches, Mark::Termination));
+    let (tail, has_method, has_state) = (job.layout.tail(), job.has_method, job.has_state);
     for (index, sketch) in job.batch.sketches.iter_mut().enumerate().take(lines.count) {
         if lines.left >> index & 1 == 1 {
             continue;
         }
-        let fits = sketch.line.get(lines.at[index]..) == Some(tail);
+        let fits = match (sketch.line.get(lines.at[index]..), tail) {
+            // What is empty is not compared, which costs more than comparing a long text.
+            (Some(rest), []) => rest.is_empty(),
+            (Some(rest), [byte]) => matches!(rest, [other] if other == byte),
+            (Some(rest), tail) => rest == tail,
+            (None, _) => false,
+        };
         if !fits || has_method && take_method(lines.ahead[index], sketch).is_none() {
             lines.left |= 1 << index;
         }
@@ -127,10 +132,6 @@ fn sketch_batch<'a>(block: &'a [u8], mut start: usize, ends: &[usize], job: &mut
     job.batch.left = lines.left;
     job.flush();
     start
-}
-
-fn has(stretches: &[Stretch], mark: Mark) -> bool {
-    stretches.iter().any(|stretch| stretch.bounds.iter().any(|bound| bound.mark == mark))
 }
 
 /// The 64 bytes at `at`.

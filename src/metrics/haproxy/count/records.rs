@@ -2,6 +2,7 @@
 //!
 //! Such a line counts in the metrics whose fields it has. Each layout has places of its own, in the rows of all.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use tailmeter_parsers::envelope::Envelope;
@@ -9,9 +10,9 @@ use tailmeter_parsers::haproxy::format::{Place, Record, Spans};
 use tailmeter_parsers::haproxy::{BATCH, Layouts, Means, Method, Reading, Sketch, Sketcher, Sketches};
 use tailmeter_parsers::{Reject, envelope};
 
-use super::{Numbers, Shard};
+use super::{Numbers, Shard, Unusual};
 use crate::metrics::{Dialect, Tally};
-use crate::metrics::haproxy::labels::{Laid, Subject};
+use crate::metrics::haproxy::labels::{Drawn, Laid, Subject};
 use crate::metrics::haproxy::rows::{Found, Places, Resolver};
 use crate::metrics::haproxy::{
     ABORTED, BACKEND_QUEUE, CONNECTION_ERRORS, INCOMPLETE, PHASES, REDISPATCHES, REQUEST_BYTES, REQUESTS, RESPONSE_BYTES,
@@ -65,21 +66,21 @@ impl Readers {
     /// Counts a batch: what has been seen before by its sketches, all other lines one by one.
     fn count_batch(&mut self, shard: &mut Shard, batch: &Sketches<'_>, tally: &mut Tally) {
         let (lines, sketches) = (batch.lines(), batch.slots());
-        let mut left = batch.left() & u32::MAX >> (BATCH - lines.len());
+        let all = u32::MAX >> (BATCH - lines.len());
+        let (mut left, mut more, mut names) = (batch.left() & all, 0, [0; BATCH]);
         match self.places.first() {
-            Some(places) if places.beyond.is_empty() && left.count_ones() < lines.len() as u32 => {
+            Some(places) if places.beyond.is_empty() && left != all => {
                 let mut lookups = places.look_up(sketches, &shard.cells);
                 std::hint::black_box(lookups.touched);
-                let mut more = 0;
                 for (index, (sketch, found)) in sketches.iter().zip(&mut lookups.found).enumerate() {
                     left |= u32::from(found.full == NO_ENTRY) << index;
+                    more |= u32::from(has_more(sketch)) << index;
                     if left >> index & 1 == 1 {
                         *found = Found::NONE;
-                    } else {
-                        more |= u32::from(has_more(sketch)) << index;
                     }
                 }
-                tally.parsed += lines.len() as u64 - u64::from(left.count_ones());
+                more &= !left;
+                tally.parsed += u64::from((all & !left).count_ones());
                 let buckets = [&shard.timer_buckets, &shard.queue_buckets];
                 places.update_all(sketches, &lookups.found, shard.cells.open(), buckets);
                 if places.any_fell_out() {
@@ -87,24 +88,27 @@ impl Readers {
                         places.count_fallen(&shard.plan, *found, 1, &mut shard.fell_out);
                     }
                 }
-                for (line, sketch) in bits(more).filter_map(|index| lines.get(index).zip(sketches.get(index))) {
-                    self.count_more(shard, line, sketch);
-                }
+                // Neither requests nor sessions of the usual layouts have such a number.
+                names = lookups.found.map(|found| places.names_id(found) | 1 << 54);
             }
-            _ => left = u32::MAX >> (BATCH - lines.len()),
+            _ => left = all,
         }
-        for line in bits(left).filter_map(|index| lines.get(index)) {
-            self.count_line(shard, line, tally);
+        // In their order, in which new rows are numbered.
+        for index in bits(left | more) {
+            match (lines.get(index), sketches.get(index), names.get(index)) {
+                (Some(line), ..) if left >> index & 1 == 1 => self.count_line(shard, line, tally),
+                (_, Some(sketch), Some(names)) => self.count_more(shard, sketch, *names),
+                _ => {}
+            }
         }
     }
 
     /// Counts what only some lines have, of one that has a sketch.
-    fn count_more(&mut self, shard: &mut Shard, line: &[u8], sketch: &Sketch<'_>) {
+    fn count_more(&mut self, shard: &mut Shard, sketch: &Sketch<'_>, names: u64) {
         let Self { layouts, spans, .. } = self;
-        if let Ok(Reading::Record { layout, record }) = layouts.read(line, &envelope::detect(line), spans) {
-            let laid = Laid { record, captures: layouts.captures(layout) };
-            shard.count_rest(Subject::Record(&laid), &laid.record, &Numbers::of(sketch), 1);
-        }
+        let drawn = Drawn { sketch, layouts, spans: RefCell::new(spans) };
+        let line = Unusual { subject: Subject::Sketch(&drawn), names };
+        shard.count_unusual(line, &Numbers::of(sketch), false, 1);
     }
 
     fn count_line(&mut self, shard: &mut Shard, line: &[u8], tally: &mut Tally) {
