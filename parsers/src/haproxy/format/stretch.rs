@@ -43,8 +43,9 @@ pub(in super::super) enum Kind {
     Pair { byte: u8, end: u8, longest: u32, bad: Set },
     /// One value to the first place of these bytes; it has no byte of `bad`, and if there is such a set, is not empty.
     Text { end: u8, second: Option<u8>, bad: Option<Set> },
-    /// `{…}`, or nothing; if the text behind begins with one space, that of the text before can be meant.
-    Captures { is_lenient: bool },
+    /// As often as `count` says, a space and `{…}`, or nothing; a space that follows is meant to be the one before, where
+    /// nothing is.
+    Captures { count: usize },
     /// What only the machine reads.
     Steps,
 }
@@ -71,6 +72,8 @@ pub(in super::super) struct Run {
     /// By value.
     pub(in super::super) shortest: [u8; 16],
     pub(in super::super) longest: [u8; 16],
+    /// True when the order of the delimiters says all.
+    pub(in super::super) is_loose: bool,
     /// Bit i: value i may be -1.
     pub(in super::super) minus: u16,
     /// By [`Metric`]: which value it is.
@@ -199,6 +202,7 @@ impl Layout {
             gaps: [0; 16],
             shortest: [0; 16],
             longest: [u8::MAX; 16],
+            is_loose: false,
             minus: 0,
             order: [0; 16],
             metrics: 0,
@@ -232,6 +236,8 @@ impl Layout {
                 }
             }
         }
+        let is_single = (first + 1..last).all(|index| self.steps.get(index).is_some_and(|step| step.before.len() == 1));
+        run.is_loose = !is_number && step.before.len() == 1 && is_single && run.shortest == [0; 16];
         // Of what follows the last value only the first byte.
         let mut text = [0; WINDOW];
         let length = at + 1;
@@ -323,8 +329,13 @@ impl Layout {
         let bad = (form == Form::Word).then(|| self.bad_of(first, step, b"\n"));
         let (kind, count) = match step.end {
             End::Captures => {
-                let is_lenient = first + 1 < self.steps.len() && behind.first() == Some(&b' ') && behind.get(1) != Some(&b' ');
-                (Kind::Captures { is_lenient }, 1)
+                let rest = self.steps.get(first..).unwrap_or_default();
+                let count = rest.iter().take_while(|step| step.end == End::Captures && *step.before == *b" ").count();
+                let is_lenient = match rest.get(count) {
+                    Some(next) => next.before.first() == Some(&b' ') && next.before.get(1) != Some(&b' '),
+                    None => false,
+                };
+                ((count > 0 && is_lenient).then_some(Kind::Captures { count })?, count)
             }
             End::Last { byte, before } if form == Form::Word => {
                 let Form::Number { max: 99_999, .. } = self.steps.get(first + 1)?.check.form() else { return None };

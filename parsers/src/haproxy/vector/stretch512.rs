@@ -104,9 +104,9 @@ fn sketch_batch<'a>(block: &'a [u8], mut start: usize, ends: &[usize], job: &mut
             Kind::Text { end, second, bad } => lines.step(job, stretch, |ahead, at, line, found| {
                 read_text(ahead, at, line, stretch, (*end, *second, bad.as_ref()), found)
             }),
-            Kind::Captures { is_lenient } => lines.step(job, stretch, |ahead, at, line, found| {
-                read_captures(ahead, at, line, stretch, *is_lenient, found)
-            }),
+            Kind::Captures { count } => {
+                lines.step(job, stretch, |ahead, at, line, _| read_captures(ahead, at, line, *count));
+            }
             Kind::Steps => lines.step(job, stretch, |_, _, _, _| None),
         }
     }
@@ -198,6 +198,19 @@ fn behind_text(ahead: &[u8], at: usize, stretch: &Stretch) -> Option<usize> {
     (_bzhi_u64(differs, stretch.length) == 0).then_some(at + stretch.length as usize)
 }
 
+/// The same for a text of at most two bytes.
+#[inline(always)]
+fn behind_short_text(ahead: &[u8], at: usize, stretch: &Stretch) -> Option<usize> {
+    let [first, second, ..] = stretch.text;
+    let [a, b] = *ahead.get(at..)?.first_chunk()?;
+    let fits = match stretch.length {
+        0 => true,
+        1 => a == first,
+        _ => (a == first) & (b == second),
+    };
+    fits.then_some(at + stretch.length as usize)
+}
+
 #[inline(always)]
 fn keep(bound: &Bound, found: &mut Found, start: usize, end: usize) {
     if let Some(mark) = found.marks.get_mut(bound.mark as usize) {
@@ -228,8 +241,11 @@ fn read_run<const IS_NUMBER: bool>(ahead: &[u8], at: usize, stretch: &Stretch, r
         }
     }
     let end = _pdep_u64(1 << (stretch.length - 1), delimiter).trailing_zeros();
-    if !IS_NUMBER && _bzhi_u64(is_in(text, &run.bad), end) != 0 {
+    if !IS_NUMBER && !run.is_loose && _bzhi_u64(is_in(text, &run.bad), end) != 0 {
         return None;
+    }
+    if !IS_NUMBER && run.is_loose && stretch.bounds.is_empty() {
+        return (delimiter & 1 == 1).then_some(at + end as usize);
     }
     let offsets = _mm512_maskz_compress_epi8(delimiter, iota());
     let place = |indexes: &[u8; 16]| {
@@ -410,6 +426,9 @@ fn read_pair(
     Some(start + end as usize)
 }
 
+/// Two windows.
+const TWO: usize = 2 * WINDOW;
+
 /// Text up to a delimiter.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt")]
@@ -421,21 +440,25 @@ fn read_text(
     (end, second, bad): (u8, Option<u8>, Option<&Set>),
     found: &mut Found,
 ) -> Option<usize> {
-    let start = behind_text(ahead, at, stretch)?;
+    let start = if stretch.length <= 2 { behind_short_text(ahead, at, stretch)? } else { behind_text(ahead, at, stretch)? };
     let window = load_at(ahead, start)?;
     let next = load_at(ahead, start + WINDOW)?;
-    let mut places = u128::from(equal(next, end)) << 64 | u128::from(equal(window, end));
+    let (mut near, mut next_near) = (equal(window, end), equal(next, end));
     if let Some(second) = second {
-        places &= (u128::from(equal(next, second)) << 64 | u128::from(equal(window, second))) >> 1;
+        let (low, high) = (equal(window, second), equal(next, second));
+        near &= low >> 1 | high << 63;
+        next_near &= high >> 1;
     }
-    let length = match places {
+    let length = if near != 0 { near.trailing_zeros() } else { WINDOW as u32 + next_near.trailing_zeros() } as usize;
+    let length = match length {
         // The last byte of the windows may be the first of the delimiter.
-        0 => far(line.get(start..)?, 2 * WINDOW - 1, end, second)?,
-        places => places.trailing_zeros() as usize,
+        TWO.. => far(line.get(start..)?, TWO - 1, end, second)?,
+        length => length,
     };
     if let Some(bad) = bad {
-        let bad = u128::from(is_in(next, bad)) << 64 | u128::from(is_in(window, bad));
-        if length == 0 || length >= 2 * WINDOW || bad << (127 - length as u32) << 1 != 0 {
+        let in_window = _bzhi_u64(is_in(window, bad), length.min(WINDOW) as u32);
+        let in_next = _bzhi_u64(is_in(next, bad), length.saturating_sub(WINDOW) as u32);
+        if length == 0 || length >= TWO || in_window | in_next != 0 {
             return None;
         }
     }
@@ -459,31 +482,31 @@ fn far(text: &[u8], from: usize, end: u8, second: Option<u8>) -> Option<usize> {
     Some(from + at)
 }
 
-/// `{…}` or nothing.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt")]
-fn read_captures(
-    ahead: &[u8],
-    at: usize,
-    line: &[u8],
-    stretch: &Stretch,
-    is_lenient: bool,
-    found: &mut Found,
-) -> Option<usize> {
-    let start = behind_text(ahead, at, stretch)?;
-    debug_assert!(stretch.bounds.is_empty() && found.marks.len() > 1);
-    match ahead.get(start)? {
-        b'{' => {
-            let places = equal(load_at(ahead, start)?, b'}');
-            let length = if places == 0 { far(line.get(start..)?, WINDOW, b'}', None)? } else { places.trailing_zeros() as usize };
-            Some(start + length + 1)
-        }
-        b'"' if ahead.get(start + 1) == Some(&b'{') => None,
-        b' ' => Some(start),
-        // A second space was not written.
-        _ if is_lenient && stretch.length > 0 && ahead.get(start - 1) == Some(&b' ') => Some(start - 1),
-        _ => Some(start),
+/// A space and `{…}`, `count` times, each of which may be missing.
+#[inline(always)]
+fn read_captures(ahead: &[u8], at: usize, line: &[u8], count: usize) -> Option<usize> {
+    match ahead.get(at..at + 2)? {
+        b" {" => read_braces(line, at, count),
+        // A space that stands behind nothing was not written; what else it may be, the machine says.
+        [b' ', byte] if !matches!(byte, b' ' | b'"') => Some(at),
+        b" \"" if ahead.get(at + 2) != Some(&b'{') => Some(at),
+        _ => None,
     }
+}
+
+/// The same, when the first is there.
+#[inline(never)]
+fn read_braces(line: &[u8], mut at: usize, count: usize) -> Option<usize> {
+    for _ in 0..count {
+        let rest = line.get(at..)?;
+        if !rest.starts_with(b" {") {
+            let is_other = matches!(rest, [b' ', byte, ..] if !matches!(byte, b' ' | b'"'))
+                || (rest.starts_with(b" \"") && rest.get(2) != Some(&b'{'));
+            return is_other.then_some(at);
+        }
+        at += memchr::memchr(b'}', rest)? + 1;
+    }
+    Some(at)
 }
 
 /// The method that the request begins with; `None` if it is not one for sure.
