@@ -48,6 +48,7 @@ const KNOWN: &[(&str, &[&str])] = &[
         &[],
     ),
     ("%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq", &["10.0.1.2:33320 [06/Feb/2009:12:12:56.319] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0"]),
+    ("%ci %HM %CC %HV %tsc %CS %CC %tsc ", &["1.1.1.1 PUT a= HTTP/1.1 ---- x y SC-- ", "1.1.1.1 GET - - CR-- - - ---- "]),
     ("%B %ST\t%TR", &["123 200\t7", "0 -1\t-1"]),
     ("%[src] %ST %[var(txn.a)] %[var(txn.b)] end", &["x 200 a b end"]),
 ];

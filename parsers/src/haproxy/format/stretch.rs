@@ -74,6 +74,8 @@ pub(in super::super) struct Run {
     pub(in super::super) longest: [u8; 16],
     /// True when the order of the delimiters says all.
     pub(in super::super) is_loose: bool,
+    /// Characters of the termination state that follows loose values; 0 for none.
+    pub(in super::super) termination: u32,
     /// Bit i: value i may be -1.
     pub(in super::super) minus: u16,
     /// By [`Metric`]: which value it is.
@@ -176,11 +178,11 @@ impl Layout {
         let is_number = self.is_number(first);
         let (mut room, mut last) = (step.before.len(), first);
         let mut delimiters = step.before.to_vec();
-        while let Some(step) = self.steps.get(last) {
+        while last < self.steps.len() {
             let behind = self.behind(last);
             let fits = if is_number { self.is_number(last) } else { self.is_word(last) };
             let usual = if is_number { 4 } else { 14 };
-            let is_same = last == first || is_number || self.bad_of(last, step, &[]) == self.bad_of(first, step, &[]);
+            let is_same = last == first || is_number || self.is_same_kind(first, last);
             if !fits || !is_same || last - first == NUMBERS || (last > first && room + usual + 1 > ROOM) {
                 break;
             }
@@ -203,6 +205,7 @@ impl Layout {
             shortest: [0; 16],
             longest: [u8::MAX; 16],
             is_loose: false,
+            termination: 0,
             minus: 0,
             order: [0; 16],
             metrics: 0,
@@ -237,14 +240,30 @@ impl Layout {
             }
         }
         let is_single = (first + 1..last).all(|index| self.steps.get(index).is_some_and(|step| step.before.len() == 1));
-        run.is_loose = !is_number && step.before.len() == 1 && is_single && run.shortest == [0; 16];
+        run.is_loose = !is_number
+            && step.before.len() == 1
+            && is_single
+            && run.shortest == [0; 16]
+            && self.bounds(first, last).is_empty();
         // Of what follows the last value only the first byte.
         let mut text = [0; WINDOW];
-        let length = at + 1;
+        let mut length = at + 1;
+        if run.is_loose && let Some(step) = self.steps.get(last).filter(|step| *step.before == *b" ")
+            && let (Form::Termination, End::Length(characters)) = (step.check.form(), &step.end)
+            && self.behind(last).first() == Some(&b' ')
+        {
+            run.termination = *characters as u32;
+            delimiters.extend_from_slice(self.behind(last));
+            length += 1;
+            last += 1;
+        }
         text.get_mut(..length)?.copy_from_slice(delimiters.get(..length)?);
         delimiters.truncate(length);
         run.delimiters = set(&Bytes::of(|byte| delimiters.contains(&byte)));
-        run.bad = self.bad_of(first, step, &delimiters);
+        // What not every one of them may hold makes a line rare.
+        for index in first..last {
+            run.bad.iter_mut().zip(self.bad_of(index, step, &delimiters)).for_each(|(bad, other)| *bad |= other);
+        }
         Some((Kind::Run(Box::new(run)), text, length, last))
     }
 
@@ -277,12 +296,18 @@ impl Layout {
             && is_delimiter(self.behind(index))
     }
 
+    /// True when the values of both steps are names, or both any text.
+    fn is_same_kind(&self, one: usize, other: usize) -> bool {
+        let is_text = |index: usize| self.steps.get(index).map(|step| step.check.form() == Form::Text);
+        let is_name = |index: usize| self.steps.get(index).map(|step| matches!(step.grammar, Grammar::Name | Grammar::NameTls));
+        is_text(one) == is_text(other) && is_name(one) == is_name(other)
+    }
+
     /// The ASCII bytes that are neither in `delimiters` nor in a value of step `index`.
     fn bad_of(&self, index: usize, other: &Step, delimiters: &[u8]) -> Set {
         let step = self.steps.get(index).unwrap_or(other);
-        // Names differ in whether they may hold a slash, which is a delimiter where it matters.
-        let is_delimiter = |byte| delimiters.contains(&byte) || (delimiters.is_empty() && byte == b'/');
-        set(&Bytes::of(|byte| step.check.form() == Form::Word && !step.check.taken().has(byte) && !is_delimiter(byte)))
+        let is_word = step.check.form() == Form::Word;
+        set(&Bytes::of(|byte| is_word && !step.check.taken().has(byte) && !delimiters.contains(&byte)))
     }
 
     /// Values that always have the same length.

@@ -101,6 +101,12 @@ fn sketch_batch<'a>(block: &'a [u8], mut start: usize, ends: &[usize], job: &mut
             Kind::Pair { byte, end, longest, bad } => lines.step(job, stretch, |ahead, at, _, found| {
                 read_pair(ahead, at, stretch, (*byte, *end, *longest), bad, found)
             }),
+            Kind::Text { end, second: None, bad: None } => lines.step(job, stretch, |ahead, at, line, found| {
+                read_text(ahead, at, line, stretch, (*end, None, None), found)
+            }),
+            Kind::Text { end, second: None, bad: Some(bad) } => lines.step(job, stretch, |ahead, at, line, found| {
+                read_text(ahead, at, line, stretch, (*end, None, Some(bad)), found)
+            }),
             Kind::Text { end, second, bad } => lines.step(job, stretch, |ahead, at, line, found| {
                 read_text(ahead, at, line, stretch, (*end, *second, bad.as_ref()), found)
             }),
@@ -152,6 +158,32 @@ fn is_in(bytes: __m512i, set: &Set) -> u64 {
     _mm512_test_epi8_mask(row, bit)
 }
 
+/// What begins a message that may be more of an envelope: spaces, a byte order mark, a priority, `message repeated`.
+const RARE: [bool; 256] = {
+    let mut bytes = [false; 256];
+    (bytes[b' ' as usize], bytes[0xef], bytes[b'<' as usize], bytes[b'm' as usize]) = (true, true, true, true);
+    bytes
+};
+
+/// True when the beginning of a message may be taken for more of its envelope.
+#[inline(never)]
+fn may_be_more(message: &[u8; 64], has_tag: bool) -> bool {
+    let is_more = matches!(message, [b' ' | 0xef | b'<', ..]) || message.starts_with(b"message ");
+    let mut spaces = memchr::memchr_iter(b' ', message);
+    let ends_word = |space: usize, end: &[u8]| message.get(..space).is_some_and(|word| word.ends_with(end));
+    is_more
+        || match has_tag {
+            true => message[0].is_ascii_alphanumeric() && spaces.next().is_none_or(|space| ends_word(space, b"]:")),
+            false => {
+                spaces.clone().count() < 3
+                    || spaces.by_ref().take(3).any(|space| ends_word(space, b":"))
+                    || message.starts_with(b"std")
+                    || message[3] == b' '
+                    || (message[4] == b'-' && message[7] == b'-')
+            }
+        }
+}
+
 /// Where the message starts, when the envelope is one of those seen before and nothing of the message can be taken for
 /// more of it.
 #[inline]
@@ -161,27 +193,12 @@ fn message_start(ahead: &[u8], line: &[u8], job: &mut Job<'_, '_>) -> Option<usi
         job.learn(line);
         return None;
     };
-    let text = load_at(ahead, at)?;
-    let (space, colon) = (equal(text, b' '), equal(text, b':'));
-    let third = _blsr_u64(_blsr_u64(space));
-    // The last byte of each of the first words, and of the first alone.
-    let words = space ^ _blsr_u64(third);
-    let first = space & space.wrapping_neg();
-    let message: &[u8; 8] = ahead.get(at..)?.first_chunk()?;
-    // Spaces, a byte order mark, and repetitions are rare enough to be left.
-    let is_more = matches!(message, [b' ' | 0xef, ..] | [b'<', ..]) || message == b"message ";
+    let message: &[u8; 64] = ahead.get(at..)?.first_chunk()?;
+    let space = _tzcnt_u64(equal(load(message), b' ')) as usize;
     let has_tag = at > 2 && ahead.get(at - 2) == Some(&b':');
-    let is_more = is_more
-        || match has_tag {
-            true => message[0].is_ascii_alphanumeric() && (space == 0 || equal(text, b']') << 2 & colon << 1 & first != 0),
-            false => {
-                third == 0
-                    || colon << 1 & words != 0
-                    || message.starts_with(b"std")
-                    || message[3] == b' '
-                    || (message[4] == b'-' && message[7] == b'-')
-            }
-        };
+    // The first word can be one more tag only if it ends like one.
+    let is_first_plain = has_tag & (space < WINDOW) & !RARE[usize::from(message[0])] && message.get(space.wrapping_sub(1)).is_some_and(|byte| *byte != b':');
+    let is_more = !is_first_plain && may_be_more(message, has_tag);
     let is_whole = line.last() != Some(&b'\r') && at <= line.len();
     if is_more {
         // A shorter envelope may have seemed to fit.
@@ -203,11 +220,7 @@ fn behind_text(ahead: &[u8], at: usize, stretch: &Stretch) -> Option<usize> {
 fn behind_short_text(ahead: &[u8], at: usize, stretch: &Stretch) -> Option<usize> {
     let [first, second, ..] = stretch.text;
     let [a, b] = *ahead.get(at..)?.first_chunk()?;
-    let fits = match stretch.length {
-        0 => true,
-        1 => a == first,
-        _ => (a == first) & (b == second),
-    };
+    let fits = ((a == first) | (stretch.length < 1)) & ((b == second) | (stretch.length < 2));
     fits.then_some(at + stretch.length as usize)
 }
 
@@ -241,11 +254,11 @@ fn read_run<const IS_NUMBER: bool>(ahead: &[u8], at: usize, stretch: &Stretch, r
         }
     }
     let end = _pdep_u64(1 << (stretch.length - 1), delimiter).trailing_zeros();
-    if !IS_NUMBER && !run.is_loose && _bzhi_u64(is_in(text, &run.bad), end) != 0 {
-        return None;
+    if !IS_NUMBER && run.is_loose {
+        return read_loose(text, at, delimiter, end, stretch, run, found);
     }
-    if !IS_NUMBER && run.is_loose && stretch.bounds.is_empty() {
-        return (delimiter & 1 == 1).then_some(at + end as usize);
+    if !IS_NUMBER && _bzhi_u64(is_in(text, &run.bad), end) != 0 {
+        return None;
     }
     let offsets = _mm512_maskz_compress_epi8(delimiter, iota());
     let place = |indexes: &[u8; 16]| {
@@ -281,6 +294,32 @@ fn read_run<const IS_NUMBER: bool>(ahead: &[u8], at: usize, stretch: &Stretch, r
         }
     }
     Some(at + end as usize)
+}
+
+/// Values that may hold anything but their delimiters, the last of which is at `end`; and the termination state behind
+/// them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,bmi2")]
+fn read_loose(
+    text: __m512i,
+    at: usize,
+    delimiter: u64,
+    end: u32,
+    stretch: &Stretch,
+    run: &Run,
+    found: &mut Found,
+) -> Option<usize> {
+    let mut fits = delimiter & 1 == 1;
+    if run.termination != 0 {
+        let before = _pdep_u64(1 << (stretch.length - 2), delimiter).trailing_zeros();
+        let lower = _mm512_or_si512(text, _mm512_set1_epi8(0x20));
+        let letters = in_range(text, b'0', 10) | in_range(lower, b'a', 26) | equal(text, b'-');
+        fits &= end - before == run.termination + 1 && _bzhi_u64(!letters, end) >> before == 1;
+        if !stretch.bounds.is_empty() {
+            found.marks[Mark::Termination as usize] = (at + before as usize + 1) as u32;
+        }
+    }
+    fits.then_some(at + end as usize)
 }
 
 #[inline]
@@ -449,7 +488,9 @@ fn read_text(
         near &= low >> 1 | high << 63;
         next_near &= high >> 1;
     }
-    let length = if near != 0 { near.trailing_zeros() } else { WINDOW as u32 + next_near.trailing_zeros() } as usize;
+    // Which window it is in is not to be foreseen: no branch.
+    let is_next = u32::from(near == 0).wrapping_neg();
+    let length = (_tzcnt_u64(near) as u32 + (_tzcnt_u64(next_near) as u32 & is_next)) as usize;
     let length = match length {
         // The last byte of the windows may be the first of the delimiter.
         TWO.. => far(line.get(start..)?, TWO - 1, end, second)?,
