@@ -80,6 +80,8 @@ pub(in super::super) struct Run {
     pub(in super::super) minus: u16,
     /// By [`Metric`]: which value it is.
     pub(in super::super) order: [u32; 16],
+    /// Bit i: value i is some metric.
+    pub(in super::super) counted: u16,
     /// Bit m: this run has metric m.
     pub(in super::super) metrics: u16,
 }
@@ -208,6 +210,7 @@ impl Layout {
             termination: 0,
             minus: 0,
             order: [0; 16],
+            counted: 0,
             metrics: 0,
         };
         let mut at = 0;
@@ -235,6 +238,7 @@ impl Layout {
             for (metric, place) in METRICS.iter().enumerate().filter(|(_, place)| self.place(**place) == Some(index)) {
                 if let Some(metric) = self.metric(metric, *place) {
                     run.order[metric] = value as u32;
+                    run.counted |= 1 << value;
                     run.metrics |= 1 << metric;
                 }
             }

@@ -10,30 +10,69 @@ use super::super::sketch::{Job, Sketch};
 use super::avx512::{byte_before_end, envelope_length, equal, field_of_byte, in_range, iota, load, newlines, small};
 use super::{Newlines, low_bytes};
 
+/// The end of a block, copied where there is room behind it: what windows reach over the end would read.
+struct Ending {
+    bytes: [u8; Self::ROOM],
+    /// Where in the block it begins.
+    start: usize,
+}
+
+impl Ending {
+    const ROOM: usize = 1024;
+    /// A line that begins less than this before the end of its block is read from the copy.
+    const NEAR: usize = Self::ROOM - 4 * WINDOW;
+
+    fn of(block: &[u8]) -> Self {
+        let (mut bytes, start) = ([0; Self::ROOM], block.len().saturating_sub(Self::NEAR));
+        for (byte, copied) in block.iter().skip(start).zip(&mut bytes) {
+            *copied = *byte;
+        }
+        Self { bytes, start }
+    }
+
+    /// What can be loaded from offset `at` of `block` on.
+    #[inline(always)]
+    fn ahead<'e>(&'e self, block: &'e [u8], at: usize) -> &'e [u8] {
+        let ahead = if at >= self.start { self.bytes.get(at - self.start..) } else { block.get(at..) };
+        ahead.unwrap_or_default()
+    }
+}
+
 /// Sketches the lines of `block`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
 pub(super) fn sketch<'a>(block: &'a [u8], job: &mut Job<'_, 'a>) {
-    let (mut found, mut start) = (Newlines::new(), 0);
-    let (chunks, _) = block.as_chunks::<64>();
+    let (mut found, mut start, ending) = (Newlines::new(), 0, Ending::of(block));
+    let (chunks, rest) = block.as_chunks::<64>();
     for (index, chunks) in chunks.chunks(Newlines::CHUNKS).enumerate() {
         for (offset, chunk) in chunks.iter().enumerate() {
             found.add(64 * (Newlines::CHUNKS * index + offset), newlines(chunk));
         }
         if found.count >= BATCH {
-            start = sketch_found(block, start, &mut found, BATCH, job);
+            start = sketch_found(block, &ending, start, &mut found, BATCH, job);
         }
     }
-    start = sketch_found(block, start, &mut found, 1, job);
+    let last = block.len() - rest.len();
+    if let Some(chunk) = ending.ahead(block, last).first_chunk() {
+        found.add(last, _bzhi_u64(newlines(chunk), rest.len() as u32));
+    }
+    start = sketch_found(block, &ending, start, &mut found, 1, job);
     job.leave(&block[start..]);
 }
 
 /// Sketches the lines that end at the newlines found, the first from `start` on, but for those beyond a multiple of
 /// `batch`. Returns where the next line starts.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
-fn sketch_found<'a>(block: &'a [u8], mut start: usize, found: &mut Newlines, batch: usize, job: &mut Job<'_, 'a>) -> usize {
+fn sketch_found<'a>(
+    block: &'a [u8],
+    ending: &Ending,
+    mut start: usize,
+    found: &mut Newlines,
+    batch: usize,
+    job: &mut Job<'_, 'a>,
+) -> usize {
     let count = found.count - found.count % batch;
     for ends in found.ends[..count].chunks(BATCH) {
-        start = sketch_batch(block, start, ends, job);
+        start = sketch_batch(block, ending, start, ends, job);
     }
     found.ends.copy_within(count..found.count, 0);
     found.count -= count;
@@ -41,9 +80,9 @@ fn sketch_found<'a>(block: &'a [u8], mut start: usize, found: &mut Newlines, bat
 }
 
 /// The lines of a batch on their way through the stretches.
-struct Lines<'a> {
+struct Lines<'e> {
     /// What can be loaded from each one's start on.
-    ahead: [&'a [u8]; BATCH],
+    ahead: [&'e [u8]; BATCH],
     /// Where each has been read to, from its start.
     at: [usize; BATCH],
     count: usize,
@@ -51,10 +90,10 @@ struct Lines<'a> {
     left: u32,
 }
 
-impl<'a> Lines<'a> {
+impl Lines<'_> {
     /// Takes every line one stretch further.
     #[inline(always)]
-    fn step(&mut self, job: &mut Job<'_, 'a>, stretch: &Stretch, mut step: impl FnMut(&[u8], usize, &[u8], &mut Found) -> Option<usize>) {
+    fn step(&mut self, job: &mut Job<'_, '_>, stretch: &Stretch, mut step: impl FnMut(&[u8], usize, &[u8], &mut Found) -> Option<usize>) {
         for (index, sketch) in job.batch.sketches.iter_mut().enumerate().take(self.count) {
             if self.left >> index & 1 == 1 {
                 continue;
@@ -73,13 +112,13 @@ impl<'a> Lines<'a> {
 
 /// Sketches the lines that end at `ends`, the first from `start` on. Returns where the next line starts.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
-fn sketch_batch<'a>(block: &'a [u8], mut start: usize, ends: &[usize], job: &mut Job<'_, 'a>) -> usize {
+fn sketch_batch<'a>(block: &'a [u8], ending: &Ending, mut start: usize, ends: &[usize], job: &mut Job<'_, 'a>) -> usize {
     let mut lines = Lines { ahead: [&[]; BATCH], at: [0; BATCH], count: ends.len().min(BATCH), left: 0 };
     for (index, end) in ends.iter().enumerate().take(BATCH) {
         let line = &block[start..*end];
         job.batch.lines[index] = line;
         job.batch.sketches[index].line = line;
-        lines.ahead[index] = &block[start..];
+        lines.ahead[index] = ending.ahead(block, start);
         match message_start(lines.ahead[index], line, job) {
             Some(at) => lines.at[index] = at,
             None => lines.left |= 1 << index,
@@ -276,9 +315,13 @@ fn read_run<const IS_NUMBER: bool>(ahead: &[u8], at: usize, stretch: &Stretch, r
         return None;
     }
     if IS_NUMBER {
-        if run.metrics != 0 {
-            let numbers = numbers(text, starts, ends);
-            keep_numbers(numbers, run, found);
+        let single = _mm_cmpeq_epi8_mask(lengths, _mm_set1_epi8(1));
+        if run.counted & !single == 0 {
+            // One digit each, as retries and queues nearly always have.
+            let digits = _mm512_castsi512_si128(_mm512_permutexvar_epi8(_mm512_castsi128_si512(starts), text));
+            keep_numbers(_mm512_cvtepu8_epi32(_mm_and_si128(digits, _mm_set1_epi8(15))), run, found);
+        } else {
+            keep_numbers(numbers(text, starts, ends), run, found);
         }
         if aborted != 0 {
             keep_aborted(_bzhi_u64(aborted, end), starts, run, found)?;
