@@ -141,13 +141,16 @@ fn sketch_batch<'a>(block: &'a [u8], ending: &Ending, mut start: usize, ends: &[
                 read_pair(ahead, at, stretch, (*byte, *end, *longest), bad, found)
             }),
             Kind::Text { end, second: None, bad: None } => lines.step(job, stretch, |ahead, at, line, found| {
-                read_text(ahead, at, line, stretch, (*end, None, None), found)
+                read_text::<false, false>(ahead, at, line, stretch, (*end, 0, &[0; 16]), found)
             }),
             Kind::Text { end, second: None, bad: Some(bad) } => lines.step(job, stretch, |ahead, at, line, found| {
-                read_text(ahead, at, line, stretch, (*end, None, Some(bad)), found)
+                read_text::<false, true>(ahead, at, line, stretch, (*end, 0, bad), found)
             }),
-            Kind::Text { end, second, bad } => lines.step(job, stretch, |ahead, at, line, found| {
-                read_text(ahead, at, line, stretch, (*end, *second, bad.as_ref()), found)
+            Kind::Text { end, second: Some(second), bad: None } => lines.step(job, stretch, |ahead, at, line, found| {
+                read_text::<true, false>(ahead, at, line, stretch, (*end, *second, &[0; 16]), found)
+            }),
+            Kind::Text { end, second: Some(second), bad: Some(bad) } => lines.step(job, stretch, |ahead, at, line, found| {
+                read_text::<true, true>(ahead, at, line, stretch, (*end, *second, bad), found)
             }),
             Kind::Captures { count } => {
                 lines.step(job, stretch, |ahead, at, line, _| read_captures(ahead, at, line, *count));
@@ -514,19 +517,19 @@ const TWO: usize = 2 * WINDOW;
 /// Text up to a delimiter.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt")]
-fn read_text(
+fn read_text<const HAS_SECOND: bool, const IS_WORD: bool>(
     ahead: &[u8],
     at: usize,
     line: &[u8],
     stretch: &Stretch,
-    (end, second, bad): (u8, Option<u8>, Option<&Set>),
+    (end, second, bad): (u8, u8, &Set),
     found: &mut Found,
 ) -> Option<usize> {
     let start = if stretch.length <= 2 { behind_short_text(ahead, at, stretch)? } else { behind_text(ahead, at, stretch)? };
     let window = load_at(ahead, start)?;
     let next = load_at(ahead, start + WINDOW)?;
     let (mut near, mut next_near) = (equal(window, end), equal(next, end));
-    if let Some(second) = second {
+    if HAS_SECOND {
         let (low, high) = (equal(window, second), equal(next, second));
         near &= low >> 1 | high << 63;
         next_near &= high >> 1;
@@ -536,10 +539,10 @@ fn read_text(
     let length = (_tzcnt_u64(near) as u32 + (_tzcnt_u64(next_near) as u32 & is_next)) as usize;
     let length = match length {
         // The last byte of the windows may be the first of the delimiter.
-        TWO.. => far(line.get(start..)?, TWO - 1, end, second)?,
+        TWO.. => far(line.get(start..)?, TWO - 1, end, HAS_SECOND.then_some(second))?,
         length => length,
     };
-    if let Some(bad) = bad {
+    if IS_WORD {
         let in_window = _bzhi_u64(is_in(window, bad), length.min(WINDOW) as u32);
         let in_next = _bzhi_u64(is_in(next, bad), length.saturating_sub(WINDOW) as u32);
         if length == 0 || length >= TWO || in_window | in_next != 0 {
