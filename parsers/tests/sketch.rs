@@ -43,12 +43,15 @@ const KNOWN: &[(&str, &[&str])] = &[
             r#"06/Feb/2009:12:14:14 +0000 10.0.0.1 in back srv 200 17 ms sD rc=0 q=0,5 {} GET /x"#,
         ],
     ),
+    ("%{+Q}o %ci,%ft,%s,%TR,%ST,%U|%r", &[]),
     (
-        "%{+Q}o %ci,%ft,%s,%TR,%ST,%U|%r",
-        &[],
+        "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq",
+        &["10.0.1.2:33320 [06/Feb/2009:12:12:56.319] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0"],
     ),
-    ("%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq", &["10.0.1.2:33320 [06/Feb/2009:12:12:56.319] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0"]),
-    ("%ci %HM %CC %HV %tsc %CS %CC %tsc ", &["1.1.1.1 PUT a= HTTP/1.1 ---- x y SC-- ", "1.1.1.1 GET - - CR-- - - ---- "]),
+    (
+        "%ci %HM %CC %HV %tsc %CS %CC %tsc ",
+        &["1.1.1.1 PUT a= HTTP/1.1 ---- x y SC-- ", "1.1.1.1 GET - - CR-- - - ---- "],
+    ),
     ("%B %ST\t%TR", &["123 200\t7", "0 -1\t-1"]),
     ("%[src] %ST %[var(txn.a)] %[var(txn.b)] end", &["x 200 a b end"]),
 ];

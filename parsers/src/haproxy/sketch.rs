@@ -3,6 +3,8 @@
 //! A [`Sketcher`] reads lines by the stretches of a layout where the processor allows it, and leaves whatever does not fit
 //! exactly to [`Layouts::read`]: what it sketches is what that would have said.
 
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vector instructions need all of it"))]
+
 use std::sync::Arc;
 
 use super::format::stretch::{Found, Mark, Stretch};
@@ -133,7 +135,6 @@ pub struct Sketcher {
 }
 
 /// A block that is being read.
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vector instructions need all of it"))]
 pub(super) struct Job<'j, 'a> {
     pub(super) layout: &'j Layout,
     pub(super) stretches: &'j [Stretch],

@@ -4,11 +4,13 @@
 //! of 64 bytes is checked without a branch that depends on the line. A line that does not fit a stretch exactly takes its
 //! steps one by one, in [`Layout::take`]: a stretch may be too strict, but what it takes, the steps take as well.
 
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vector instructions need all of it"))]
+
+use super::Grammar;
 use super::check::{Bytes, Form};
 use super::layout::{Layout, Step};
 use super::machine::{End, Spans};
 use super::record::Place;
-use super::Grammar;
 
 /// Bytes of a window.
 pub(in super::super) const WINDOW: usize = 64;
@@ -252,7 +254,8 @@ impl Layout {
         // Of what follows the last value only the first byte.
         let mut text = [0; WINDOW];
         let mut length = at + 1;
-        if run.is_loose && let Some(step) = self.steps.get(last).filter(|step| *step.before == *b" ")
+        if run.is_loose
+            && let Some(step) = self.steps.get(last).filter(|step| *step.before == *b" ")
             && let (Form::Termination, End::Length(characters)) = (step.check.form(), &step.end)
             && self.behind(last).first() == Some(&b' ')
         {
@@ -289,7 +292,8 @@ impl Layout {
     fn is_word(&self, index: usize) -> bool {
         let Some(step) = self.steps.get(index) else { return false };
         let is_delimiter = |text: &[u8]| {
-            (1..=3).contains(&text.len()) && text.iter().all(|byte| byte.is_ascii_punctuation() || byte.is_ascii_whitespace())
+            (1..=3).contains(&text.len())
+                && text.iter().all(|byte| byte.is_ascii_punctuation() || byte.is_ascii_whitespace())
         };
         let is_short = matches!(step.grammar, Grammar::Name | Grammar::NameTls | Grammar::Cookie | Grammar::Boolean)
             || matches!(step.grammar, Grammar::Version | Grammar::Method);
@@ -303,7 +307,8 @@ impl Layout {
     /// True when the values of both steps are names, or both any text.
     fn is_same_kind(&self, one: usize, other: usize) -> bool {
         let is_text = |index: usize| self.steps.get(index).map(|step| step.check.form() == Form::Text);
-        let is_name = |index: usize| self.steps.get(index).map(|step| matches!(step.grammar, Grammar::Name | Grammar::NameTls));
+        let is_name =
+            |index: usize| self.steps.get(index).map(|step| matches!(step.grammar, Grammar::Name | Grammar::NameTls));
         is_text(one) == is_text(other) && is_name(one) == is_name(other)
     }
 
@@ -368,7 +373,8 @@ impl Layout {
             }
             End::Last { byte, before } if form == Form::Word => {
                 let Form::Number { max: 99_999, .. } = self.steps.get(first + 1)?.check.form() else { return None };
-                let is_pair = behind == [byte] && self.is_number(first + 1) && self.behind(first + 1).first() == Some(&before);
+                let is_pair =
+                    behind == [byte] && self.is_number(first + 1) && self.behind(first + 1).first() == Some(&before);
                 (is_pair.then_some(Kind::Pair { byte, end: before, longest: 5, bad: bad? })?, 2)
             }
             End::Byte(end) if matches!(form, Form::Word | Form::Text) => (Kind::Text { end, second: None, bad }, 1),
@@ -418,7 +424,8 @@ impl Layout {
     /// True when the stretches say all that a line counts for.
     pub(in super::super) fn is_sketchable(&self) -> bool {
         let is_rare = [Place::LogOrigin, Place::RequestBytes, Place::SslVersion].iter().any(|place| self.has(*place));
-        let has_names = [Place::FrontendName, Place::BackendName, Place::ServerName].iter().any(|place| self.has(*place));
+        let has_names =
+            [Place::FrontendName, Place::BackendName, Place::ServerName].iter().any(|place| self.has(*place));
         !is_rare && (!has_names || self.names().is_some())
     }
 

@@ -93,7 +93,12 @@ struct Lines<'e> {
 impl Lines<'_> {
     /// Takes every line one stretch further.
     #[inline(always)]
-    fn step(&mut self, job: &mut Job<'_, '_>, stretch: &Stretch, mut step: impl FnMut(&[u8], usize, &[u8], &mut Found) -> Option<usize>) {
+    fn step(
+        &mut self,
+        job: &mut Job<'_, '_>,
+        stretch: &Stretch,
+        mut step: impl FnMut(&[u8], usize, &[u8], &mut Found) -> Option<usize>,
+    ) {
         for (index, sketch) in job.batch.sketches.iter_mut().enumerate().take(self.count) {
             if self.left >> index & 1 == 1 {
                 continue;
@@ -112,7 +117,13 @@ impl Lines<'_> {
 
 /// Sketches the lines that end at `ends`, the first from `start` on. Returns where the next line starts.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
-fn sketch_batch<'a>(block: &'a [u8], ending: &Ending, mut start: usize, ends: &[usize], job: &mut Job<'_, 'a>) -> usize {
+fn sketch_batch<'a>(
+    block: &'a [u8],
+    ending: &Ending,
+    mut start: usize,
+    ends: &[usize],
+    job: &mut Job<'_, 'a>,
+) -> usize {
     let mut lines = Lines { ahead: [&[]; BATCH], at: [0; BATCH], count: ends.len().min(BATCH), left: 0 };
     for (index, end) in ends.iter().enumerate().take(BATCH) {
         let line = &block[start..*end];
@@ -146,12 +157,16 @@ fn sketch_batch<'a>(block: &'a [u8], ending: &Ending, mut start: usize, ends: &[
             Kind::Text { end, second: None, bad: Some(bad) } => lines.step(job, stretch, |ahead, at, line, found| {
                 read_text::<false, true>(ahead, at, line, stretch, (*end, 0, bad), found)
             }),
-            Kind::Text { end, second: Some(second), bad: None } => lines.step(job, stretch, |ahead, at, line, found| {
-                read_text::<true, false>(ahead, at, line, stretch, (*end, *second, &[0; 16]), found)
-            }),
-            Kind::Text { end, second: Some(second), bad: Some(bad) } => lines.step(job, stretch, |ahead, at, line, found| {
-                read_text::<true, true>(ahead, at, line, stretch, (*end, *second, bad), found)
-            }),
+            Kind::Text { end, second: Some(second), bad: None } => {
+                lines.step(job, stretch, |ahead, at, line, found| {
+                    read_text::<true, false>(ahead, at, line, stretch, (*end, *second, &[0; 16]), found)
+                })
+            }
+            Kind::Text { end, second: Some(second), bad: Some(bad) } => {
+                lines.step(job, stretch, |ahead, at, line, found| {
+                    read_text::<true, true>(ahead, at, line, stretch, (*end, *second, bad), found)
+                })
+            }
             Kind::Captures { count } => {
                 lines.step(job, stretch, |ahead, at, line, _| read_captures(ahead, at, line, *count));
             }
@@ -239,7 +254,8 @@ fn message_start(ahead: &[u8], line: &[u8], job: &mut Job<'_, '_>) -> Option<usi
     let space = _tzcnt_u64(equal(load(message), b' ')) as usize;
     let has_tag = at > 2 && ahead.get(at - 2) == Some(&b':');
     // The first word can be one more tag only if it ends like one.
-    let is_first_plain = has_tag & (space < WINDOW) & !RARE[usize::from(message[0])] && message.get(space.wrapping_sub(1)).is_some_and(|byte| *byte != b':');
+    let is_first_plain = has_tag & (space < WINDOW) & !RARE[usize::from(message[0])]
+        && message.get(space.wrapping_sub(1)).is_some_and(|byte| *byte != b':');
     let is_more = !is_first_plain && may_be_more(message, has_tag);
     let is_whole = line.last() != Some(&b'\r') && at <= line.len();
     if is_more {
@@ -276,7 +292,13 @@ fn keep(bound: &Bound, found: &mut Found, start: usize, end: usize) {
 /// Values between delimiters that they do not hold.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
-fn read_run<const IS_NUMBER: bool>(ahead: &[u8], at: usize, stretch: &Stretch, run: &Run, found: &mut Found) -> Option<usize> {
+fn read_run<const IS_NUMBER: bool>(
+    ahead: &[u8],
+    at: usize,
+    stretch: &Stretch,
+    run: &Run,
+    found: &mut Found,
+) -> Option<usize> {
     let text = load_at(ahead, at)?;
     let expected = load(&stretch.text);
     let mut delimiter = if IS_NUMBER { !in_range(text, b'0', 10) } else { is_in(text, &run.delimiters) };
@@ -399,9 +421,8 @@ fn numbers(text: __m512i, starts: __m128i, ends: __m128i) -> __m512i {
 #[target_feature(enable = "avx512f")]
 fn keep_numbers(numbers: __m512i, run: &Run, found: &mut Found) {
     // SAFETY: each array has 64 readable bytes; the loads need no alignment.
-    let (order, known) = unsafe {
-        (_mm512_loadu_si512(run.order.as_ptr().cast()), _mm512_loadu_si512(found.numbers.as_ptr().cast()))
-    };
+    let (order, known) =
+        unsafe { (_mm512_loadu_si512(run.order.as_ptr().cast()), _mm512_loadu_si512(found.numbers.as_ptr().cast())) };
     let numbers = _mm512_mask_permutexvar_epi32(known, run.metrics, order, numbers);
     // SAFETY: the array has 64 writable bytes; the store needs no alignment.
     unsafe { _mm512_storeu_si512(found.numbers.as_mut_ptr().cast(), numbers) };
@@ -525,7 +546,8 @@ fn read_text<const HAS_SECOND: bool, const IS_WORD: bool>(
     (end, second, bad): (u8, u8, &Set),
     found: &mut Found,
 ) -> Option<usize> {
-    let start = if stretch.length <= 2 { behind_short_text(ahead, at, stretch)? } else { behind_text(ahead, at, stretch)? };
+    let start =
+        if stretch.length <= 2 { behind_short_text(ahead, at, stretch)? } else { behind_text(ahead, at, stretch)? };
     let window = load_at(ahead, start)?;
     let next = load_at(ahead, start + WINDOW)?;
     let (mut near, mut next_near) = (equal(window, end), equal(next, end));

@@ -11,13 +11,13 @@ use tailmeter_parsers::haproxy::{BATCH, Layouts, Means, Method, Reading, Sketch,
 use tailmeter_parsers::{Reject, envelope};
 
 use super::{Numbers, Shard, Unusual};
-use crate::metrics::{Dialect, Tally};
 use crate::metrics::haproxy::labels::{Drawn, Laid, Subject};
 use crate::metrics::haproxy::rows::{Found, Places, Resolver};
 use crate::metrics::haproxy::{
-    ABORTED, BACKEND_QUEUE, CONNECTION_ERRORS, INCOMPLETE, PHASES, REDISPATCHES, REQUEST_BYTES, REQUESTS, RESPONSE_BYTES,
-    RETRIES, SERVER_QUEUE, SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
+    ABORTED, BACKEND_QUEUE, CONNECTION_ERRORS, INCOMPLETE, PHASES, REDISPATCHES, REQUEST_BYTES, REQUESTS,
+    RESPONSE_BYTES, RETRIES, SERVER_QUEUE, SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
 };
+use crate::metrics::{Dialect, Tally};
 use crate::series::NO_ENTRY;
 
 /// A timer or a queue that the line does not tell; a phase that was never reached is -1.
@@ -208,7 +208,8 @@ impl Shard {
         let (record, subject) = (&laid.record, Subject::Record(laid));
         let names = record.raw_names().unwrap_or_else(|| {
             names.clear();
-            for (place, behind) in [(Place::FrontendName, b" "), (Place::BackendName, b"/"), (Place::ServerName, b" ")] {
+            for (place, behind) in [(Place::FrontendName, b" "), (Place::BackendName, b"/"), (Place::ServerName, b" ")]
+            {
                 names.extend_from_slice(record.text(place).unwrap_or_default());
                 names.extend_from_slice(behind);
             }
