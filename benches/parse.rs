@@ -2,11 +2,13 @@
 //!
 //! `cargo bench --bench parse`. The fastest scanner comes last; the column of throughputs is the one to read.
 
+use std::sync::Arc;
+
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use tailmeter_parsers::envelope;
 use tailmeter_parsers::haproxy::format::{Layout, Spans};
-use tailmeter_parsers::haproxy::{Scanner, parse};
+use tailmeter_parsers::haproxy::{Layouts, Scanner, Sketcher, parse};
 
 const RECORDED: &[u8] = include_bytes!("../fixtures/haproxy/http.log");
 
@@ -31,11 +33,26 @@ fn plain(bencher: Bencher) {
     });
 }
 
-/// The same lines by a compiled log-format, `option httplog` written out.
+/// `option httplog` written out.
+const HTTPLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc \
+                       %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
+
+/// Whole blocks by a compiled log-format, as far as it takes to count them; what has no sketch is not read.
+#[divan::bench]
+fn sketcher(bencher: Bencher) {
+    let Ok(layouts) = Layouts::of_log_format(HTTPLOG) else { return };
+    let mut sketcher = Sketcher::new(Arc::new(layouts));
+    let block = block();
+    bencher.counter(BytesCount::new(block.len())).bench_local(|| {
+        let mut sketches = 0;
+        sketcher.scan(black_box(&block), &mut |batch| sketches += batch.slots().len());
+        sketches
+    });
+}
+
+/// The same lines by a compiled log-format, one after the other.
 #[divan::bench]
 fn layout(bencher: Bencher) {
-    const HTTPLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc \
-                           %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
     let Ok(layout) = Layout::of(HTTPLOG) else { return };
     let block = block();
     let mut spans = Spans::default();

@@ -117,6 +117,10 @@ impl Layouts {
                 }
             }
         }
+        if let [only] = layouts.known.as_mut_slice() {
+            // There is nothing to tell apart.
+            only.frontends.clear();
+        }
         if mistakes.is_empty() { Ok((layouts, warnings)) } else { Err(mistakes) }
     }
 
@@ -133,6 +137,11 @@ impl Layouts {
     /// The layouts, by their number.
     pub fn all(&self) -> impl ExactSizeIterator<Item = &Layout> {
         self.known.iter().map(|known| &known.layout)
+    }
+
+    /// True when lines of layout `number` may be of any frontend.
+    pub(super) fn is_anybodys(&self, number: usize) -> bool {
+        self.known.get(number).is_some_and(|known| known.frontends.is_empty())
     }
 
     /// What lines of layout `number` are about.

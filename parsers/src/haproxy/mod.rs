@@ -14,6 +14,7 @@ mod http;
 mod layouts;
 mod notice;
 mod scan;
+mod sketch;
 mod tcp;
 mod termination;
 #[cfg(target_arch = "x86_64")]
@@ -26,6 +27,7 @@ pub use notice::{
     Remaining, ServerAddress, ServerChange, ServerState, Status,
 };
 pub use scan::{BATCH, Batch, Line, Scanner};
+pub use sketch::{Sketch, Sketcher, Sketches};
 pub use tcp::Tcp;
 pub use termination::{Meaning, TERMINATION};
 

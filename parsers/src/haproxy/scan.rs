@@ -291,6 +291,11 @@ impl Templates {
         if let Some(month) = http.accept_date().get(3..6) {
             self.date[5..8].copy_from_slice(month);
         }
+        self.learn_envelope(line, envelope);
+    }
+
+    /// Remembers the envelope of a line.
+    pub(super) fn learn_envelope(&mut self, line: &[u8], envelope: &envelope::Envelope<'_>) {
         // What stands in brackets has its end to be looked at, too.
         if envelope.start > TEMPLATE || envelope.end != line.len() {
             return;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tailmeter_parsers::haproxy::{Batch, Event, Http, Line, Scanner, Tcp};
 
 use super::labels::{Field, Subject, pack, write_field};
-use super::rows::{Found, Places, Resolver, http_words};
+use super::rows::{self, Found, Places, Resolver};
 use super::{
     ABORTED, BACKEND_QUEUE, INCOMPLETE, METRICS, PHASES, REDISPATCHES, REQUESTS, RESPONSE_BYTES, RETRIES, SERVER_QUEUE,
     SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
@@ -43,16 +43,16 @@ pub(super) struct Numbers {
 
 impl Numbers {
     #[inline]
-    pub(super) fn of_http(http: &Http<'_>) -> Self {
+    pub(super) fn of<L: rows::Line>(line: &L) -> Self {
         Self {
-            bytes: http.bytes_read,
-            timers_ms: http.timers_ms,
-            retries: http.retries,
-            redispatched: http.redispatched,
-            queues: http.queues,
+            bytes: line.bytes_read(),
+            timers_ms: line.timers_ms(),
+            retries: line.retries(),
+            redispatched: line.redispatched(),
+            queues: line.queues(),
             has_queues: [true; 2],
-            logasap: http.logasap,
-            ended_normally: http.ended_normally,
+            logasap: line.logasap(),
+            ended_normally: line.ended_normally(),
         }
     }
 
@@ -229,11 +229,11 @@ impl Shard {
     fn find_http(&mut self, http: &Http<'_>) -> Found {
         let Self { directory, fields, cells, more, http: places, .. } = self;
         let mut resolver = Resolver { directory, fields, cells, more };
-        resolver.find(places, Subject::Http(http), http.raw_names(), http_words(http))
+        resolver.find(places, Subject::Http(http), http.raw_names(), (http.status_code, http.method_key()))
     }
 
     fn count_http(&mut self, http: &Http<'_>, found: Found, times: u32) {
-        let numbers = Numbers::of_http(http);
+        let numbers = Numbers::of(http);
         let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
         self.http.update(found, &numbers, times, cells, buckets);
         if has_more(http) || self.http.any_fell_out() {
@@ -246,7 +246,7 @@ impl Shard {
     fn count_more(&mut self, http: &Http<'_>, found: Found, times: u32) {
         self.http.count_fallen(&self.plan, found, times, &mut self.fell_out);
         let line = Unusual { subject: Subject::Http(http), names: self.http.names_id(found) };
-        self.count_unusual(line, &Numbers::of_http(http), http.truncated, times);
+        self.count_unusual(line, &Numbers::of(http), http.truncated, times);
         // Without TLS the fields are there all the same, with dashes.
         if http.tls().is_some_and(|tls| tls.ssl_version != b"-") {
             self.count_some(TLS_CONNECTIONS, line, "", times);
@@ -256,7 +256,7 @@ impl Shard {
     fn count_tcp(&mut self, tcp: &Tcp<'_>, times: u32) {
         let subject = Subject::Tcp(tcp);
         let Self { directory, fields, cells, more, tcp: places, .. } = &mut *self;
-        let found = Resolver { directory, fields, cells, more }.find(places, subject, tcp.raw_names(), [0; 2]);
+        let found = Resolver { directory, fields, cells, more }.find(places, subject, tcp.raw_names(), (0, (0, 0)));
         let numbers = Numbers::of_tcp(tcp);
         self.tcp.count_fallen(&self.plan, found, times, &mut self.fell_out);
         let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);

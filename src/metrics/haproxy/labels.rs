@@ -1,10 +1,12 @@
 //! Where the values of labels come from.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use tailmeter_parsers::haproxy::format::{Grammar, Place, Record, Request};
-use tailmeter_parsers::haproxy::{Http, Meaning, Method, Notice, TERMINATION, Tcp};
+use tailmeter_parsers::envelope;
+use tailmeter_parsers::haproxy::format::{Grammar, Layout, Place, Record, Request, Spans};
+use tailmeter_parsers::haproxy::{Http, Layouts, Meaning, Method, Notice, Reading, Sketch, TERMINATION, Tcp};
 
 use super::TERMINATIONS;
 use super::count::method;
@@ -104,6 +106,15 @@ pub(super) enum Subject<'s, 'a> {
     Tcp(&'s Tcp<'a>),
     Notice(Notice<'a>),
     Record(&'s Laid<'a>),
+    Sketch(&'s Drawn<'s, 'a>),
+}
+
+/// A line that has a sketch. What that does not say is read from the line when it is asked for, which is when a row is
+/// new.
+pub(super) struct Drawn<'s, 'a> {
+    pub(super) sketch: &'s Sketch<'a>,
+    pub(super) layouts: &'s Layouts,
+    pub(super) spans: RefCell<&'s mut Spans>,
 }
 
 /// A line that was read by a layout.
@@ -124,6 +135,7 @@ impl<'a> Subject<'_, 'a> {
             (Field::Backend, Subject::Tcp(tcp)) => tcp.backend_name(),
             (Field::Server, Subject::Http(http)) => http.server_name(),
             (Field::Server, Subject::Tcp(tcp)) => tcp.server_name(),
+            (Field::Termination | Field::Ending, Subject::Sketch(drawn)) if drawn.termination_length() == 0 => b"",
             (Field::Termination | Field::Ending, Subject::Record(laid))
                 if !laid.record.layout().has(Place::TerminationState) =>
             {
@@ -139,6 +151,7 @@ impl<'a> Subject<'_, 'a> {
             (Field::ClientPort, Subject::Tcp(tcp)) => return write_number(tcp.client_port(), out),
             (field, Subject::Notice(notice)) => of_notice(field, &notice),
             (field, Subject::Record(laid)) => return laid.write(field, out),
+            (field, Subject::Sketch(drawn)) => return drawn.write(field, out),
             (_, Subject::Tcp(_)) | (Field::State | Field::Result, _) => b"",
             (Field::Status, Subject::Http(http)) => return write_status(http.status_code.into(), out),
             (Field::Method, Subject::Http(http)) => method_label(http.method()),
@@ -162,6 +175,22 @@ impl<'a> Subject<'_, 'a> {
             Self::Tcp(tcp) => tcp.termination_state(),
             Self::Notice(_) => b"",
             Self::Record(laid) => laid.record.text(Place::TerminationState).unwrap_or_default(),
+            Self::Sketch(drawn) => drawn.sketch.termination_state(drawn.termination_length()),
+        }
+    }
+}
+
+impl Drawn<'_, '_> {
+    fn termination_length(&self) -> usize {
+        self.layouts.all().next().map_or(0, Layout::termination_length)
+    }
+
+    /// Appends the value of `field`.
+    #[cold]
+    fn write(&self, field: Field, out: &mut Vec<u8>) {
+        let (line, mut spans) = (self.sketch.line(), self.spans.borrow_mut());
+        if let Ok(Reading::Record { layout, record }) = self.layouts.read(line, &envelope::detect(line), &mut spans) {
+            Laid { record, captures: self.layouts.captures(layout) }.write(field, out);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which rows a line counts in, and what every line adds to them: the hot path behind the parser.
 
-use tailmeter_parsers::haproxy::{BATCH, Http};
+use tailmeter_parsers::haproxy::{BATCH, Http, Sketch};
 
 use super::count::Numbers;
 use super::grid::Grid;
@@ -23,6 +23,125 @@ pub(super) const GROUPS: usize = 16;
 
 impl Place {
     pub(super) const DISABLED: Self = Self { sum: 0, bucket: 0, row: GROUPS - 1 };
+}
+
+/// What every line of a batch counts for.
+pub(super) trait Line {
+    fn raw_names(&self) -> &[u8];
+    fn status_code(&self) -> i16;
+    fn method_key(&self) -> (u32, u64);
+    fn bytes_read(&self) -> u64;
+    fn timers_ms(&self) -> [i32; 5];
+    fn retries(&self) -> u32;
+    fn queues(&self) -> [u32; 2];
+    fn redispatched(&self) -> bool;
+    fn logasap(&self) -> bool;
+    fn ended_normally(&self) -> bool;
+}
+
+impl Line for Http<'_> {
+    #[inline(always)]
+    fn raw_names(&self) -> &[u8] {
+        self.raw_names()
+    }
+
+    #[inline(always)]
+    fn status_code(&self) -> i16 {
+        self.status_code
+    }
+
+    #[inline(always)]
+    fn method_key(&self) -> (u32, u64) {
+        self.method_key()
+    }
+
+    #[inline(always)]
+    fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    #[inline(always)]
+    fn timers_ms(&self) -> [i32; 5] {
+        self.timers_ms
+    }
+
+    #[inline(always)]
+    fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    #[inline(always)]
+    fn queues(&self) -> [u32; 2] {
+        self.queues
+    }
+
+    #[inline(always)]
+    fn redispatched(&self) -> bool {
+        self.redispatched
+    }
+
+    #[inline(always)]
+    fn logasap(&self) -> bool {
+        self.logasap
+    }
+
+    #[inline(always)]
+    fn ended_normally(&self) -> bool {
+        self.ended_normally
+    }
+}
+
+impl Line for Sketch<'_> {
+    #[inline(always)]
+    fn raw_names(&self) -> &[u8] {
+        self.raw_names()
+    }
+
+    #[inline(always)]
+    fn status_code(&self) -> i16 {
+        self.status_code()
+    }
+
+    #[inline(always)]
+    fn method_key(&self) -> (u32, u64) {
+        self.method_key()
+    }
+
+    #[inline(always)]
+    fn bytes_read(&self) -> u64 {
+        self.bytes_read()
+    }
+
+    #[inline(always)]
+    fn timers_ms(&self) -> [i32; 5] {
+        self.timers_ms()
+    }
+
+    #[inline(always)]
+    fn retries(&self) -> u32 {
+        self.retries()
+    }
+
+    #[inline(always)]
+    fn queues(&self) -> [u32; 2] {
+        self.queues()
+    }
+
+    // What was redispatched, or written before the end, has no sketch.
+    #[inline(always)]
+    fn redispatched(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn logasap(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn ended_normally(&self) -> bool {
+        self.ended_normally()
+    }
 }
 
 /// Where the lines of one kind count. A line is looked up in two steps, because there are few names, which
@@ -181,6 +300,11 @@ impl Places {
     }
 }
 
+impl Found {
+    /// What counts nowhere.
+    pub(super) const NONE: Self = Self { names: NO_ENTRY, full: NO_ENTRY, cell: 0 };
+}
+
 /// What is found of a batch of requests, step by step for all of them: so they wait for memory together, not
 /// one after the other.
 pub(super) struct Lookups {
@@ -195,14 +319,13 @@ pub(super) struct Lookups {
 impl Places {
     /// Looks up the requests of a batch. Only when names, status and method are the whole key.
     #[inline]
-    pub(super) fn look_up(&self, requests: &[Http<'_>], cells: &Cells) -> Lookups {
-        let none = Found { names: NO_ENTRY, full: NO_ENTRY, cell: 0 };
-        let mut lookups = Lookups { places: [0; BATCH], found: [none; BATCH], is_complete: true, touched: 0 };
+    pub(super) fn look_up<L: Line>(&self, requests: &[L], cells: &Cells) -> Lookups {
+        let mut lookups = Lookups { places: [0; BATCH], found: [Found::NONE; BATCH], is_complete: true, touched: 0 };
         let names = &self.names.texts;
         let Lookups { found, places, touched, .. } = &mut lookups;
         for ((http, found), place) in requests.iter().zip(&mut *found).zip(&mut *places) {
             found.names = names.find(http.raw_names());
-            *place = self.grid.place(found.names, http.status_code, http.method_key());
+            *place = self.grid.place(found.names, http.status_code(), http.method_key());
         }
         for (found, place) in found.iter_mut().zip(&*places).take(requests.len()) {
             (found.full, found.cell) = self.grid.get(*place);
@@ -222,8 +345,8 @@ impl Places {
 
     /// The entry of a full tuple that has no place in the grid.
     #[cold]
-    fn find_full(&self, names: EntryId, http: &Http<'_>) -> EntryId {
-        let words = full_words(names, http_words(http));
+    fn find_full<L: Line>(&self, names: EntryId, line: &L) -> EntryId {
+        let words = full_words(names, words((line.status_code(), line.method_key())));
         let memo = &self.full.memo;
         let hash = memo.hash_words(words);
         memo.find_words(hash, memo.candidate(hash, memo.pair(hash)), words)
@@ -248,9 +371,9 @@ impl Places {
     /// Adds what the requests of a usual batch have to their rows, one kind of cell after the other: each pass needs
     /// little, which stays in registers.
     #[inline(never)]
-    pub(super) fn update_all(
+    pub(super) fn update_all<L: Line>(
         &self,
-        requests: &[Http<'_>],
+        requests: &[L],
         found: &[Found; BATCH],
         mut cells: Open<'_>,
         buckets: [&Buckets; 2],
@@ -263,26 +386,26 @@ impl Places {
         // to do meanwhile.
         for ((http, found), near) in requests.iter().zip(found).zip(near) {
             cells.add_at(found.cell as usize, 1);
-            cells.add_at(near.bytes as usize, if http.logasap { 0 } else { http.bytes_read });
-            if (http.queues[0] | http.queues[1] | http.retries) == 0 && !http.redispatched {
+            cells.add_at(near.bytes as usize, if http.logasap() { 0 } else { http.bytes_read() });
+            if (http.queues()[0] | http.queues()[1] | http.retries()) == 0 && !http.redispatched() {
                 cells.count_at(near.queues[0] as usize, 1);
                 cells.count_at(near.queues[1] as usize, 1);
             } else {
-                self.update_rare(found.names, &Numbers::of_http(http), 1, &mut cells, buckets[1]);
+                self.update_rare(found.names, &Numbers::of(http), 1, &mut cells, buckets[1]);
             }
         }
         for (http, near) in requests.iter().zip(near) {
-            near.observe(0, http.timers_ms[0], 1, &mut cells, buckets[0]);
-            near.observe(1, http.timers_ms[1], 1, &mut cells, buckets[0]);
-            near.observe(2, http.timers_ms[2], 1, &mut cells, buckets[0]);
+            near.observe(0, http.timers_ms()[0], 1, &mut cells, buckets[0]);
+            near.observe(1, http.timers_ms()[1], 1, &mut cells, buckets[0]);
+            near.observe(2, http.timers_ms()[2], 1, &mut cells, buckets[0]);
         }
         for (http, near) in requests.iter().zip(near) {
-            near.observe(3, http.timers_ms[3], 1, &mut cells, buckets[0]);
-            near.observe(4, if http.logasap { -1 } else { http.timers_ms[4] }, 1, &mut cells, buckets[0]);
+            near.observe(3, http.timers_ms()[3], 1, &mut cells, buckets[0]);
+            near.observe(4, if http.logasap() { -1 } else { http.timers_ms()[4] }, 1, &mut cells, buckets[0]);
         }
         if !self.are_of_names {
             for (http, found) in requests.iter().zip(found) {
-                self.update_full(found.full, &Numbers::of_http(http), 1, &mut cells, buckets);
+                self.update_full(found.full, &Numbers::of(http), 1, &mut cells, buckets);
             }
         }
     }
@@ -411,10 +534,10 @@ pub(super) fn full_words(names: EntryId, words: [u64; 2]) -> [u64; 2] {
     [u64::from(names) << 32 | words[0], words[1]]
 }
 
+/// The status code and the method's key, as small values of a key.
 #[inline(always)]
-pub(super) fn http_words(http: &Http<'_>) -> [u64; 2] {
-    let (length, method) = http.method_key();
-    [u64::from(http.status_code as u16) << 16 | u64::from(length.min(9)), method]
+fn words((status, (length, method)): (i16, (u32, u64))) -> [u64; 2] {
+    [u64::from(status as u16) << 16 | u64::from(length.min(9)), method]
 }
 
 /// Finds the entries of a line, and makes what is missing.
@@ -433,7 +556,7 @@ impl Resolver<'_> {
         places: &mut Places,
         subject: Subject<'_, '_>,
         names: &[u8],
-        words: [u64; 2],
+        (status, method): (i16, (u32, u64)),
     ) -> Found {
         let text = names;
         let mut names = places.names.texts.find(text);
@@ -448,7 +571,7 @@ impl Resolver<'_> {
         }
         self.more.clear();
         write_fields(subject, &places.beyond, self.more);
-        let key = Key { text: self.more, more: &[], words: full_words(names, words) };
+        let key = Key { text: self.more, more: &[], words: full_words(names, words((status, method))) };
         let hash = places.full.memo.hash(&key);
         let mut full = places.full.memo.get(hash, &key);
         if full == NO_ENTRY {
@@ -463,8 +586,9 @@ impl Resolver<'_> {
             places.line_cells.push(base.map_or(0, |base| base.sum(places.lines.sum)));
         }
         let cell = places.line_cell(full);
-        if let (Subject::Http(http), true) = (subject, places.beyond.is_empty()) {
-            places.grid.set(names, http.status_code, http.method_key(), (full, cell));
+        // Sessions of the usual layouts are not looked up in batches.
+        if places.beyond.is_empty() && !matches!(subject, Subject::Tcp(_)) {
+            places.grid.set(names, status, method, (full, cell));
         }
         Found { names, full, cell }
     }

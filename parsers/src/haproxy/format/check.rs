@@ -36,7 +36,7 @@ impl Bytes {
 
 /// The form of a value, as far as its end does not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// Bytes that no grammar rules out.
     Text,
     /// At least one byte, and none that a grammar rules out.
@@ -147,6 +147,16 @@ impl Check {
     /// The bytes that a value can hold.
     pub(super) const fn held(&self) -> &Bytes {
         &self.held
+    }
+
+    /// The bytes that are taken for one.
+    pub(super) const fn taken(&self) -> &Bytes {
+        &self.taken
+    }
+
+    /// Its form.
+    pub(super) const fn form(&self) -> Form {
+        self.form
     }
 
     /// How long every value is, if all have one length.

@@ -24,7 +24,7 @@ pub struct Layout {
     is_encoded: bool,
     pub(super) steps: Vec<Step>,
     /// What follows the last value.
-    tail: Box<[u8]>,
+    pub(super) tail: Box<[u8]>,
     /// Values that must be there before a line counts as cut, and not as foreign.
     needed: usize,
     /// The step of each [`Place`], by its number; [`NOWHERE`] for none.
@@ -210,6 +210,16 @@ impl Layout {
     /// True when every value is found for sure, whatever it and the others are.
     pub fn is_certain(&self) -> bool {
         self.steps.iter().all(|step| step.is_certain && !step.is_blurred)
+    }
+
+    /// What follows the last value.
+    pub(in super::super) fn tail(&self) -> &[u8] {
+        &self.tail
+    }
+
+    /// True when some value has an encoding.
+    pub(in super::super) const fn is_encoded(&self) -> bool {
+        self.is_encoded
     }
 
     /// The name of value number `index`, for a [`Reject`].

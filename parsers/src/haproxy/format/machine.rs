@@ -5,6 +5,8 @@
 //! hold. Only where none of this helps (free text that may hold what follows it) the machine takes the first place
 //! that fits, and comes back for the next one when the rest of the line does not.
 
+use std::ops::Range;
+
 use super::Missing;
 use super::encoded;
 use super::layout::Step;
@@ -108,6 +110,16 @@ impl Spans {
         (self.count, self.truncated) = (count, true);
     }
 
+    /// Where value `index` starts and ends; `None` behind the place where the line was cut.
+    pub(super) fn span(&self, index: usize) -> Option<(u32, u32)> {
+        self.values[..self.count].get(index).copied()
+    }
+
+    /// The same while the line is being read.
+    pub(super) fn bounds(&self, index: usize) -> Option<(u32, u32)> {
+        self.values.get(index).copied()
+    }
+
     pub(super) fn set(&mut self, index: usize, start: usize, end: usize) {
         if let Some(value) = self.values.get_mut(index) {
             *value = (start as u32, end as u32);
@@ -208,6 +220,19 @@ pub(super) fn read(
     Ok(())
 }
 
+/// Takes the steps `range` alone, the first way that fits. Returns where they end.
+pub(super) fn take(
+    steps: &[Step],
+    tail: &[u8],
+    range: Range<usize>,
+    line: &[u8],
+    at: usize,
+    spans: &mut Spans,
+) -> Option<usize> {
+    let mut run = Run { steps, tail, line, start: at, spans, choices: [Choice::default(); MAX_CHOICES], depth: 0 };
+    run.forward_to(range.start, at, range.end).ok()
+}
+
 fn reject(steps: &[Step], start: usize, stop: &Stop) -> Reject {
     let name = |step: usize| steps.get(step).or(steps.last()).map_or("message", Step::name);
     if stop.step < 2 {
@@ -269,7 +294,8 @@ impl Run<'_> {
     /// Takes the text before a value.
     fn literal(&self, step: &Step, at: usize) -> Result<usize, (usize, Reason)> {
         let rest = self.line.get(at..).unwrap_or_default();
-        if rest.starts_with(&step.before) {
+        // Nothing is never compared: to do that costs more than a long text where its address is none.
+        if step.before.is_empty() || rest.starts_with(&step.before) {
             return Ok(at + step.before.len());
         }
         // Behind a value that was not written HAProxy leaves out a second space.

@@ -18,6 +18,7 @@
 //! - `object`: what runs over a line that is one JSON object or CBOR map.
 //! - `encoded`: single values of those kinds, with `json` and `cbor`.
 //! - `record`: what it found.
+//! - `stretch`: the steps once more, for vector instructions.
 
 pub mod alias;
 mod cbor;
@@ -31,6 +32,7 @@ pub mod lexer;
 mod machine;
 mod object;
 mod record;
+pub(super) mod stretch;
 
 pub use alias::Alias;
 pub use expression::{Converter, Expression, Fetch, fetches};

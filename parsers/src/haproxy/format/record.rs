@@ -97,6 +97,19 @@ impl<'r> Record<'r> {
         step.number(self.spans.text(self.line, index)?)
     }
 
+    /// The names as they stand in the line, from the first to the last, where nothing but delimiters is between them: a
+    /// key as good as the three. Empty where the layout has none.
+    pub fn raw_names(&self) -> Option<&'r [u8]> {
+        let places = [Place::FrontendName, Place::BackendName, Place::ServerName];
+        if !places.iter().any(|place| self.layout.has(*place)) {
+            return Some(b"");
+        }
+        // Decoded values do not stand in the line.
+        let (first, last) = self.layout.names().filter(|_| !self.layout.is_encoded())?;
+        let start = self.spans.span(first)?.0;
+        self.line.get(start as usize..self.spans.span(last)?.1 as usize)
+    }
+
     /// True when some value says that the line was written before the end (`option logasap`).
     pub fn logasap(&self) -> bool {
         let texts = self.layout.steps.iter().enumerate().filter(|(_, step)| step.has_logasap());
@@ -181,7 +194,7 @@ impl Step {
     }
 
     /// The number that `text` is.
-    fn number(&self, text: &[u8]) -> Option<i64> {
+    pub(super) fn number(&self, text: &[u8]) -> Option<i64> {
         let text = text.strip_prefix(b"+").unwrap_or(text);
         let (is_negative, digits) = match text {
             [b'-', digits @ ..] => (true, digits),

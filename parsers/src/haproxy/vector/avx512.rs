@@ -12,7 +12,7 @@ use super::{
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(bytes: &[u8; 64]) -> __m512i {
+pub(super) fn load(bytes: &[u8; 64]) -> __m512i {
     // SAFETY: the array has 64 readable bytes; the load needs no alignment.
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
@@ -27,14 +27,14 @@ fn load_at(ahead: &[u8; AHEAD], at: usize) -> Option<__m512i> {
 /// Bit i: byte i is `byte`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn equal(bytes: __m512i, byte: u8) -> u64 {
+pub(super) fn equal(bytes: __m512i, byte: u8) -> u64 {
     _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8))
 }
 
 /// Bit i: byte i is one of the `count` bytes from `first` on.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn in_range(bytes: __m512i, first: u8, count: u8) -> u64 {
+pub(super) fn in_range(bytes: __m512i, first: u8, count: u8) -> u64 {
     let value = _mm512_sub_epi8(bytes, _mm512_set1_epi8(first as i8));
     _mm512_cmplt_epu8_mask(value, _mm512_set1_epi8(count as i8))
 }
@@ -43,15 +43,15 @@ scan_in_steps!("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcn
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn newlines(chunk: &[u8; 64]) -> u64 {
+pub(super) fn newlines(chunk: &[u8; 64]) -> u64 {
     equal(load(chunk), b'\n')
 }
 
 /// Length of the line's envelope, when it is one of those seen before.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,bmi2")]
-fn envelope_length(ahead: &[u8; AHEAD], templates: &mut Templates) -> Option<usize> {
-    let text = load(ahead.first_chunk::<TEMPLATE>()?);
+pub(super) fn envelope_length(ahead: &[u8; TEMPLATE], templates: &mut Templates) -> Option<usize> {
+    let text = load(ahead);
     let any_digit = in_range(text, b'0', 10);
     let fits = |template: &Template| {
         let differs = _mm512_cmpneq_epi8_mask(text, load(&template.bytes));
@@ -182,14 +182,14 @@ fn half(bytes: &[u8; 32]) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn small(bytes: &[u8; 16]) -> __m128i {
+pub(super) fn small(bytes: &[u8; 16]) -> __m128i {
     // SAFETY: the array has 16 readable bytes; the load needs no alignment.
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn iota() -> __m512i {
+pub(super) fn iota() -> __m512i {
     const BYTES: [u8; 64] = table(0);
     load(&BYTES)
 }
@@ -197,7 +197,7 @@ fn iota() -> __m512i {
 /// For each byte of eight numbers of eight bytes: which number it belongs to.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn field_of_byte() -> __m512i {
+pub(super) fn field_of_byte() -> __m512i {
     const BYTES: [u8; 64] = table(1);
     load(&BYTES)
 }
@@ -205,7 +205,7 @@ fn field_of_byte() -> __m512i {
 /// For each byte of eight numbers of eight bytes: its offset from the end of the number, -8 to -1.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn byte_before_end() -> __m512i {
+pub(super) fn byte_before_end() -> __m512i {
     const BYTES: [u8; 64] = table(2);
     load(&BYTES)
 }
@@ -232,7 +232,7 @@ const NUMBERS_LONGEST: [u8; 16] = [8, 8, 8, 8, 8, 3, 8, 255, 255, 255, 255, 255,
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
 fn client<'a>(line: &'a [u8], ahead: &[u8; AHEAD], templates: &mut Templates, http: &mut Http<'a>) -> Option<usize> {
-    let client = envelope_length(ahead, templates)?;
+    let client = envelope_length(ahead.first_chunk()?, templates)?;
     // An empty envelope seems to fit every line, also one that has a priority.
     if ahead.get(client) == Some(&b'<') {
         return None;

@@ -84,9 +84,11 @@ macro_rules! scan_in_steps {
 
 mod avx2;
 mod avx512;
+mod stretch512;
 
 use super::http::method_word;
 use super::scan::{BATCH, Reader};
+use super::sketch::Job;
 use super::{Http, timer};
 use crate::cursor::Cursor;
 
@@ -124,6 +126,18 @@ impl Level {
             Self::Avx2 => unsafe { avx2::scan(block, reader) },
             // SAFETY: as above.
             Self::Avx512 => unsafe { avx512::scan(block, reader) },
+        }
+    }
+}
+
+impl Level {
+    /// Sketches the lines of `block`. Only for a level that is [`available`](Self::available).
+    pub(super) fn sketch<'a>(self, block: &'a [u8], job: &mut Job<'_, 'a>) {
+        assert!(Self::available().any(|level| level == self));
+        match self {
+            Self::Avx2 => job.leave(block),
+            // SAFETY: the processor has every feature that the function is compiled for; asked just above.
+            Self::Avx512 => unsafe { stretch512::sketch(block, job) },
         }
     }
 }
@@ -254,6 +268,12 @@ fn read_aborted(ahead: &[u8; AHEAD], at: usize, http: &mut Http<'_>) -> Option<u
 #[inline(always)]
 fn low_word(ahead: &[u8; AHEAD], at: usize, length: u32) -> Option<u64> {
     Some(u64::from_le_bytes(*ahead.get(at..)?.first_chunk()?) & u64::MAX >> (64 - 8 * (length & 15)))
+}
+
+/// The first `length` (1..=8) bytes; the upper ones are zero.
+#[inline(always)]
+fn low_bytes(bytes: &[u8; 8], length: u32) -> u64 {
+    u64::from_le_bytes(*bytes) & u64::MAX >> (64 - 8 * (length & 15))
 }
 
 /// True when the four bytes before `end` are letters or dashes. Any of them may be there, in a third of the lines of

@@ -136,7 +136,7 @@ impl Counter for Requests {
                 match batch.line(index) {
                     Line::Http(http) => {
                         tally.parsed += 1;
-                        shard.count(Subject::Http(http), &Numbers::of_http(http), batch.repeated(index));
+                        shard.count(Subject::Http(http), &Numbers::of(http), batch.repeated(index));
                     }
                     Line::Other(Ok(_)) => tally.ignored += 1,
                     // Also what was cut on its way, and the rarer ones of the usual layouts.

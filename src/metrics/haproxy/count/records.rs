@@ -2,33 +2,41 @@
 //!
 //! Such a line counts in the metrics whose fields it has. Each layout has places of its own, in the rows of all.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use tailmeter_parsers::envelope::Envelope;
 use tailmeter_parsers::haproxy::format::{Place, Record, Spans};
-use tailmeter_parsers::haproxy::{Layouts, Means, Method, Reading};
+use tailmeter_parsers::haproxy::{BATCH, Layouts, Means, Method, Reading, Sketch, Sketcher, Sketches};
 use tailmeter_parsers::{Reject, envelope};
 
-use super::{Numbers, Shard};
-use crate::metrics::haproxy::labels::{Laid, Subject};
+use super::{Numbers, Shard, Unusual};
+use crate::metrics::haproxy::labels::{Drawn, Laid, Subject};
 use crate::metrics::haproxy::needs::feeds;
-use crate::metrics::haproxy::rows::{Places, Resolver};
+use crate::metrics::haproxy::rows::{Found, Places, Resolver};
 use crate::metrics::haproxy::{
     ABORTED, BACKEND_QUEUE, CONNECTION_ERRORS, INCOMPLETE, PHASES, REDISPATCHES, REQUEST_BYTES, REQUESTS,
     RESPONSE_BYTES, RETRIES, SERVER_QUEUE, SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
 };
 use crate::metrics::{Dialect, Tally};
+use crate::series::NO_ENTRY;
 
 /// A timer that the line does not tell; a phase that was never reached is -1.
 pub(super) const UNKNOWN_MS: i32 = -2;
 
 /// What reads the lines of a source that are not, or not all, of the usual layouts.
 pub(super) struct Records {
-    pub(super) layouts: Arc<Layouts>,
+    sketcher: Sketcher,
+    readers: Readers,
+}
+
+/// What reads lines one by one, and where they count.
+struct Readers {
+    layouts: Arc<Layouts>,
     spans: Spans,
     /// By layout.
     places: Vec<Places>,
-    /// The names of a line, as they stand in a line of `option httplog`.
+    /// The names of a line that do not stand together in it, as they stand in a line of `option httplog`.
     names: Vec<u8>,
 }
 
@@ -39,22 +47,71 @@ impl Records {
             Dialect::Haproxy(layouts) => Arc::clone(layouts),
         };
         let places = (0..layouts.all().len()).map(|number| places(&layouts, number, shard)).collect();
-        Self { layouts, spans: Spans::default(), places, names: Vec::new() }
+        let sketcher = Sketcher::new(Arc::clone(&layouts));
+        Self { sketcher, readers: Readers { layouts, spans: Spans::default(), places, names: Vec::new() } }
     }
 
     /// Counts every line of `block`.
     pub(super) fn count(&mut self, shard: &mut Shard, block: &[u8], tally: &mut Tally) {
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', block) {
-            self.count_line(shard, &block[start..end], tally);
-            start = end + 1;
-        }
-        if start < block.len() {
-            self.count_line(shard, &block[start..], tally);
-        }
+        let Self { sketcher, readers } = self;
+        sketcher.scan(block, &mut |batch| readers.count_batch(shard, batch, tally));
     }
 
     pub(super) fn count_line(&mut self, shard: &mut Shard, line: &[u8], tally: &mut Tally) {
+        self.readers.count_line(shard, line, tally);
+    }
+}
+
+impl Readers {
+    /// Counts a batch: what has been seen before by its sketches, all other lines one by one.
+    fn count_batch(&mut self, shard: &mut Shard, batch: &Sketches<'_>, tally: &mut Tally) {
+        let (lines, sketches) = (batch.lines(), batch.slots());
+        let all = u32::MAX >> (BATCH - lines.len());
+        let (mut left, mut more, mut names) = (batch.left() & all, 0, [0; BATCH]);
+        match self.places.first() {
+            Some(places) if places.beyond.is_empty() && left != all => {
+                let mut lookups = places.look_up(sketches, &shard.cells);
+                std::hint::black_box(lookups.touched);
+                for (index, (sketch, found)) in sketches.iter().zip(&mut lookups.found).enumerate() {
+                    left |= u32::from(found.full == NO_ENTRY) << index;
+                    more |= u32::from(has_more(sketch)) << index;
+                    if left >> index & 1 == 1 {
+                        *found = Found::NONE;
+                    }
+                }
+                more &= !left;
+                tally.parsed += u64::from((all & !left).count_ones());
+                let buckets = [&shard.timer_buckets, &shard.queue_buckets];
+                places.update_all(sketches, &lookups.found, shard.cells.open(), buckets);
+                if places.any_fell_out() {
+                    for found in lookups.found.iter().take(lines.len()) {
+                        places.count_fallen(&shard.plan, *found, 1, &mut shard.fell_out);
+                    }
+                }
+                // Neither requests nor sessions of the usual layouts have such a number.
+                names = lookups.found.map(|found| places.names_id(found) | 1 << 54);
+            }
+            _ => left = all,
+        }
+        // In their order, in which new rows are numbered.
+        for index in bits(left | more) {
+            match (lines.get(index), sketches.get(index), names.get(index)) {
+                (Some(line), ..) if left >> index & 1 == 1 => self.count_line(shard, line, tally),
+                (_, Some(sketch), Some(names)) => self.count_more(shard, sketch, *names),
+                _ => {}
+            }
+        }
+    }
+
+    /// Counts what only some lines have, of one that has a sketch.
+    fn count_more(&mut self, shard: &mut Shard, sketch: &Sketch<'_>, names: u64) {
+        let Self { layouts, spans, .. } = self;
+        let drawn = Drawn { sketch, layouts, spans: RefCell::new(spans) };
+        let line = Unusual { subject: Subject::Sketch(&drawn), names };
+        shard.count_unusual(line, &Numbers::of(sketch), false, 1);
+    }
+
+    fn count_line(&mut self, shard: &mut Shard, line: &[u8], tally: &mut Tally) {
         let envelope = envelope::detect(line);
         match self.read(shard, line, &envelope) {
             Ok(true) => tally.parsed += 1,
@@ -106,6 +163,22 @@ const COUNTED: [&[usize]; 11] = {
     ]
 };
 
+/// The places of the bits that are set.
+fn bits(mut word: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = word.checked_ilog2().map(|_| word.trailing_zeros() as usize)?;
+        word &= word - 1;
+        Some(at)
+    })
+}
+
+/// True when a line that has a sketch counts in metrics that only some lines count.
+#[inline(always)]
+fn has_more(sketch: &Sketch<'_>) -> bool {
+    let [request, queue, connect, response, total] = sketch.timers_ms();
+    (request | queue | connect | response | total < 0) | !sketch.ended_normally()
+}
+
 /// Where the lines of layout `number` count: only in metrics that it has a field for.
 fn places(layouts: &Layouts, number: usize, shard: &Shard) -> Places {
     let Some(layout) = layouts.all().nth(number) else { return Places::new(&shard.plan, &shard.fields, [None; 11]) };
@@ -138,13 +211,17 @@ impl Numbers {
 impl Shard {
     fn count_record(&mut self, places: &mut Places, laid: &Laid<'_>, names: &mut Vec<u8>, times: u32) {
         let (record, subject) = (&laid.record, Subject::Record(laid));
-        names.clear();
-        for (place, behind) in [(Place::FrontendName, b" "), (Place::BackendName, b"/"), (Place::ServerName, b" ")] {
-            names.extend_from_slice(record.text(place).unwrap_or_default());
-            names.extend_from_slice(behind);
-        }
+        let names = record.raw_names().unwrap_or_else(|| {
+            names.clear();
+            for (place, behind) in [(Place::FrontendName, b" "), (Place::BackendName, b"/"), (Place::ServerName, b" ")]
+            {
+                names.extend_from_slice(record.text(place).unwrap_or_default());
+                names.extend_from_slice(behind);
+            }
+            names.as_slice()
+        });
         let Self { directory, fields, cells, more, .. } = &mut *self;
-        let found = Resolver { directory, fields, cells, more }.find(places, subject, names, words(record));
+        let found = Resolver { directory, fields, cells, more }.find(places, subject, names, small_values(record));
         let numbers = Numbers::of_record(record);
         places.count_fallen(&self.plan, found, times, &mut self.fell_out);
         let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
@@ -176,12 +253,9 @@ impl Shard {
     }
 }
 
-/// Status and method, packed.
-fn words(record: &Record<'_>) -> [u64; 2] {
-    let status = record.number(Place::StatusCode).map_or(u16::MAX - 1, |status| status as u16);
-    let method = method(record);
-    let (length, word) = Method::key(method);
-    [u64::from(status) << 16 | u64::from(length.min(9)), word]
+/// The status code, -2 where there is none, and the method's key.
+fn small_values(record: &Record<'_>) -> (i16, (u32, u64)) {
+    (record.number(Place::StatusCode).map_or(-2, |status| status as i16), Method::key(method(record)))
 }
 
 /// The method as it is written, wherever the layout has it; empty where it has none.
