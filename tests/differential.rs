@@ -1,7 +1,7 @@
 //! Log-formats against the real HAProxy: random ones, driven with everything that makes another kind of line, by each
 //! version that is here. Each line carries the truth about its items, see `differential/format.rs`.
 //!
-//! `SEED=n cargo test --test differential` repeats a run: the formats, not the times and addresses in their lines.
+//! `SEED=n cargo test --test differential` takes other formats. The times and addresses in their lines are others each time.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

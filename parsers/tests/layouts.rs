@@ -1,5 +1,7 @@
 //! Compiled log-formats: the usual ones against the plain parser, and any of them on lines that were cut.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::fs;
 
 use tailmeter_parsers::envelope::{self, Envelope};

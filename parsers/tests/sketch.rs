@@ -66,7 +66,7 @@ const ENVELOPES: &[&str] = &[
     "",
 ];
 
-fn method<'a>(record: &Record<'_, 'a>) -> &'a [u8] {
+fn method<'a>(record: &Record<'a>) -> &'a [u8] {
     if let Some(method) = record.text(Place::HttpRequestMethod) {
         return method;
     }

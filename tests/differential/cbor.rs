@@ -33,7 +33,7 @@ pub(crate) fn agrees(value: &[u8], truth: &Truth) -> bool {
 
 fn bytes(digits: &[u8]) -> Option<Vec<u8>> {
     let pair = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
-    (digits.len() % 2 == 0).then(|| digits.chunks(2).map(pair).collect())?
+    digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(pair).collect())?
 }
 
 /// The bytes of a text.

@@ -1,7 +1,6 @@
 //! Random numbers from a seed, so that a failure can be seen again.
 
 use std::env;
-use std::hash::{BuildHasher, RandomState};
 
 /// The variable that takes a seed from an earlier failure.
 const VARIABLE: &str = "SEED";
@@ -36,10 +35,10 @@ impl Random {
     }
 }
 
-/// The seed of this run: another one each time, unless it is given.
+/// The seed of this run: always the same, unless another one is given.
 pub(crate) fn seed() -> u64 {
     match env::var(VARIABLE) {
         Ok(seed) => seed.parse().unwrap_or_else(|error| panic!("{VARIABLE}={seed}: {error}")),
-        Err(_) => RandomState::new().hash_one(0),
+        Err(_) => 2,
     }
 }

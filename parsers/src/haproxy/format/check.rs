@@ -144,6 +144,11 @@ impl Check {
         Self { is_free, ..self }
     }
 
+    /// True for text that has bytes which it must not hold.
+    pub(super) fn is_choosy(&self) -> bool {
+        self.form == Form::Word || (self.form == Form::Text && !self.is_free)
+    }
+
     /// The bytes that a value can hold.
     pub(super) const fn held(&self) -> &Bytes {
         &self.held

@@ -470,14 +470,16 @@ fn told_apart<'i>(values: Vec<Value<'i>>, tail: &[u8], notes: &mut Vec<Note>) ->
 fn doubt(steps: &mut [Step], tail: &[u8]) {
     // Where nothing may be written, a space is left out.
     let is_free = |byte: u8, steps: &[Step]| {
-        steps.iter().all(|step| !step.check.held().has(byte) && !(byte == b' ' && step.may_vanish()))
+        let touches = |step: &Step| step.check.held().has(byte) || (byte == b' ' && step.may_vanish());
+        !steps.iter().any(touches)
     };
     let mut first = steps.len();
     for (index, step) in steps.iter().enumerate() {
         let after = steps.get(index + 1).map_or(tail, |next| &next.before);
         let behind = steps.get(index + 1..).unwrap_or_default();
         // Paths and queries tell by their first byte.
-        let is_optional = step.missing == Missing::Nothing && step.end != End::Captures && !step.check.tells_nothing();
+        let is_optional = step.missing == Missing::Nothing
+            && !matches!(step.grammar, Grammar::Captures | Grammar::Path | Grammar::Query);
         let is_open = step.is_blurred || step.end == End::Choice || is_optional || is_taken_short(step, after);
         // Nobody says whether the brace is the captures' own.
         if step.end == End::Captures && matches!(after, [b'{', ..] | [b'"', b'{', ..]) {

@@ -220,7 +220,7 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Takes the steps `range` alone, the first way that fits. Returns where they end.
+/// Takes the steps `range` alone, which are not the first, the first way that fits. Returns where they end.
 pub(super) fn take(
     steps: &[Step],
     tail: &[u8],
@@ -229,7 +229,8 @@ pub(super) fn take(
     at: usize,
     spans: &mut Spans,
 ) -> Option<usize> {
-    let mut run = Run { steps, tail, line, start: at, spans, choices: [Choice::default(); MAX_CHOICES], depth: 0 };
+    let mut run =
+        Run { steps, tail, line, start: usize::MAX, spans, choices: [Choice::default(); MAX_CHOICES], depth: 0 };
     run.forward_to(range.start, at, range.end).ok()
 }
 

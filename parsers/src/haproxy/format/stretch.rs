@@ -315,8 +315,8 @@ impl Layout {
     /// The ASCII bytes that are neither in `delimiters` nor in a value of step `index`.
     fn bad_of(&self, index: usize, other: &Step, delimiters: &[u8]) -> Set {
         let step = self.steps.get(index).unwrap_or(other);
-        let is_word = step.check.form() == Form::Word;
-        set(&Bytes::of(|byte| is_word && !step.check.taken().has(byte) && !delimiters.contains(&byte)))
+        let is_choosy = step.check.is_choosy();
+        set(&Bytes::of(|byte| is_choosy && !step.check.taken().has(byte) && !delimiters.contains(&byte)))
     }
 
     /// Values that always have the same length.
@@ -360,7 +360,7 @@ impl Layout {
         let (behind, form) = (self.behind(first), step.check.form());
         let mut text = [0; WINDOW];
         text.get_mut(..step.before.len())?.copy_from_slice(&step.before);
-        let bad = (form == Form::Word).then(|| self.bad_of(first, step, b"\n"));
+        let bad = step.check.is_choosy().then(|| self.bad_of(first, step, b"\n"));
         let (kind, count) = match step.end {
             End::Captures => {
                 let rest = self.steps.get(first..).unwrap_or_default();
