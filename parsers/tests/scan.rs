@@ -140,3 +140,14 @@ fn lines_longer_than_a_stretch_are_one_line() {
         check(&text);
     }
 }
+
+#[test]
+fn an_envelope_in_brackets_is_not_that_of_a_line_without_the_closing_one() {
+    let line = LINES.lines().next().expect("a line");
+    let message = line.split_once(": ").expect("an envelope").1;
+    // The others give the line before them enough room to be read fast.
+    let text = format!(
+        "message repeated 1 times: [ {message}]\nmessage repeated 1 times: [ {message}\n{line}\n{line}\n{line}\n"
+    );
+    check(text.as_bytes());
+}
