@@ -211,8 +211,8 @@ fn the_example_works_with_every_setting_in_use() {
     assert_eq!(config.max_line_bytes, defaults.max_line_bytes);
     assert_eq!(config.max_series, defaults.max_series);
     let labels: Vec<_> = config.sources.iter().map(Source::label).collect();
-    let expected = "/var/log/haproxy.log edge journal:haproxy udp://0.0.0.0:5514 tls://0.0.0.0:6514 \
-        unixgram:///run/tailmeter/log /run/haproxy.fifo";
+    let expected = "/var/log/haproxy.log /var/log/haproxy-custom.log /var/log/haproxy-other.log edge journal:haproxy \
+        udp://0.0.0.0:5514 tls://0.0.0.0:6514 unixgram:///run/tailmeter/log /run/haproxy.fifo";
     assert_eq!(labels.join(" "), expected);
     let defaults = SyslogInput::new("udp://0.0.0.0:5514".parse().expect("an address"));
     for source in &config.sources {

@@ -474,4 +474,26 @@ tailmeter.yml:4:34: expected a name, found a list
 4 |   - {file: /var/log/c.log, name: [a], format: haproxy}
   |                                  ^",
     ),
+    (
+        "bad ways of writing",
+        r"sources:
+  - {file: /var/log/a.log, format: {log_format: '%ci %xy'}}
+  - {file: /var/log/b.log, format: {log_formt: '%ci'}}
+  - {file: /var/log/c.log, format: {}}
+",
+        r"tailmeter.yml:2:54: unknown alias %xy; a percent sign is written %%
+  |
+2 |   - {file: /var/log/a.log, format: {log_format: '%ci %xy'}}
+  |                                                      ^
+
+tailmeter.yml:3:37: unknown key `log_formt`; did you mean `log_format`?
+  |
+3 |   - {file: /var/log/b.log, format: {log_formt: '%ci'}}
+  |                                     ^^^^^^^^^
+
+tailmeter.yml:4:36: expected one of `log_format` and `haproxy_config`, found a mapping
+  |
+4 |   - {file: /var/log/c.log, format: {}}
+  |                                    ^",
+    ),
 ];

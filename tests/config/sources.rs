@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tailmeter::config::{Input, JournalInput, Source, SyslogInput};
+use tailmeter::config::{Input, JournalInput, Source, SyslogInput, Written};
 use tailmeter::source::syslog::{Framing, Tls, Transport};
 
 use super::accept;
@@ -80,7 +80,7 @@ fn every_setting_of_every_kind_arrives() {
     let expected = expected.into_iter().zip(names).map(|(input, name)| Source {
         input,
         format: "haproxy".to_owned(),
-        written: tailmeter::config::Written::Usual,
+        written: Written::Usual,
         name: name.map(str::to_owned),
     });
     assert_eq!(config.sources, expected.collect::<Vec<_>>());
@@ -182,4 +182,20 @@ fn a_file_that_looks_like_a_broken_pattern_can_be_named() {
     assert!(Input::of(text).is_err());
     std::fs::write(&path, "").expect("written");
     assert_eq!(Input::of(text).map(|input| input.label()), Ok(text.to_owned()));
+}
+
+#[test]
+fn how_lines_are_written_can_be_said() {
+    let config = accept(
+        "sources:\n  - {file: /a, format: {log_format: '%ci %ST'}}\n  - {file: /b, format: {haproxy_config: /c.cfg}}\n  \
+         - {file: /d, format: {haproxy_config: [/e.cfg, conf.d]}}\n",
+    );
+    let written: Vec<_> =
+        config.sources.iter().map(|source| (source.format.as_str(), source.written.clone())).collect();
+    let expected = [
+        Written::LogFormat("%ci %ST".to_owned()),
+        Written::HaproxyConfig(vec!["/c.cfg".into()]),
+        Written::HaproxyConfig(vec!["/e.cfg".into(), "conf.d".into()]),
+    ];
+    assert_eq!(written, expected.map(|written| ("haproxy", written)));
 }
