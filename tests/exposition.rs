@@ -247,7 +247,7 @@ struct Progress {
 fn count_on(progress: &Progress, epoch: Instant, mut feed: impl Sink) {
     let now = || epoch.elapsed().as_nanos() as u64;
     for number in 0.. {
-        let lines = (0..16).map(|line| Line::of(16 * number + line)).collect::<Vec<_>>();
+        let lines = (0..16).map(|line| Line::whole(16 * number + line)).collect::<Vec<_>>();
         let block = lines::block(&lines, true);
         let began = now();
         progress.began.store(began, SeqCst);
@@ -336,7 +336,7 @@ fn scrapes_and_counting_do_not_disturb_each_other() {
     feed.block(Block { lines: &lines::block(&lines, true), bytes: 0, end: End::Nowhere, cut: false });
     // Every metric has a row from the beginning on.
     (0..64).for_each(|seed| {
-        feed.block(Block { lines: &lines::block(&[Line::of(seed)], true), bytes: 0, end: End::Nowhere, cut: false })
+        feed.block(Block { lines: &lines::block(&[Line::whole(seed)], true), bytes: 0, end: End::Nowhere, cut: false })
     });
     let (progress, epoch) = (Progress::default(), Instant::now());
     let scrapes = thread::scope(|scope| {

@@ -6,6 +6,9 @@ use std::fmt;
 
 use tailmeter::config::{Config, LabelChoice, LabelPolicy, MetricConfig};
 use tailmeter::metrics::haproxy::FAMILY;
+use tailmeter_parsers::envelope;
+use tailmeter_parsers::haproxy::format::Spans;
+use tailmeter_parsers::haproxy::{Layouts, parse};
 
 /// SplitMix64.
 pub(crate) struct Random(pub(crate) u64);
@@ -165,6 +168,18 @@ impl Line {
         }
         line.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
         Self(line)
+    }
+}
+
+impl Line {
+    /// A line of this seed or a later one that counts in all metrics of its kind or in none: not one that was cut on its
+    /// way, and counts in part.
+    pub(crate) fn whole(seed: u64) -> Self {
+        let (layouts, mut spans) = (Layouts::usual(), Spans::default());
+        let mut is_whole = |line: &Self| {
+            parse(&line.0).is_ok() || layouts.read(&line.0, &envelope::detect(&line.0), &mut spans).is_err()
+        };
+        (0..).map(|turn| Self::of(seed.wrapping_add(turn))).find(|line| is_whole(line)).expect("most lines are")
     }
 }
 
