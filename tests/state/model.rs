@@ -155,7 +155,7 @@ struct Life {
 impl Life {
     /// Line number `number` of a source; a file's content never changes.
     fn line(&self, source: usize, number: usize) -> Line {
-        Line::of(self.seed ^ (source as u64) << 60 ^ number as u64)
+        Line::whole(self.seed ^ (source as u64) << 60 ^ number as u64)
     }
 
     fn offset(&self, source: usize, lines: usize) -> u64 {
