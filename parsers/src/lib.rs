@@ -16,8 +16,10 @@
 
 mod cursor;
 pub mod envelope;
+pub mod event;
 pub mod haproxy;
 mod reject;
 
 pub use envelope::Envelope;
+pub use event::{Event, Field};
 pub use reject::{Reason, Reject};
