@@ -18,6 +18,7 @@ mod cursor;
 pub mod envelope;
 pub mod event;
 pub mod haproxy;
+pub mod postgrey;
 mod reject;
 
 pub use envelope::Envelope;
