@@ -89,7 +89,7 @@ impl Scraped {
 
     fn snapshot(&self, snapshot: &mut Snapshot) {
         snapshot.clear();
-        snapshot.add(self.counter.cells(), self.counter.fell_out());
+        self.counter.visit(&mut |_, cells, fell_out| snapshot.add(cells, fell_out));
     }
 }
 
