@@ -157,7 +157,9 @@ impl Pipeline {
     pub fn fits(&self, config: &Config) -> bool {
         let is_same = |store: &FamilyStore| {
             let plan = store.family.plan(config);
-            plan.is_some_and(|plan| plan.groups == store.plan.groups && plan.slots == store.plan.slots)
+            plan.is_some_and(|plan| {
+                plan.groups == store.plan.groups && plan.slots == store.plan.slots && plan.postfix == store.plan.postfix
+            })
         };
         // A format has other metrics with another program's.
         self.families.iter().map(|store| store.family).eq(metrics::families(config.compat).iter().copied())
@@ -251,7 +253,7 @@ impl FamilyStore {
 }
 
 impl Registry {
-    /// Makes the telemetry of a source; returns what it had brought in earlier runs, once.
+    /// Makes the telemetry of a source; returns what it had brought in earlier runs, if anything, once.
     fn enter(&self, key: &SourceKey) -> Option<Totals> {
         let mut sources = lock(&self.sources);
         if sources.contains_key(key) {

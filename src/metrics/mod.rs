@@ -5,13 +5,25 @@
 //! HAProxy's family has a counter of its own. Those of the mail room share one: `mail` finds the family of a line by its
 //! program, and `rows` the rows of an event.
 
+/// Names the places of a table's entries, in their order.
+macro_rules! places {
+    ($($place:ident),* $(,)?) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "they are named like the constants that they make")]
+        enum Places { $($place),* }
+        $(pub(super) const $place: usize = Places::$place as usize;)*
+    };
+}
+
+mod correlator;
 pub mod haproxy;
 mod mail;
 mod plan;
+pub mod postfix;
 pub mod postgrey;
 mod rows;
 mod tally;
 
+pub use correlator::{Correlator, Fate, Message};
 pub use mail::{MAIL, Member};
 pub use plan::{Buckets, Plan, Slot};
 pub use rows::Rows;
@@ -88,7 +100,6 @@ impl Metric {
     }
 
     /// The same with labels that configuration may add.
-    #[expect(dead_code, reason = "families to come")]
     pub(crate) const fn with(self, opt_in: &'static [&'static str]) -> Self {
         Self { opt_in, ..self }
     }
@@ -117,7 +128,6 @@ impl Label {
     }
 
     /// One that identifies people or grows with traffic.
-    #[expect(dead_code, reason = "families to come")]
     pub(crate) const fn private(name: &'static str, help: &'static str) -> Self {
         Self { name, help, private: true }
     }
@@ -145,7 +155,7 @@ impl PartialEq for Family {
 }
 
 /// Every log family with tailmeter's own metrics, by name.
-pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY, &postgrey::FAMILY];
+pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY];
 
 /// Another program whose metrics can be shown in place of those of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,6 +221,12 @@ pub trait Counter: Send {
     /// Shows the cells of each family, groups as in its plan, and what fell out of labels or limits, by index in its
     /// metrics.
     fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64]));
+
+    /// Shows the messages under way of each family that follows them.
+    fn under_way(&self, _see: &mut dyn FnMut(&'static Family, &Correlator)) {}
+
+    /// Takes up messages of the family called `family` that an earlier run has left.
+    fn resume(&mut self, _family: &str, _messages: &[Message]) {}
 }
 
 /// What is counted for one family, and where: shared by all shards.
