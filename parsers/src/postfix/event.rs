@@ -142,6 +142,8 @@ pub struct Rejection<'a> {
     pub text: &'a [u8],
     /// What a fixed table makes of `text`.
     pub cause: Cause,
+    /// The line of the message that a check of its content found; empty for all else.
+    pub content: &'a [u8],
     /// The envelope's sender, without brackets; `None` when it is not known yet.
     pub from: Option<&'a [u8]>,
     /// The recipient, without brackets; `None` when it is not known yet.

@@ -11,9 +11,19 @@
 //! (addresses, replies, message ids) comes from strangers: a field's end is where Postfix's own syntax ends it, looked
 //! for from the left.
 
+mod cause;
 mod commands;
+mod delivery;
 mod event;
+mod known;
+mod postscreen;
+mod queue;
+mod rejection;
+mod scan;
+mod session;
 mod show;
+mod smtp;
+mod tail;
 mod words;
 
 pub use event::{
@@ -24,6 +34,7 @@ pub use words::{
     Action, Cause, Daemon, Direction, Failure, Lost, Notification, Pass, Removal, Severity, Stage, Status, Test, Trust,
 };
 
+use crate::cursor::Cursor;
 use crate::envelope::{self, Envelope};
 use crate::{Reason, Reject};
 
@@ -70,8 +81,140 @@ pub fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Re
     let Some(tag) = Tag::of(envelope.program) else {
         return Err(Reject { reason: Reason::UnknownForm, field: "program", offset: envelope.start });
     };
-    let _ = (line, tag);
-    Err(Reject { reason: Reason::UnknownForm, field: "message", offset: envelope.start })
+    let mut cursor = Cursor::new(line, envelope.start);
+    if let Some(queue_id) = scan::queue_id(&mut cursor) {
+        return queue::read(cursor, queue_id, tag.daemon);
+    }
+    if let Some(severity) = severity(&mut cursor) {
+        return Ok(warning(cursor, severity, tag.daemon));
+    }
+    match tag.daemon {
+        Daemon::Smtpd | Daemon::Qmqpd => smtpd(cursor, tag.daemon),
+        Daemon::Postscreen => postscreen(cursor),
+        Daemon::Dnsblog => dnsblog(cursor),
+        daemon => other(cursor, daemon),
+    }
+}
+
+/// A line of smtpd or qmqpd that does not begin with a queue id.
+fn smtpd<'a>(mut cursor: Cursor<'a>, daemon: Daemon) -> Result<Event<'a>, Reject> {
+    match cursor.rest().first() {
+        Some(b'c') if cursor.take_text(b"connect from ") => return session::connect(cursor),
+        Some(b'd') if cursor.take_text(b"disconnect from ") => return session::disconnect(cursor),
+        Some(b'N') if cursor.take_text(b"NOQUEUE: ") => return noqueue(cursor, daemon),
+        Some(b'l' | b't' | b'i') => {
+            if let Some(lost) = session::lost(&mut cursor) {
+                return session::lost_connection(cursor, None, lost);
+            }
+        }
+        Some(b'p') => {
+            if let Some(action) = rejection::action(&mut cursor) {
+                return rejection::read(cursor, None, action, daemon);
+            }
+        }
+        _ => {}
+    }
+    other(cursor, daemon)
+}
+
+/// Behind `NOQUEUE: `.
+fn noqueue<'a>(mut cursor: Cursor<'a>, daemon: Daemon) -> Result<Event<'a>, Reject> {
+    if cursor.take_text(b"client=") {
+        return session::client(cursor, None);
+    }
+    if let Some(lost) = session::lost(&mut cursor) {
+        return session::lost_connection(cursor, None, lost);
+    }
+    if let Some(action) = rejection::action(&mut cursor) {
+        return rejection::read(cursor, None, action, daemon);
+    }
+    match known::of_message(cursor.rest(), daemon) {
+        Some(kind) => Ok(Event::Known(kind)),
+        None => unknown(cursor),
+    }
+}
+
+/// A line of postscreen.
+fn postscreen<'a>(mut cursor: Cursor<'a>) -> Result<Event<'a>, Reject> {
+    if let Some(event) = postscreen::read(cursor)? {
+        return Ok(event);
+    }
+    if cursor.take_text(b"NOQUEUE: ") || cursor.rest().starts_with(b"reject: connect from ") {
+        return noqueue(cursor, Daemon::Postscreen);
+    }
+    other(cursor, Daemon::Postscreen)
+}
+
+/// `addr ADDRESS listed by domain LIST as ANSWER`
+fn dnsblog<'a>(mut cursor: Cursor<'a>) -> Result<Event<'a>, Reject> {
+    if !cursor.take_text(b"addr ") {
+        return other(cursor, Daemon::Dnsblog);
+    }
+    let address = cursor.until(b' ', "addr")?;
+    cursor.expect_text(b"listed by domain ", "domain")?;
+    let list = cursor.until(b' ', "domain")?;
+    cursor.expect_text(b"as ", "answer")?;
+    Ok(Event::Listed(Listed { address, list, answer: cursor.take_rest() }))
+}
+
+/// Any other line that does not begin with a queue id.
+fn other<'a>(mut cursor: Cursor<'a>, daemon: Daemon) -> Result<Event<'a>, Reject> {
+    if let Some(trust) = session::trust(&mut cursor) {
+        return session::tls(cursor, &[], trust);
+    }
+    if matches!(daemon, Daemon::Smtp | Daemon::Lmtp | Daemon::Tlsproxy)
+        && let Some(event) = smtp::read(cursor, &[])
+    {
+        return Ok(event);
+    }
+    match known::line(cursor, daemon) {
+        Some(kind) => Ok(Event::Known(kind)),
+        None => unknown(cursor),
+    }
+}
+
+/// Refuses what no table knows.
+fn unknown<'a>(cursor: Cursor<'a>) -> Result<Event<'a>, Reject> {
+    let reason = if cursor.rest().is_empty() { Reason::Truncated } else { Reason::UnknownForm };
+    cursor.reject(reason, "message")
+}
+
+/// Takes `warning: ` or its like.
+fn severity(cursor: &mut Cursor<'_>) -> Option<Severity> {
+    match cursor.rest().first()? {
+        b'w' if cursor.take_text(b"warning: ") => Some(Severity::Warning),
+        b'e' if cursor.take_text(b"error: ") => Some(Severity::Error),
+        b'f' if cursor.take_text(b"fatal: ") => Some(Severity::Fatal),
+        b'p' if cursor.take_text(b"panic: ") => Some(Severity::Panic),
+        _ => None,
+    }
+}
+
+/// Reads on behind `warning: `: a failed login, or free text, of which the beginning tells the kind.
+fn warning<'a>(cursor: Cursor<'a>, severity: Severity, daemon: Daemon) -> Event<'a> {
+    const KINDS: [(&[u8], &str); 13] = [
+        (b"hostname ", "hostname"),
+        (b"Connection concurrency limit exceeded: ", "rate_limit"),
+        (b"Connection rate limit exceeded: ", "rate_limit"),
+        (b"Message delivery request rate limit exceeded: ", "rate_limit"),
+        (b"Recipient address rate limit exceeded: ", "rate_limit"),
+        (b"New TLS session rate limit exceeded: ", "rate_limit"),
+        (b"AUTH command rate limit exceeded: ", "rate_limit"),
+        (b"non-SMTP command from ", "non_smtp_command"),
+        (b"Illegal address syntax from ", "address_syntax"),
+        (b"TLS library problem: ", "tls"),
+        (b"SASL", "sasl"),
+        (b"connect to Milter service ", "milter"),
+        (b"milter ", "milter"),
+    ];
+    if daemon == Daemon::Smtpd
+        && let Some(event) = session::sasl_failure(cursor)
+    {
+        return event;
+    }
+    let text = cursor.rest();
+    let kind = KINDS.iter().find(|(start, _)| text.starts_with(start)).map_or("other", |(_, kind)| *kind);
+    Event::Warning(Warning { severity, kind, text })
 }
 
 /// The word for a SASL mechanism, whatever its case: one of a fixed list, else `other`.

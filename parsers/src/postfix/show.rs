@@ -62,6 +62,7 @@ impl crate::Event for Event<'_> {
                 see("enhanced_code", Field::text(event.enhanced));
                 see("reason", word(event.cause.as_str()));
                 see("text", Field::text(event.text));
+                see("content", Field::text(event.content));
                 see("from", event.from.map_or(Field::Missing, Field::Text));
                 see("to", event.to.map_or(Field::Missing, Field::Text));
                 see("proto", Field::text(event.proto));
