@@ -24,7 +24,7 @@ use serde::{Serialize, Serializer};
 use tailmeter_parsers::{Envelope, Reject};
 
 use super::files::Files;
-use super::{ConfigOption, Failure, WrittenOptions, format_name};
+use super::{ConfigOption, Failure, LinesOptions};
 use crate::metrics::Dialect;
 use crate::metrics::own::source_name;
 use crate::source::{Block, Sink};
@@ -39,12 +39,8 @@ use crate::source::{Block, Sink};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Log family of the files
-    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name(),
-        required_unless_present_any = ["log_format", "haproxy_config"])]
-    format: Option<String>,
     #[command(flatten)]
-    written: WrittenOptions,
+    lines: LinesOptions,
     /// Print only the lines with this outcome
     #[arg(long, value_name = "OUTCOME", env = "TAILMETER_ONLY")]
     only: Option<Outcome>,
@@ -75,7 +71,8 @@ enum Outcome {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    let (format, dialect) = arguments.written.dialect(arguments.format.as_deref())?;
+    let (format, dialect) = arguments.lines.dialect()?;
+    let reader = reader_of(format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
     let output = Output::new().map_err(|error| cannot_write(&error))?;
     let output = Arc::new(Mutex::new(output));
     let shows_source = arguments.files.len() > 1;
@@ -83,7 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         output: Arc::clone(&output),
         source: shows_source.then(|| name.to_owned()),
         only: arguments.only,
-        reader: Reader::new(format, &dialect),
+        reader: reader(&dialect),
         line: 0,
     };
     let is_over = || lock(&output).failed.is_some();
@@ -136,7 +133,7 @@ struct Printer {
     output: Arc<Mutex<Output>>,
     source: Option<String>,
     only: Option<Outcome>,
-    reader: Reader,
+    reader: Box<dyn Reader>,
     /// Number of the last line.
     line: u64,
 }
@@ -163,21 +160,20 @@ impl Sink for Printer {
 }
 
 /// Reads lines of one family.
-enum Reader {
-    // One variant per family.
-    Haproxy(haproxy::Reader),
+trait Reader: Send {
+    /// Reads one line, without its newline.
+    fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a>;
 }
 
-impl Reader {
-    /// What reads lines of the family called `format` in `dialect`.
-    fn new(_format: &str, dialect: &Dialect) -> Self {
-        Self::Haproxy(haproxy::Reader::new(dialect))
-    }
+/// Makes a reader of lines in a dialect.
+type MakeReader = fn(&Dialect) -> Box<dyn Reader>;
 
-    fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a> {
-        match self {
-            Self::Haproxy(reader) => reader.read(line),
-        }
+/// What makes readers of the family called `format`.
+fn reader_of(format: &str) -> Option<MakeReader> {
+    match format {
+        // One arm per family.
+        "haproxy" => Some(|dialect| Box::new(haproxy::Haproxy::new(dialect))),
+        _ => None,
     }
 }
 
@@ -211,16 +207,11 @@ struct Rejected {
     offset: usize,
 }
 
-/// The fields of an event, one variant per kind.
+/// The fields of an event, one variant per family.
 #[derive(Serialize)]
 #[serde(untagged)]
-#[expect(clippy::enum_variant_names, reason = "as long as there is one family")]
 enum Fields<'a> {
-    HaproxyRecord(haproxy::RecordFields<'a>),
-    HaproxyConnectionError(haproxy::ErrorFields<'a>),
-    HaproxyHealthCheck(haproxy::CheckFields<'a>),
-    HaproxyServerState(Box<haproxy::ServerFields<'a>>),
-    HaproxyBackendState(haproxy::BackendFields<'a>),
+    Haproxy(haproxy::Fields<'a>),
 }
 
 /// An envelope. `priority` is there only when the line has one; `severity` derives from it.
@@ -301,6 +292,19 @@ impl Serialize for Text<'_> {
         match std::str::from_utf8(self.0) {
             Ok(text) if !text.contains(r"\x") => serializer.serialize_str(text),
             _ => serializer.serialize_str(&source_name(self.0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::FAMILIES;
+
+    #[test]
+    fn every_family_has_its_reader() {
+        for family in FAMILIES {
+            assert!(reader_of(family.name).is_some(), "{}", family.name);
         }
     }
 }
