@@ -162,6 +162,13 @@ fn an_option_says_how_the_logs_of_the_configuration_are_written() {
 }
 
 #[test]
+fn a_warning_is_told_once_for_all_logs() {
+    let exporter = Exporter::start(["--no-state", "--log-format", "%ci%cp %ST", "--haproxy", "/a", "--haproxy", "/b"]);
+    let warnings = exporter.said.iter().filter(|line| line.starts_with("warning: log-format, column 4: "));
+    assert_eq!(warnings.count(), 1, "{:?}", exporter.said);
+}
+
+#[test]
 fn an_option_alone_means_the_usual_log() {
     let exporter = Exporter::start(["--no-state", "--log-format", "%ci %ST"]);
     let usual = ["/var/log/haproxy.log", "journal:haproxy"].map(|name| format!(": reading {name} as haproxy, "));
