@@ -41,42 +41,10 @@ impl Ending {
 /// Sketches the lines of `block`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
 pub(super) fn sketch<'a>(block: &'a [u8], job: &mut Job<'_, 'a>) {
-    let (mut found, mut start, ending) = (Newlines::new(), 0, Ending::of(block));
-    let (chunks, rest) = block.as_chunks::<64>();
-    for (index, chunks) in chunks.chunks(Newlines::CHUNKS).enumerate() {
-        for (offset, chunk) in chunks.iter().enumerate() {
-            found.add(64 * (Newlines::CHUNKS * index + offset), newlines(chunk));
-        }
-        if found.count >= BATCH {
-            start = sketch_found(block, &ending, start, &mut found, BATCH, job);
-        }
-    }
-    let last = block.len() - rest.len();
-    if let Some(chunk) = ending.ahead(block, last).first_chunk() {
-        found.add(last, _bzhi_u64(newlines(chunk), rest.len() as u32));
-    }
-    start = sketch_found(block, &ending, start, &mut found, 1, job);
+    let (mut start, ending) = (0, Ending::of(block));
+    let read = |ends: &[usize]| start = sketch_batch(block, &ending, start, ends, job);
+    Newlines::find(block, |chunk| newlines(chunk), read);
     job.leave(&block[start..]);
-}
-
-/// Sketches the lines that end at the newlines found, the first from `start` on, but for those beyond a multiple of
-/// `batch`. Returns where the next line starts.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
-fn sketch_found<'a>(
-    block: &'a [u8],
-    ending: &Ending,
-    mut start: usize,
-    found: &mut Newlines,
-    batch: usize,
-    job: &mut Job<'_, 'a>,
-) -> usize {
-    let count = found.count - found.count % batch;
-    for ends in found.ends[..count].chunks(BATCH) {
-        start = sketch_batch(block, ending, start, ends, job);
-    }
-    found.ends.copy_within(count..found.count, 0);
-    found.count -= count;
-    start
 }
 
 /// The lines of a batch on their way through the stretches.
