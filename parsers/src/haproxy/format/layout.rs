@@ -53,7 +53,8 @@ pub(super) struct Step {
     column: usize,
     /// The text before it; its key as it is written, in a line that is an object.
     pub(super) before: Box<[u8]>,
-    pub(super) end: End,
+    /// `None`: where its encoding says.
+    pub(super) end: Option<End>,
     /// How it is written.
     pub(super) encoding: Encoding,
     /// The type that its name asks for.
@@ -365,18 +366,17 @@ impl Value<'_> {
         let after = next.map_or(tail, |next| &next.before);
         // What follows the value that follows.
         let beyond = following.get(1).map_or(tail, |beyond| &beyond.before);
-        let end = match check.length() {
-            _ if self.is_encoded() => End::Encoded,
+        let end = (!self.is_encoded()).then(|| match check.length() {
             // Those of HAProxy 1.1 had no milliseconds.
             Some(_) if self.grammar == Grammar::Date && after.first().is_some_and(|byte| !check.held().has(*byte)) => {
-                self.end(&check, after, next, beyond, last)
+                self.end(after, next, beyond, last)
             }
             Some(length) => End::Length(length),
             None if self.grammar == Grammar::Captures => End::Captures,
-            None => self.end(&check, after, next, beyond, last),
-        };
+            None => self.end(after, next, beyond, last),
+        });
         let check = check.ending_at(match end {
-            End::Byte(byte) => Some(byte),
+            Some(End::Byte(byte)) => Some(byte),
             _ => None,
         });
         let canonical = match &self.item.kind {
@@ -419,7 +419,8 @@ impl Value<'_> {
     }
 
     /// Where it ends, if its length does not say so.
-    fn end(&self, check: &Check, after: &[u8], next: Option<&Self>, beyond: &[u8], last: Option<&Step>) -> End {
+    fn end(&self, after: &[u8], next: Option<&Self>, beyond: &[u8], last: Option<&Step>) -> End {
+        let check = self.check();
         let held = check.held();
         match after {
             [] if next.is_none() => End::Line,
@@ -434,7 +435,9 @@ impl Value<'_> {
                 End::Last { byte: *byte, before }
             }
             // Of several in a row, the first one takes what could belong to either.
-            _ if last.is_some_and(|last| last.end == End::Choice) && *self.before == *after => End::Byte(after[0]),
+            _ if last.is_some_and(|last| last.end == Some(End::Choice)) && *self.before == *after => {
+                End::Byte(after[0])
+            }
             _ => End::Choice,
         }
     }
@@ -480,9 +483,9 @@ fn doubt(steps: &mut [Step], tail: &[u8]) {
         // Paths and queries tell by their first byte.
         let is_optional = step.missing == Missing::Nothing
             && !matches!(step.grammar, Grammar::Captures | Grammar::Path | Grammar::Query);
-        let is_open = step.is_blurred || step.end == End::Choice || is_optional || is_taken_short(step, after);
+        let is_open = step.is_blurred || step.end == Some(End::Choice) || is_optional || is_taken_short(step, after);
         // Nobody says whether the brace is the captures' own.
-        if step.end == End::Captures && matches!(after, [b'{', ..] | [b'"', b'{', ..]) {
+        if step.end == Some(End::Captures) && matches!(after, [b'{', ..] | [b'"', b'{', ..]) {
             first = index;
             break;
         }
@@ -509,7 +512,7 @@ fn doubt(steps: &mut [Step], tail: &[u8]) {
 
 /// True when a value may hold what follows it, but is taken to end there at once: another one before it takes the rest.
 fn is_taken_short(step: &Step, after: &[u8]) -> bool {
-    matches!((&step.end, after.first()), (End::Byte(byte), Some(first)) if byte == first && step.check.held().has(*byte))
+    matches!((&step.end, after.first()), (Some(End::Byte(byte)), Some(first)) if byte == first && step.check.held().has(*byte))
 }
 
 /// Says which values cannot be found for sure, and why.
