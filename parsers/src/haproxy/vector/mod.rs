@@ -56,6 +56,7 @@ macro_rules! scan_in_steps {
 
 mod avx2;
 mod avx512;
+mod sketch512;
 mod stretch512;
 
 use super::http::method_word;
@@ -109,7 +110,7 @@ impl Level {
         match self {
             Self::Avx2 => job.leave(block),
             // SAFETY: the processor has every feature that the function is compiled for; asked just above.
-            Self::Avx512 => unsafe { stretch512::sketch(block, job) },
+            Self::Avx512 => unsafe { sketch512::sketch(block, job) },
         }
     }
 }
