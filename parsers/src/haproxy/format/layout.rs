@@ -243,6 +243,8 @@ impl Layout {
 struct Value<'i> {
     item: &'i Item,
     grammar: Grammar,
+    /// Of its grammar; of any text when it is more than one value. Made once, which is most of what compiling takes.
+    check: Check,
     before: Vec<u8>,
     /// It is more than one.
     is_blurred: bool,
@@ -265,7 +267,7 @@ fn values(items: &[Item]) -> (Vec<Value<'_>>, Vec<u8>) {
                     text.push(b'"');
                 }
                 let grammar = if item.flags.encoding == Encoding::None { grammar } else { typed(grammar, item) };
-                values.push(Value { item, grammar, before: std::mem::take(&mut text), is_blurred: false });
+                values.push(Value::new(item, grammar, std::mem::take(&mut text)));
                 if is_quoted {
                     text.push(b'"');
                 }
@@ -283,7 +285,7 @@ fn members(items: &[Item], encoding: Encoding) -> Vec<Value<'_>> {
             Encoding::Cbor => cbor::key(name),
             Encoding::Json | Encoding::None => format!("\"{name}\"").into_bytes(),
         };
-        Some(Value { item, grammar: typed(grammar, item), before, is_blurred: false })
+        Some(Value::new(item, typed(grammar, item), before))
     });
     values.collect()
 }
@@ -318,13 +320,18 @@ fn is_quoted(item: &Item) -> bool {
     item.is_quoted() && !matches!(item.grammar(), Some(Grammar::Captures))
 }
 
-impl Value<'_> {
-    fn check(&self) -> Check {
-        match self.item.flags.encoding {
-            _ if self.is_blurred => Check::any(),
-            Encoding::None => Check::of(self.grammar, self.item),
-            Encoding::Json | Encoding::Cbor => Check::of_encoded(self.grammar, self.item),
-        }
+impl<'i> Value<'i> {
+    fn new(item: &'i Item, grammar: Grammar, before: Vec<u8>) -> Self {
+        let check = match item.flags.encoding {
+            Encoding::None => Check::of(grammar, item),
+            Encoding::Json | Encoding::Cbor => Check::of_encoded(grammar, item),
+        };
+        Self { item, grammar, check, before, is_blurred: false }
+    }
+
+    /// Nothing tells it from the one behind it.
+    fn blur(&mut self) {
+        (self.check, self.is_blurred) = (Check::any(), true);
     }
 
     fn is_http(&self) -> bool {
@@ -341,7 +348,7 @@ impl Value<'_> {
     /// True when its own bytes tell where it ends and `next` begins, with nothing between them. Behind that one stands
     /// the byte `beyond`: of a value that is not there.
     fn ends_before(&self, next: &Self, beyond: Option<u8>) -> bool {
-        let check = self.check();
+        let check = &self.check;
         if self.is_encoded() {
             return true;
         }
@@ -353,7 +360,7 @@ impl Value<'_> {
             Grammar::Captures if next.item.flags.quote => Bytes::of(|byte| byte == b'"'),
             Grammar::Captures => Bytes::of(|byte| byte == b'{'),
             Grammar::Query => Bytes::of(|byte| byte == b'?'),
-            _ => *next.check().held(),
+            _ => *next.check.held(),
         };
         let may_vanish = next.item.missing() == Missing::Nothing;
         let is_clear = !may_vanish || beyond.is_some_and(|byte| !check.held().has(byte));
@@ -361,7 +368,7 @@ impl Value<'_> {
     }
 
     fn step(&self, following: &[Value<'_>], tail: &[u8], last: Option<&Step>) -> Step {
-        let check = self.check();
+        let check = &self.check;
         let next = following.first();
         let after = next.map_or(tail, |next| &next.before);
         // What follows the value that follows.
@@ -413,15 +420,14 @@ impl Value<'_> {
 
     /// The byte at which it ends for sure, if it does not hold `other`; `after` follows it.
     fn ends_at(&self, other: u8, after: &[u8]) -> Option<u8> {
-        let held = *self.check().held();
+        let held = self.check.held();
         let first = after.first().copied()?;
         (!held.has(first) && !held.has(other)).then_some(first)
     }
 
     /// Where it ends, if its length does not say so.
     fn end(&self, after: &[u8], next: Option<&Self>, beyond: &[u8], last: Option<&Step>) -> End {
-        let check = self.check();
-        let held = check.held();
+        let held = self.check.held();
         match after {
             [] if next.is_none() => End::Line,
             // It ends with the bytes that it can hold, if what follows cannot begin with one of them.
@@ -457,7 +463,7 @@ fn told_apart<'i>(values: Vec<Value<'i>>, tail: &[u8], notes: &mut Vec<Note>) ->
                 let message =
                     format!("nothing stands between {one} and {other} to tell where one ends: neither is read");
                 notes.push(Note { column: value.item.column, is_lossy: true, message });
-                last.is_blurred = true;
+                last.blur();
             }
             _ => apart.push(value),
         }
