@@ -69,7 +69,7 @@ pub(super) fn read<'a>(
     rejection.cause = match action {
         Action::MilterReject | Action::MilterDiscard | Action::MilterHold => Cause::Milter,
         Action::ProxyAccept | Action::ProxyReject => Cause::Proxy,
-        Action::Reject | Action::RejectWarning | Action::Abort => cause::of(rejection.text),
+        Action::Reject | Action::RejectWarning | Action::Abort => cause::of(rejection.code, rejection.text),
         _ => Cause::Access,
     };
     Ok(Event::Reject(rejection))
