@@ -177,7 +177,9 @@ impl Pipeline {
         let counter = store.family.counter(Arc::clone(&store.plan), Arc::clone(&store.directory), dialect)?;
         let counted = Arc::new(Mutex::new(Counted::new(counter)));
         lock(&store.shards).push(Arc::clone(&counted));
-        Some(Shard { family: store.family, counted, registry: Arc::clone(&self.registry), say: self.say })
+        let shard = Shard { family: store.family, counted, registry: Arc::clone(&self.registry), say: self.say };
+        shard.has_declared();
+        Some(shard)
     }
 
     /// Commits what has changed since the last checkpoint. Without a state it does nothing.

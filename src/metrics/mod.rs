@@ -13,6 +13,7 @@ pub use tally::{Tally, Totals, mask};
 use std::sync::Arc;
 
 use tailmeter_parsers::haproxy::Layouts;
+use tailmeter_parsers::haproxy::config::Declared;
 
 use crate::config::Config;
 use crate::series::{Cells, Directory};
@@ -129,6 +130,16 @@ pub enum Dialect {
     Haproxy(Arc<Layouts>),
 }
 
+impl Dialect {
+    /// The names that lines may have, if the program's configuration declares them.
+    pub fn declared(&self) -> Option<Arc<Declared>> {
+        match self {
+            Self::Usual => None,
+            Self::Haproxy(layouts) => layouts.declared().cloned(),
+        }
+    }
+}
+
 /// Parses the lines of one family and counts them in a shard of its own.
 pub trait Counter: Send {
     /// Counts every line of `lines`; the last may lack its newline.
@@ -142,6 +153,12 @@ pub trait Counter: Send {
 
     /// Lines per metric that fell out of its labels or its limit, by index in the family's metrics.
     fn fell_out(&self) -> &[u64];
+
+    /// Metrics of which not every row that the dialect lets expect is there before a line has it, because that would
+    /// take more than half of what the metric may have. By index in the family's metrics.
+    fn held_back(&self) -> &[usize] {
+        &[]
+    }
 }
 
 impl Family {
