@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::exposition::{Snapshot, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
-use crate::metrics::{self, Dialect, Family, Plan, Totals};
+use crate::metrics::{self, Dialect, Ending, Family, Plan, Totals};
 use crate::series::Directory;
 use crate::state::{self, Checkpoint, SourceKey, Store};
 
@@ -204,6 +204,15 @@ impl Pipeline {
         if self.keeper.is_durable() {
             self.keeper.report(&StateTelemetry::new());
         }
+    }
+
+    /// How what the lines are about ended abnormally, by family, the commonest first. As recent as for
+    /// [`render`](Self::render).
+    pub fn endings(&self) -> Vec<Ending> {
+        self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
+        let shown = self.keeper.shown();
+        let families = self.families.iter().zip(&shown.families);
+        families.flat_map(|(store, snapshot)| store.family.endings(&store.plan, &store.directory, snapshot)).collect()
     }
 
     fn changes(&self) -> u64 {

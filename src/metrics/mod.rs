@@ -16,6 +16,7 @@ use tailmeter_parsers::haproxy::Layouts;
 use tailmeter_parsers::haproxy::config::Declared;
 
 use crate::config::Config;
+use crate::exposition::Snapshot;
 use crate::series::{Cells, Directory};
 
 pub mod own;
@@ -130,6 +131,17 @@ pub enum Dialect {
     Haproxy(Arc<Layouts>),
 }
 
+/// A way in which what a line is about ended abnormally, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// As the program writes it.
+    pub state: String,
+    /// How often.
+    pub count: u64,
+    /// What it means, a sentence.
+    pub meaning: String,
+}
+
 impl Dialect {
     /// The names that lines may have, if the program's configuration declares them.
     pub fn declared(&self) -> Option<Arc<Declared>> {
@@ -173,6 +185,14 @@ impl Family {
             ("haproxy", None) => Some(haproxy::plan(config)),
             ("haproxy", Some(Compat::HaproxyLogExporter)) => Some(haproxy::compat::plan(config)),
             _ => None,
+        }
+    }
+
+    /// The abnormal endings in `snapshot`, the commonest first; none of families whose lines tell no endings.
+    pub fn endings(&self, plan: &Plan, directory: &Directory, snapshot: &Snapshot) -> Vec<Ending> {
+        match (self.name, self.compat) {
+            ("haproxy", None) => haproxy::endings(plan, directory, snapshot),
+            _ => Vec::new(),
         }
     }
 
