@@ -147,10 +147,18 @@ impl<'r> Record<'r> {
         if let Some(message) = self.text(Place::FcErrStr) {
             return reason_of(message);
         }
-        if let Some(number) = self.number(Place::FcErr) {
+        let number = match self.layout.grammar(Place::FcErr) {
+            Some(Grammar::Hexadecimal) => {
+                let digits = self.text(Place::FcErr).and_then(|digits| core::str::from_utf8(digits).ok());
+                digits.and_then(|digits| i64::from_str_radix(digits, 16).ok())
+            }
+            _ => self.number(Place::FcErr),
+        };
+        if let Some(number) = number {
             return reason_of_number(number);
         }
-        let is_tls = self.number(Place::SslFcErr).is_some_and(|number| number != 0)
+        // In any base, it is zeros without an error.
+        let is_tls = self.text(Place::SslFcErr).is_some_and(|number| number.iter().any(|digit| *digit != b'0'))
             || self.text(Place::SslFcErrStr).is_some_and(|message| !message.is_empty());
         if is_tls { TLS_REASON } else { "other" }
     }
