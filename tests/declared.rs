@@ -194,7 +194,10 @@ fn a_reload_adds_what_is_new_and_takes_nothing_away() {
     until("zero before any line", || of(&exporter.metrics(), "app", "web1") == Some(0.0));
     // Twice each: the second time by the fast way.
     let log = followed.path("haproxy.log");
-    append(&log, &[line("www", "app/web1", "CD--"), line("www", "app/web3", "----")].concat().repeat(2));
+    let lines = [line("www", "app/web1", "CD--"), line("www", "app/web3", "----")].concat();
+    append(&log, &lines);
+    exporter.until_sum("haproxy_log_requests_total", 2.0);
+    append(&log, &lines);
     let text = exporter.until_sum("haproxy_log_requests_total", 4.0);
     assert_eq!((of(&text, "app", "web1"), of(&text, "app", "other")), (Some(5500.0), Some(5500.0)), "{text}");
 
@@ -209,7 +212,9 @@ fn a_reload_adds_what_is_new_and_takes_nothing_away() {
     assert_eq!(of(&text, "api", "one"), Some(0.0), "{text}");
     // Names are numbered anew: what ends abnormally must not be counted by the number of another.
     let lines = [line("www", "api/two", "CD--"), line("www", "app/web3", "----"), line("www", "api/one", "----")];
-    append(&log, &lines.concat().repeat(2));
+    append(&log, &lines.concat());
+    exporter.until_sum("haproxy_log_requests_total", 7.0);
+    append(&log, &lines.concat());
     let text = exporter.until_sum("haproxy_log_requests_total", 10.0);
     assert_eq!(of(&text, "app", "web3"), Some(5500.0), "{text}");
     assert_eq!(of(&text, "app", "other"), Some(5500.0), "{text}");
