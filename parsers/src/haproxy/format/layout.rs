@@ -83,7 +83,7 @@ impl Step {
 
     /// Its name in a [`Reject`].
     pub(super) fn name(&self) -> &'static str {
-        const SAMPLES: [&str; 4] = ["fc_err", "ssl_fc_err", "ssl_c_err", "ssl_c_ca_err"];
+        const SAMPLES: [&str; 2] = ["ssl_c_err", "ssl_c_ca_err"];
         match &self.canonical {
             Cow::Borrowed(name) => name,
             Cow::Owned(name) => {
