@@ -159,6 +159,14 @@ impl Check {
         &self.taken
     }
 
+    /// True when there is a text with `byte` that is taken for a value, whether HAProxy writes such ones or not.
+    pub(super) fn accepts(&self, byte: u8) -> bool {
+        match self.form {
+            Form::Text | Form::Word | Form::Query | Form::Path => self.taken.has(byte),
+            _ => self.held.has(byte),
+        }
+    }
+
     /// Its form.
     pub(super) const fn form(&self) -> Form {
         self.form

@@ -56,6 +56,8 @@ pub(super) struct Step {
     pub(super) end: End,
     /// How it is written.
     pub(super) encoding: Encoding,
+    /// A number whose digits the text that follows seems to go on with.
+    runs_on: bool,
     /// The type that its name asks for.
     pub(super) typed: Option<Type>,
     pub(super) check: Check,
@@ -78,6 +80,14 @@ impl Step {
     pub(super) fn may_vanish(&self) -> bool {
         let is_list = matches!(self.grammar, Grammar::Captures | Grammar::CaptureList);
         (is_list && self.encoding == Encoding::None) || self.missing == Missing::Nothing
+    }
+
+    /// True when nothing was written, since `rest`, behind a space that HAProxy does not write twice, is what follows: either
+    /// its first byte is none of a value's, or all of it is there with some such byte.
+    pub(super) fn is_left_out_before(&self, next: &[u8], rest: &[u8]) -> bool {
+        let is_strange = |byte: &u8| !self.check.held().has(*byte);
+        let begins = next.first().is_some_and(|first| is_strange(first) && rest.first() == Some(first));
+        begins || (rest.starts_with(next) && next.iter().any(is_strange))
     }
 
     /// Its name in a [`Reject`].
@@ -337,17 +347,40 @@ impl Value<'_> {
         self.item.flags.encoding != Encoding::None && !self.is_blurred
     }
 
+    /// True when it may be a number of JSON, which goes on as long as digits follow.
+    fn is_bare(&self) -> bool {
+        let Item { kind, typed, flags, .. } = self.item;
+        let is_text = match (kind, self.grammar) {
+            (_, Grammar::Termination(_) | Grammar::Date | Grammar::DateUtc | Grammar::DateLocal) => true,
+            (Kind::Alias(_), Grammar::Counter | Grammar::Seconds | Grammar::Milliseconds) => flags.hexa,
+            // What its type is, only HAProxy knows.
+            (Kind::Expression(_), Grammar::Text) => false,
+            (_, grammar) => grammar.is_quotable(),
+        };
+        let is_number = match typed {
+            Some(Type::Str | Type::Bool) => false,
+            Some(Type::Sint) if matches!(kind, Kind::Expression(_)) => true,
+            _ => !is_text,
+        };
+        is_number && self.is_encoded() && flags.encoding == Encoding::Json
+    }
+
     /// True when its own bytes tell where it ends and `next` begins, with nothing between them. Behind that one stands
     /// the byte `beyond`: of a value that is not there.
     fn ends_before(&self, next: &Self, beyond: Option<u8>) -> bool {
         let check = self.check();
-        if self.is_encoded() {
-            return true;
-        }
+        let held = match self.is_encoded() {
+            true if !self.is_bare() => return true,
+            true => Bytes::of(|byte| byte.is_ascii_digit()),
+            false => *check.held(),
+        };
         let begins = match next.grammar {
             _ if next.is_encoded() => match next.item.flags.encoding {
                 Encoding::Cbor => Bytes::of(|byte| byte.is_ascii_hexdigit() || byte == b'"'),
-                Encoding::Json | Encoding::None => Bytes::of(|byte| b"\"[-0123456789tfn".contains(&byte)),
+                Encoding::Json | Encoding::None => {
+                    let is_bare = next.is_bare();
+                    Bytes::of(|byte| b"\"[tfn".contains(&byte) || (is_bare && b"-0123456789".contains(&byte)))
+                }
             },
             Grammar::Captures if next.item.flags.quote => Bytes::of(|byte| byte == b'"'),
             Grammar::Captures => Bytes::of(|byte| byte == b'{'),
@@ -355,8 +388,8 @@ impl Value<'_> {
             _ => *next.check().held(),
         };
         let may_vanish = next.item.missing() == Missing::Nothing;
-        let is_clear = !may_vanish || beyond.is_some_and(|byte| !check.held().has(byte));
-        check.length().is_some() || self.grammar == Grammar::Captures || (is_clear && !check.held().meets(&begins))
+        let is_clear = !may_vanish || beyond.is_some_and(|byte| !held.has(byte));
+        check.length().is_some() || self.grammar == Grammar::Captures || (is_clear && !held.meets(&begins))
     }
 
     fn step(&self, following: &[Value<'_>], tail: &[u8], last: Option<&Step>) -> Step {
@@ -398,7 +431,8 @@ impl Value<'_> {
             column: self.item.column,
             before: self.before.clone().into(),
             end,
-            encoding: self.item.flags.encoding,
+            encoding: if self.is_encoded() { self.item.flags.encoding } else { Encoding::None },
+            runs_on: self.is_bare() && after.first().is_some_and(u8::is_ascii_digit),
             typed: self.item.typed,
             check,
             field,
@@ -470,7 +504,7 @@ fn told_apart<'i>(values: Vec<Value<'i>>, tail: &[u8], notes: &mut Vec<Note>) ->
 fn doubt(steps: &mut [Step], tail: &[u8]) {
     // Where nothing may be written, a space is left out.
     let is_free = |byte: u8, steps: &[Step]| {
-        let touches = |step: &Step| step.check.held().has(byte) || (byte == b' ' && step.may_vanish());
+        let touches = |step: &Step| step.check.accepts(byte) || (byte == b' ' && step.may_vanish());
         !steps.iter().any(touches)
     };
     let mut first = steps.len();
@@ -483,6 +517,11 @@ fn doubt(steps: &mut [Step], tail: &[u8]) {
         let is_open = step.is_blurred || step.end == End::Choice || is_optional || is_taken_short(step, after);
         // Nobody says whether the brace is the captures' own.
         if step.end == End::Captures && matches!(after, [b'{', ..] | [b'"', b'{', ..]) {
+            first = index;
+            break;
+        }
+        // Nor whose digits these are.
+        if step.runs_on {
             first = index;
             break;
         }

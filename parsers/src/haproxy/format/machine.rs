@@ -327,7 +327,7 @@ impl Run<'_> {
         let next = || self.steps.get(index + 1).map_or(self.tail, |next| &next.before);
         if step.end != End::Captures
             && step.may_vanish()
-            && matches!(next(), [b' ', first, ..] if rest.first() == Some(first) && !step.check.held().has(*first))
+            && next().strip_prefix(b" ").is_some_and(|next| step.is_left_out_before(next, rest))
         {
             return Ok(((0, 0), 0));
         }
