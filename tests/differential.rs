@@ -51,7 +51,7 @@ const CLIENTS: usize = 48;
 const SHOWN: usize = 5;
 
 /// Lines that are not of a format: HAProxy's own, which this test lets it write.
-const NOTICES: &[&str] = &["Stopping ", "Proxy ", "Stopped "];
+const NOTICES: &[&str] = &["Stopping ", "Proxy ", "Stopped ", "soft-stop running for too long", "Some tasks resisted"];
 
 /// Default messages of connections without a session.
 const CONNECTION_ERRORS: &[&str] = &["SSL handshake", "PROXY"];

@@ -52,7 +52,9 @@ impl Verdict {
             self.unsure += unsure;
             self.found += fields.len() - unsure;
             let mut wrong = pairs.filter_map(|(((name, found), truth), item)| match found {
-                Found::Value(value) if !agrees(value.as_deref(), truth, item.encoding()) => Some((name, value, truth, item)),
+                Found::Value(value) if !agrees(value.as_deref(), truth, item.encoding()) => {
+                    Some((name, value, truth, item))
+                }
                 _ => None,
             });
             wrong.next().map(|(name, value, truth, item)| {

@@ -511,17 +511,21 @@ fn doubt(steps: &mut [Step], tail: &[u8]) {
     for (index, step) in steps.iter().enumerate() {
         let after = steps.get(index + 1).map_or(tail, |next| &next.before);
         let behind = steps.get(index + 1..).unwrap_or_default();
-        // Paths and queries tell by their first byte.
+        // Behind a space none is written, and behind what is not there there may be one.
+        let is_behind_space = step.before.last().is_none_or(|byte| *byte == b' ');
+        let marks = |bytes: &[u8]| bytes.iter().any(|byte| may_begin(behind, tail, *byte, is_behind_space));
         let is_optional = step.missing == Missing::Nothing
-            && !matches!(step.grammar, Grammar::Captures | Grammar::Path | Grammar::Query);
+            && match step.grammar {
+                Grammar::Captures => false,
+                // They tell by their first byte, unless what follows may begin with it.
+                Grammar::Query => marks(b"?<"),
+                Grammar::Path if step.check.tells_nothing() => marks(b"/<"),
+                Grammar::Path => false,
+                _ => true,
+            };
         let is_open = step.is_blurred || step.end == End::Choice || is_optional || is_taken_short(step, after);
-        // Nobody says whether the brace is the captures' own.
-        if step.end == End::Captures && matches!(after, [b'{', ..] | [b'"', b'{', ..]) {
-            first = index;
-            break;
-        }
-        // Nor whose digits these are.
-        if step.runs_on {
+        // Nobody says whether the brace is the captures' own, or whose digits these are.
+        if step.runs_on || is_brace_shared(step, after, behind.first()) {
             first = index;
             break;
         }
@@ -535,7 +539,7 @@ fn doubt(steps: &mut [Step], tail: &[u8]) {
     while last > first {
         let step = &steps[last - 1];
         let is_found = match step.before.last() {
-            Some(byte) => !step.check.held().has(*byte) && !step.may_vanish(),
+            Some(byte) => !step.check.accepts(*byte) && !step.may_vanish(),
             None => false,
         };
         if !(is_found || (step.check.length().is_some() && !step.before.is_empty())) {
@@ -544,6 +548,43 @@ fn doubt(steps: &mut [Step], tail: &[u8]) {
         last -= 1;
     }
     steps.iter_mut().take(last).skip(first).for_each(|step| step.is_certain = false);
+}
+
+/// True when what `steps` write, behind a value that is not there, may begin with `byte`. Behind a space theirs is left out.
+fn may_begin(steps: &[Step], tail: &[u8], byte: u8, is_behind_space: bool) -> bool {
+    let begins = |text: &[u8]| {
+        let text = text.strip_prefix(b" ").filter(|_| is_behind_space).unwrap_or(text);
+        text.first().map(|first| *first == byte)
+    };
+    for step in steps {
+        if let Some(begins) = begins(&step.before) {
+            return begins;
+        }
+        let is_held = match step.grammar {
+            _ if step.encoding != Encoding::None => false,
+            Grammar::Captures => matches!(byte, b'{' | b'"'),
+            _ => step.check.accepts(byte),
+        };
+        if is_held || !step.may_vanish() {
+            return is_held;
+        }
+    }
+    begins(tail).unwrap_or(false)
+}
+
+/// True when captures, of which none may be declared, are followed by what may begin as they do.
+fn is_brace_shared(step: &Step, after: &[u8], next: Option<&Step>) -> bool {
+    let may_begin = |next: &Step| match next.grammar {
+        Grammar::Captures => next.encoding != Encoding::Cbor,
+        // No method begins so, and lists escape braces.
+        Grammar::Request | Grammar::Method | Grammar::Version | Grammar::Query | Grammar::CaptureList => false,
+        _ => next.encoding != Encoding::Cbor && next.check.accepts(b'{'),
+    };
+    step.end == End::Captures
+        && match after.strip_prefix(b" ").unwrap_or(after) {
+            [] | [b'"'] => next.is_some_and(may_begin),
+            text => matches!(text, [b'{', ..] | [b'"', b'{', ..]),
+        }
 }
 
 /// True when a value may hold what follows it, but is taken to end there at once: another one before it takes the rest.
@@ -564,6 +605,12 @@ fn doubts(steps: &[Step], values: &[Value<'_>]) -> Option<Note> {
     );
     let is_lossy = is_free && !after.contains(&b'"');
     let message = match fields.as_slice() {
+        [one, others @ ..] if step.end == End::Captures => {
+            let others = if others.is_empty() { "what follows".to_owned() } else { others.join(", ") };
+            format!(
+                "{one} may be left out, and what follows begin with a brace: then it is taken for {one}, {others} are misread"
+            )
+        }
         [one] => format!("{one} can hold the text that follows it: where it ends is a guess"),
         [one, others @ ..] => {
             format!("{one} can hold the text that follows it: when it does, {one}, {} are misread", others.join(", "))
