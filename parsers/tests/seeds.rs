@@ -124,9 +124,17 @@ fn a_query_does_not_tell_before_its_own_mark() {
         let layout = Layout::of(format).unwrap();
         assert!(!layout.is_certain() && !layout.notes().is_empty(), "{format}");
     }
-    for format in ["%HM %HP%HQ %HV", "%HM %HP|%HQ %HV", "%HQ?", "%B %HQ %ci"] {
+    for format in ["%HM %HP%HQ %HV", "%HM \"%HP\"%HQ %HV", "%HQ?", "%B %HQ %ci"] {
         assert!(Layout::of(format).unwrap().is_certain(), "{format}");
     }
     reads("%HP%HQ %B", b"/a?b 57", &["/a", "?b", "57"]);
     reads("%HP%HQ %B", b"/a 57", &["/a", "nothing", "57"]);
+}
+
+/// Seed 139: a missing port and captures have quotes of their own, so that the one between them tells nothing.
+#[test]
+fn captures_have_quotes_of_their_own() {
+    let format = "\\%{+E, +Q}fp\"%{+Q}hr;";
+    reads(format, b"\\40305\"\"{hello, #22worl}\";", &["?", "?"]);
+    reads(format, b"\\40305\";", &["?", "?"]);
 }

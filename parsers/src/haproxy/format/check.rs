@@ -77,8 +77,12 @@ impl Check {
         // Unlike an applet's, a proxy's name has no slash; nor have those of OpenSSL.
         const SLASHLESS: [&str; 4] = ["frontend_name", "backend_name", "ssl_version", "ssl_ciphers"];
         let has_slash = !item.canonical().is_some_and(|name| SLASHLESS.contains(&name));
-        // A port has quotes only when it is missing.
-        let has_quotes = item.missing() == Missing::Quotes && !item.is_quoted();
+        let has_quotes = match grammar {
+            // Its own.
+            Grammar::Captures => item.flags.quote,
+            // A port has quotes only when it is missing.
+            _ => item.missing() == Missing::Quotes && !item.is_quoted(),
+        };
         let held = Bytes::of(|byte| {
             (grammar.may_hold(byte, item.flags) && (has_slash || byte != b'/')) || (byte == b'"' && has_quotes)
         });

@@ -512,7 +512,11 @@ fn doubt(steps: &mut [Step], tail: &[u8]) {
         let after = steps.get(index + 1).map_or(tail, |next| &next.before);
         let behind = steps.get(index + 1..).unwrap_or_default();
         // Behind a space none is written, and behind what is not there there may be one.
-        let is_behind_space = step.before.last().is_none_or(|byte| *byte == b' ');
+        let is_behind_space = match (step.before.last(), index.checked_sub(1).and_then(|last| steps.get(last))) {
+            (Some(byte), _) => *byte == b' ',
+            (None, Some(last)) => last.check.accepts(b' ') || (last.may_vanish() && last.grammar != Grammar::Path),
+            (None, None) => true,
+        };
         let marks = |bytes: &[u8]| bytes.iter().any(|byte| may_begin(behind, tail, *byte, is_behind_space));
         let is_optional = step.missing == Missing::Nothing
             && match step.grammar {
@@ -603,7 +607,7 @@ fn doubts(steps: &[Step], values: &[Value<'_>]) -> Option<Note> {
         step.grammar,
         Grammar::Text | Grammar::Word | Grammar::Request | Grammar::Uri | Grammar::Path | Grammar::CaptureList
     );
-    let is_lossy = is_free && !after.contains(&b'"');
+    let is_lossy = (is_free && !after.contains(&b'"')) || step.runs_on;
     let message = match fields.as_slice() {
         [one, others @ ..] if step.end == End::Captures => {
             let others = if others.is_empty() { "what follows".to_owned() } else { others.join(", ") };
