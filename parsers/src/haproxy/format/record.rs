@@ -217,7 +217,9 @@ impl Step {
             [b'-', digits @ ..] => (true, digits),
             digits => (false, digits),
         };
-        let radix = if self.is_hexadecimal { 16 } else { 10 };
+        // The number of a listener, which is written in a port's place, is not.
+        let is_port = self.grammar == Grammar::Port && digits.len() != 4;
+        let radix = if self.is_hexadecimal && !is_port { 16 } else { 10 };
         let mut number: i64 = 0;
         for digit in digits {
             let digit = char::from(*digit).to_digit(radix)?;
