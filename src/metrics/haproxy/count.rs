@@ -144,8 +144,7 @@ impl Haproxy {
             directory,
             fields,
         };
-        let records = Records::new(dialect, &shard);
-        Self { scanner: Scanner::new(), records, is_usual: *dialect == Dialect::Usual, shard }
+        Self { scanner: Scanner::new(), records: Records::new(dialect), is_usual: *dialect == Dialect::Usual, shard }
     }
 }
 
@@ -160,7 +159,7 @@ impl Counter for Haproxy {
     }
 
     fn speak(&mut self, dialect: &Dialect) {
-        self.records = Records::new(dialect, &self.shard);
+        self.records = Records::new(dialect);
         self.is_usual = *dialect == Dialect::Usual;
     }
 
