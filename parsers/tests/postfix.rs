@@ -71,6 +71,10 @@ fn text(bytes: &[u8]) -> &str {
 fn every_recorded_line_is_known() {
     let mut unknown = 0;
     for (file, line) in recorded() {
+        // Lines made by hand, some of which no Postfix writes: goldens show them.
+        if ["handmade.log", "hostile.log"].contains(&&*file) {
+            continue;
+        }
         if let Err(reject) = parse(&line) {
             println!("{file}: {reject}: {}", line.escape_ascii());
             unknown += 1;
@@ -217,7 +221,7 @@ fn cut_or_broken_deliveries_are_refused() {
     for (at, field) in [
         ("b>", "to"),
         ("one, delay", "relay"),
-        (".5", "delay"),
+        ("1.5", "delay"),
         ("/0/0", "delays"),
         (".1, st", "dsn"),
         ("red (", "status"),
