@@ -18,8 +18,11 @@ mod cursor;
 pub mod envelope;
 pub mod event;
 pub mod haproxy;
+pub mod postgrey;
 mod reject;
+mod time;
 
 pub use envelope::Envelope;
 pub use event::{Event, Field};
 pub use reject::{Reason, Reject};
+pub use time::Time;

@@ -22,7 +22,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Written};
-use crate::metrics::{Compat, Dialect, FAMILIES, Family};
+use crate::metrics::{self, Compat, Dialect, FAMILIES, formats};
 
 /// What `--version` says behind the name.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TAILMETER_REVISION"), ")");
@@ -120,7 +120,7 @@ fn say(line: fmt::Arguments<'_>) {
 
 /// The value of `--format`: the name of a log family.
 fn format_name() -> PossibleValuesParser {
-    PossibleValuesParser::new(FAMILIES.iter().map(|family| family.name))
+    PossibleValuesParser::new(formats(FAMILIES))
 }
 
 /// The configuration at `path`, or the defaults without one; with the metrics of `compat`, if that is asked for.
@@ -169,8 +169,8 @@ impl WrittenOptions {
         const HAPROXY: &str = "haproxy";
         let Some(written) = self.written() else {
             let format = format.unwrap_or(HAPROXY);
-            let family = Family::named(format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
-            return Ok((family.name, Written::Usual));
+            let format = metrics::format(format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
+            return Ok((format, Written::Usual));
         };
         if let Some(format) = format.filter(|format| *format != HAPROXY) {
             return Err(Failure::Usage(format!(

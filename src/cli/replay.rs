@@ -39,9 +39,10 @@ Examples:
   zcat /var/log/haproxy.log.*.gz | tailmeter replay --format haproxy -";
 
 /// What of tailmeter itself is a matter of the input alone.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     "tailmeter_lines_total",
     "tailmeter_rejected_lines_total",
+    "tailmeter_ignored_program_lines_total",
     "tailmeter_truncated_lines_total",
     "tailmeter_series",
     "tailmeter_series_limit",

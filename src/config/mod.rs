@@ -173,9 +173,9 @@ impl Config {
         self.metrics.get(name)
     }
 
-    /// False when the metric called `name` is switched off.
-    pub fn is_enabled(&self, name: &str) -> bool {
-        self.metric(name).is_none_or(|metric| metric.enabled)
+    /// False when `metric` is switched off.
+    pub fn is_enabled(&self, metric: &Metric) -> bool {
+        self.metric(metric.name).map_or(metric.is_on, |metric| metric.enabled)
     }
 
     /// Most series of the metric called `name`.

@@ -39,7 +39,7 @@ impl Plan {
         let mut groups: Vec<(L, Group)> = Vec::new();
         let slots = family.metrics.iter().enumerate().map(|(index, metric)| {
             let chosen = config.metrics.get(metric.name);
-            if chosen.is_some_and(|chosen| !chosen.enabled) {
+            if !config.is_enabled(metric) {
                 return None;
             }
             let labels = labels(metric, config);
@@ -87,6 +87,13 @@ fn labels(metric: &Metric, config: &Config) -> Vec<Labels> {
     }
 }
 
+/// Upper bounds of a histogram in what its cells hold.
+pub(super) fn in_cells(bounds: &[f64], unit: Unit) -> impl Iterator<Item = i64> {
+    let scale = if matches!(unit, Unit::Seconds | Unit::Points) { MILLISECONDS } else { 1.0 };
+    // A whole number of milliseconds is at most 2.5 when it is at most 2.
+    bounds.iter().map(move |bound| (bound * scale + 1e-6).floor() as i64)
+}
+
 /// Value -> bucket, exact at every bound.
 #[derive(Clone, Debug)]
 pub struct Buckets {
@@ -102,9 +109,7 @@ impl Buckets {
 
     /// The buckets of a histogram whose cells hold `unit` as the log counts it.
     pub fn new(bounds: &[f64], unit: Unit) -> Self {
-        let scale = if unit == Unit::Seconds { MILLISECONDS } else { 1.0 };
-        // A whole number of milliseconds is at most 2.5 when it is at most 2.
-        let bounds = bounds.iter().map(|bound| (bound * scale + 1e-6).floor() as u64).collect::<Vec<_>>();
+        let bounds = in_cells(bounds, unit).map(|bound| bound.try_into().unwrap_or(0)).collect::<Vec<_>>();
         let last = bounds.last().map_or(0, |bound| bound + 1);
         let table = (0..last.min(Self::TABLE)).map(|value| bounds.partition_point(|bound| *bound < value) as u8);
         Self { table: table.collect(), bounds }

@@ -16,10 +16,10 @@ use crate::state::{Checkpoint, Place, SourceKey};
 /// A rejected line of a source is shown (masked) at most this often.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Cells of one family, counted by one source, or by several that are never read at the same time.
+/// Cells of the families of one format, counted by one source, or by several that are never read at the same time.
 #[derive(Clone)]
 pub struct Shard {
-    pub(super) family: &'static Family,
+    pub(super) format: &'static str,
     pub(super) counted: SharedCounted,
     pub(super) registry: Arc<Registry>,
     pub(super) say: Say,
@@ -50,11 +50,18 @@ impl Counted {
         Self { counter, feeds: Vec::new() }
     }
 
-    /// Adds everything to a checkpoint, the cells to those of family number `family` there.
-    pub(super) fn add_to(&self, checkpoint: &mut Checkpoint, family: usize, knowing: &mut Knowing) {
-        if let Some(snapshot) = checkpoint.families.get_mut(family) {
-            snapshot.add(self.counter.cells(), self.counter.fell_out());
-        }
+    /// Adds everything to a checkpoint; `place` is that of a family there.
+    pub(super) fn add_to(
+        &self,
+        checkpoint: &mut Checkpoint,
+        place: &dyn Fn(&Family) -> Option<usize>,
+        knowing: &mut Knowing,
+    ) {
+        self.counter.visit(&mut |family, cells, fell_out| {
+            if let Some(snapshot) = place(family).and_then(|place| checkpoint.families.get_mut(place)) {
+                snapshot.add(cells, fell_out);
+            }
+        });
         for Fed { place, totals, position, number } in &self.feeds {
             match checkpoint.totals.get_mut(&place.source) {
                 Some(total) => total.add(totals),
@@ -88,7 +95,7 @@ impl Shard {
 
     /// The same, counting in `lines` too, which it may share with other feeds of the source.
     pub(super) fn feed_counting(&self, source: &str, key: &str, lines: Arc<Lines>) -> Feed {
-        let source = SourceKey { source: source.into(), format: self.family.name.into() };
+        let source = SourceKey { source: source.into(), format: self.format.into() };
         if let Some(before) = self.registry.enter(&source) {
             lines.set(&before);
         }
@@ -219,7 +226,7 @@ impl Feed {
     fn show(&mut self, reject: &Reject, line: &str) {
         if self.sampled.is_none_or(|sampled| sampled.elapsed() >= SAMPLE_INTERVAL) {
             self.sampled = Some(Instant::now());
-            let (source, format) = (&self.source, self.shard.family.name);
+            let (source, format) = (&self.source, self.shard.format);
             (self.shard.say)(format_args!("{source}: rejected as {format} ({reject}), masked: {line}"));
         }
     }

@@ -440,8 +440,7 @@ fn totals(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<SourceKey, 
         let key = SourceKey { source: row.get("source")?, format: row.get("format")? };
         let (name, value): (String, i64) = (row.get("name")?, row.get("value")?);
         checked("totals", row, total_checksum(&key, &name, value as u64), sum)?;
-        let cells = totals.entry(key).or_default().cells();
-        cells.into_iter().filter(|(known, _)| known.is(&name)).for_each(|(_, cell)| *cell = value as u64);
+        totals.entry(key).or_default().set(&name, value as u64);
     }
     Ok(totals)
 }

@@ -7,7 +7,7 @@ use rusqlite::{Statement, Transaction, params};
 
 use super::checkpoint::{Checkpoint, Place, SourceKey};
 use super::load::Kept;
-use super::record::{Generation, Group, Stand, Texts, named_total, overflow_checksum};
+use super::record::{Generation, Group, Stand, Texts, overflow_checksum, total_checksum};
 use crate::exposition::Snapshot;
 use crate::metrics::Totals;
 use crate::series::RowId;
@@ -114,16 +114,15 @@ impl<'t> Writer<'t> {
             if old == new {
                 continue;
             }
-            let (mut old, mut new) = (old.clone(), new.clone());
-            for ((name, was), (_, value)) in old.cells().into_iter().zip(new.cells()) {
+            let old = old.named();
+            for (name, value) in new.named() {
+                let was = old.get(&name).copied().unwrap_or(0);
                 if was == value {
                     continue;
                 }
-                let before = (*was > 0).then(|| named_total(key, name, *was).1);
-                let (name, checksum) = named_total(key, name, *value);
-                let values = params![key.source, key.format, name, *value as i64, checksum as i64];
-                upsert.execute(values)?;
-                self.replace(before, Some(checksum));
+                let checksum = total_checksum(key, &name, value);
+                upsert.execute(params![key.source, key.format, name, value as i64, checksum as i64])?;
+                self.replace((was > 0).then(|| total_checksum(key, &name, was)), Some(checksum));
             }
         }
         Ok(())

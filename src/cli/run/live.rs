@@ -14,7 +14,7 @@ use super::sources::read_by_others;
 use super::stopping;
 use crate::config::{Input, JournalInput, Source, SyslogInput};
 use crate::metrics::own::source_name;
-use crate::metrics::{Dialect, Family};
+use crate::metrics::{self, Dialect};
 use crate::pipeline::{Followed, Outlet, Pipeline, Relay};
 use crate::source::Position;
 use crate::source::file::{File, Handle, Pattern, Start};
@@ -101,7 +101,7 @@ impl Prepared {
         let source = &part.source;
         let name = source.label();
         let unknown = || Failure::Usage(format!("unknown format {}", source.format));
-        let format = Family::named(&source.format).ok_or_else(unknown)?.name;
+        let format = metrics::format(&source.format).ok_or_else(unknown)?;
         let dialect = part.dialect.clone();
         let outlet = Arc::new(Outlet::new(pipeline, &name, format, dialect).ok_or_else(unknown)?);
         let socket = match &source.input {
