@@ -13,8 +13,8 @@
 
 use memchr::memmem::find;
 
-use super::process::{Level, Process};
 use super::AuthFailure;
+use super::process::{Level, Process};
 
 /// Reads the text of an auth process; `None` where no login fails in it.
 pub(super) fn read<'a>(process: &Process<'a>, text: &'a [u8]) -> Option<AuthFailure<'a>> {
@@ -49,7 +49,9 @@ pub struct Request<'a> {
 /// What a worker process writes before what it writes about.
 fn worker(text: &[u8]) -> &[u8] {
     if let Some(rest) = text.strip_prefix(b"conn unix:") {
-        return find(rest, b"auth-worker<").and_then(|at| find(&rest[at..], b">: ").map(|end| &rest[at + end + 3..])).unwrap_or(text);
+        return find(rest, b"auth-worker<")
+            .and_then(|at| find(&rest[at..], b">: ").map(|end| &rest[at + end + 3..]))
+            .unwrap_or(text);
     }
     text
 }
@@ -71,7 +73,9 @@ fn identified<'a>(process: &Process<'a>, text: &'a [u8]) -> Option<(Request<'a>,
     let known = closing.find_map(|end| Some((end, split_identity(&rest[..end])?)));
     match known {
         Some((end, (user, rip))) => {
-            let session = rest[..end].strip_suffix(b">").and_then(|text| memchr::memmem::rfind(text, b",<").map(|at| &text[at + 2..]));
+            let session = rest[..end]
+                .strip_suffix(b">")
+                .and_then(|text| memchr::memmem::rfind(text, b",<").map(|at| &text[at + 2..]));
             Some((Request { backend, user, rip, session: session.unwrap_or_default() }, &rest[end + 3..]))
         }
         None => {

@@ -75,8 +75,18 @@ const SIEVE: [Phrase; 8] = [
     phrase(b"forwarded to <", b">", Action::Forwarded, false),
     phrase(b"rejected message from <", b"> (reject)", Action::Rejected, false),
     phrase(b"rejected message from <", b"> (ereject)", Action::Rejected, false),
-    phrase(b"Marked message to be discarded if not explicitly delivered", b"(discard action)", Action::Discarded, false),
-    phrase(b"marked message to be discarded if not explicitly delivered", b"(discard action)", Action::Discarded, false),
+    phrase(
+        b"Marked message to be discarded if not explicitly delivered",
+        b"(discard action)",
+        Action::Discarded,
+        false,
+    ),
+    phrase(
+        b"marked message to be discarded if not explicitly delivered",
+        b"(discard action)",
+        Action::Discarded,
+        false,
+    ),
     phrase(b"failed to store into mailbox '", b"", Action::Failed, false),
     phrase(b"failed to redirect message to <", b" failure)", Action::Failed, false),
 ];
@@ -164,7 +174,9 @@ fn is_msgid(text: &[u8]) -> bool {
 /// Takes `NAME action: ` off, which later versions write before a phrase.
 fn named(text: &[u8]) -> &[u8] {
     match find(text, b" action: ") {
-        Some(at) if at <= 32 && text[..at].iter().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_')) => {
+        Some(at)
+            if at <= 32 && text[..at].iter().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_')) =>
+        {
             &text[at + b" action: ".len()..]
         }
         _ => text,

@@ -106,15 +106,13 @@ fn is_mechanism(text: &[u8]) -> bool {
         && text.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_".contains(byte))
 }
 
-/// Splits a login process's text into its message and its elements.
-pub(super) fn split(text: &[u8]) -> (&[u8], Elements<'_>) {
-    match find(text, b": user=<") {
-        Some(at) => (&text[..at], Elements::read(&text[at + 2..])),
-        None => match find(text, b": rip=") {
-            Some(at) => (&text[..at], Elements::read(&text[at + 2..])),
-            None => (text, Elements::default()),
-        },
-    }
+/// Splits a login process's text into its message and its elements; `None` for a line that is cut before them.
+pub(super) fn split(text: &[u8]) -> Option<(&[u8], Elements<'_>)> {
+    const FIRST: [&[u8]; 5] = [b": user=<", b": method=", b": rip=", b": mpid=", b": session=<"];
+    let at = FIRST.iter().find_map(|first| find(text, first))?;
+    let (message, elements) = (&text[..at], &text[at + 2..]);
+    let is_cut = elements.starts_with(b"user=<") && !elements.contains(&b'>');
+    (!is_cut).then(|| (message, Elements::read(elements)))
 }
 
 /// Why a login came to nothing, in the words that Dovecot 2.4 has for it; those of earlier versions are translated.

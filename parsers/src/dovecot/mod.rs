@@ -16,8 +16,8 @@
 
 mod auth;
 mod delivery;
-mod own_file;
 mod login;
+mod own_file;
 mod process;
 mod session;
 
@@ -169,9 +169,8 @@ fn read_login<'a>(cursor: &Cursor<'a>, process: Process<'a>, text: &'a [u8]) -> 
     if process.level > Level::Info {
         return Ok(Event::Known(process.level.as_str()));
     }
-    let proxied = text.strip_prefix(b"proxy(").and_then(|text| {
-        memchr::memmem::find(text, b"): ").map(|end| &text[end + 3..])
-    });
+    let proxied =
+        text.strip_prefix(b"proxy(").and_then(|text| memchr::memmem::find(text, b"): ").map(|end| &text[end + 3..]));
     let text = proxied.unwrap_or(text);
     let starts = |words: &[&[u8]]| words.iter().any(|word| text.starts_with(word));
     if proxied.is_some() && starts(&[b"Disconnected by ", b"disconnecting "]) {
@@ -230,10 +229,11 @@ fn known(process: &Process<'_>, text: &[u8]) -> Option<&'static str> {
     if let Some(kind) = SERVICES.iter().find(|name| name.as_bytes() == process.service) {
         return Some(kind);
     }
-    let text = match text.strip_prefix(b"<").and_then(|text| memchr::memmem::find(text, b">: ").map(|at| &text[at + 3..])) {
-        Some(text) => text,
-        None => text,
-    };
+    let text =
+        match text.strip_prefix(b"<").and_then(|text| memchr::memmem::find(text, b">: ").map(|at| &text[at + 3..])) {
+            Some(text) => text,
+            None => text,
+        };
     TEXTS.iter().find(|(start, _)| text.starts_with(start)).map(|(_, kind)| *kind)
 }
 

@@ -9,9 +9,9 @@
 //!
 //! Such a line has neither host nor tag; unlike syslog's it always has the severity, and that tells them apart.
 
-use super::process::Process;
+use super::process::{Level, Process};
 use crate::cursor::Cursor;
-use crate::envelope::{Envelope, detect, time_length};
+use crate::envelope::{Envelope, detect, has_shape, timestamp_length};
 
 /// Finds the envelope of `line`: syslog's, a container runtime's, or that of a file which Dovecot writes itself.
 pub fn envelope(line: &[u8]) -> Envelope<'_> {
@@ -19,23 +19,44 @@ pub fn envelope(line: &[u8]) -> Envelope<'_> {
     if super::is_program(found.program) {
         return found;
     }
-    let end = found.end;
     // What a container runtime puts before a line stands before Dovecot's own time.
-    let outer = if found.program.is_empty() && found.hostname.is_empty() { found.start } else { 0 };
-    own(line, end, outer).or_else(|| own(line, end, 0)).unwrap_or(found)
+    let is_outer = found.start > 0 && found.program.is_empty() && found.hostname.is_empty();
+    let inner = if is_outer { own(line, &found, found.start) } else { None };
+    inner.or_else(|| own(line, &found, 0)).unwrap_or(found)
 }
 
 /// The envelope of a file of Dovecot's own, if one stands at `start`.
-fn own(line: &[u8], end: usize, start: usize) -> Option<Envelope<'_>> {
-    let line = line.get(..end)?;
+fn own<'a>(line: &'a [u8], found: &Envelope<'a>, start: usize) -> Option<Envelope<'a>> {
+    let line = line.get(..found.end)?;
     let text = line.get(start..)?;
     let length = time_length(text);
-    let message = start + length + usize::from(length > 0 && text.get(length) == Some(&b' '));
+    let message = start + length + usize::from(length > 0);
     let mut cursor = Cursor::new(line, message);
-    let written = Process::read(&mut cursor).ok().filter(|process| process.is_written(line, cursor.at()))?;
-    let _ = written;
-    let mut envelope = Envelope { repeated: 1, start: message, end, ..Envelope::default() };
-    envelope.timestamp = &text[..length];
-    envelope.timestamp_start = start;
+    Process::read(&mut cursor).ok()?;
+    if !Level::is_at_end(line.get(..cursor.at())?) {
+        return None;
+    }
+    let mut envelope = Envelope { repeated: 1, start: message, end: found.end, ..Envelope::default() };
+    // A line that has no time of its own has that of the container runtime.
+    (envelope.timestamp, envelope.timestamp_start) = match length {
+        0 if start > 0 => (found.timestamp, found.timestamp_start),
+        _ => (text.get(..length)?, start),
+    };
     Some(envelope)
+}
+
+/// Length of the time at the start of `text`, when a space follows it; otherwise 0.
+fn time_length(text: &[u8]) -> usize {
+    if !has_shape(text, b"0000-00-00 00:00:00") {
+        return timestamp_length(text);
+    }
+    let mut length = 19;
+    if let Some(fraction) = text[length..].strip_prefix(b".") {
+        length += 1 + fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    }
+    let zone = &text[length..];
+    if zone.starts_with(b"+") || zone.starts_with(b"-") {
+        length += 1 + zone[1..].iter().take_while(|byte| byte.is_ascii_digit() || **byte == b':').count();
+    }
+    if text.get(length) == Some(&b' ') { length } else { 0 }
 }

@@ -55,6 +55,11 @@ impl Level {
         }
     }
 
+    /// True when `text` ends with a severity.
+    pub(super) fn is_at_end(text: &[u8]) -> bool {
+        Self::ALL.iter().any(|(word, _)| text.ends_with(word))
+    }
+
     /// The severity at the start of `text`, and its length there.
     pub(super) fn at_start(text: &[u8]) -> Option<(Self, usize)> {
         Self::ALL.iter().find(|(word, _)| text.starts_with(word)).map(|(word, level)| (*level, word.len()))

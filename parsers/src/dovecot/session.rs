@@ -78,7 +78,8 @@ pub(super) fn ending(text: &[u8]) -> Option<&[u8]> {
     if let Some(rest) = text.strip_prefix(b"Disconnect from ") {
         return Some(find(rest, b": ").map_or(&rest[rest.len()..], |at| &rest[at + 2..]));
     }
-    let ends = [&b"Connection closed"[..], b"Logged out", b"Disconnected ", b"Disconnected in", b"Server shutting down"];
+    let ends =
+        [&b"Connection closed"[..], b"Logged out", b"Disconnected ", b"Disconnected in", b"Server shutting down"];
     ends.iter().any(|end| text.starts_with(end)).then_some(text)
 }
 
