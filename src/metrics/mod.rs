@@ -5,6 +5,7 @@
 //! HAProxy's family has a counter of its own. Those of the mail room share one: `mail` finds the family of a line by its
 //! program, and `rows` the rows of an event.
 
+pub mod dovecot;
 pub mod haproxy;
 mod mail;
 mod plan;
@@ -88,7 +89,6 @@ impl Metric {
     }
 
     /// The same with labels that configuration may add.
-    #[expect(dead_code, reason = "families to come")]
     pub(crate) const fn with(self, opt_in: &'static [&'static str]) -> Self {
         Self { opt_in, ..self }
     }
@@ -117,7 +117,6 @@ impl Label {
     }
 
     /// One that identifies people or grows with traffic.
-    #[expect(dead_code, reason = "families to come")]
     pub(crate) const fn private(name: &'static str, help: &'static str) -> Self {
         Self { name, help, private: true }
     }
@@ -145,7 +144,7 @@ impl PartialEq for Family {
 }
 
 /// Every log family with tailmeter's own metrics, by name.
-pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY, &postgrey::FAMILY];
+pub const FAMILIES: &[&Family] = &[&dovecot::FAMILY, &haproxy::FAMILY, &postgrey::FAMILY];
 
 /// Another program whose metrics can be shown in place of those of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -78,11 +78,46 @@ impl<'a> Elements<'a> {
         }
     }
 
+    /// The mechanism, if it is one that Dovecot has, else `other`; before a login a client can name any. Empty without one.
+    pub fn mechanism(&self) -> &'a [u8] {
+        match self.method {
+            [] => &[],
+            method if MECHANISMS.iter().any(|known| known.as_bytes() == method) => method,
+            _ => b"other",
+        }
+    }
+
     /// True when the connection was encrypted, and the handshake done.
     pub fn has_tls(&self) -> bool {
         self.secured.starts_with(b"TLS") && !self.secured.starts_with(b"TLS handshaking")
     }
 }
+
+/// The mechanisms of Dovecot 2.2 to 2.4.
+const MECHANISMS: [&str; 22] = [
+    "PLAIN",
+    "LOGIN",
+    "XOAUTH2",
+    "OAUTHBEARER",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-1",
+    "SCRAM-SHA-1-PLUS",
+    "CRAM-MD5",
+    "DIGEST-MD5",
+    "APOP",
+    "GSSAPI",
+    "GSS-SPNEGO",
+    "NTLM",
+    "EXTERNAL",
+    "ANONYMOUS",
+    "OTP",
+    "SKEY",
+    "RPA",
+    "WINBIND",
+    "DOVECOT-TOKEN",
+    "LUA",
+];
 
 /// The name between `user=<` and the last `>` before the next element.
 fn user(head: &[u8]) -> &[u8] {

@@ -87,8 +87,12 @@ pub struct AuthFailure<'a> {
 /// `Disconnected: …` of a session
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disconnection<'a> {
-    /// The session's process.
+    /// The session's process, or the login process where it is a proxy's.
     pub process: Process<'a>,
+    /// The user; empty for a session that serves nobody.
+    pub user: &'a [u8],
+    /// The session's id.
+    pub session: &'a [u8],
     /// A word for why; `other` for a text that is in no table.
     pub reason: &'static str,
     /// What the session counted.
@@ -147,8 +151,9 @@ pub fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Re
     if process.protocol() != "other"
         && let Some(end) = session::ending(text)
     {
-        let (counts, _) = Counts::read(text);
-        return Ok(Event::Disconnection(Disconnection { process, reason: session::reason(end), counts }));
+        let counts = Counts::read(text);
+        let (reason, user, session) = (session::reason(end), process.user(), process.session);
+        return Ok(Event::Disconnection(Disconnection { process, user, session, reason, counts }));
     }
     match known(&process, text) {
         Some(kind) => Ok(Event::Known(kind)),
@@ -174,12 +179,14 @@ fn read_login<'a>(cursor: &Cursor<'a>, process: Process<'a>, text: &'a [u8]) -> 
     let text = proxied.unwrap_or(text);
     let starts = |words: &[&[u8]]| words.iter().any(|word| text.starts_with(word));
     if proxied.is_some() && starts(&[b"Disconnected by ", b"disconnecting "]) {
-        let (counts, _) = Counts::read(text);
+        let (text, elements) = login::split(text).unwrap_or((text, Elements::default()));
+        let counts = Counts::read(text);
         let reason = match memchr::memmem::find(text, b"(Disconnected by ") {
             Some(at) => &text[at + 1..],
             None => text,
         };
-        return Ok(Event::Disconnection(Disconnection { process, reason: session::reason(reason), counts }));
+        let (reason, user, session) = (session::reason(reason), elements.user, elements.session);
+        return Ok(Event::Disconnection(Disconnection { process, user, session, reason, counts }));
     }
     if starts(&[b"Authenticate ", b"Login failed", b"SSL is disabled"]) {
         return Ok(Event::Known("login_failed"));
@@ -348,28 +355,24 @@ impl crate::Event for Event<'_> {
                 see("session", Field::text(request.session));
                 see("reason", Field::Text(reason.as_bytes()));
             }
-            Self::Disconnection(Disconnection { process, reason, counts }) => {
-                process.visit(see);
+            Self::Disconnection(Disconnection { process, user, session, reason, counts }) => {
+                see("protocol", Field::Text(process.protocol().as_bytes()));
+                see("user", Field::text(user));
+                see("session", Field::text(session));
                 see("reason", Field::Text(reason.as_bytes()));
                 see("in", Field::number(counts.bytes_in.and_then(|bytes| i64::try_from(bytes).ok())));
                 see("out", Field::number(counts.bytes_out.and_then(|bytes| i64::try_from(bytes).ok())));
             }
             Self::Delivery(Delivery { process, action, msgid, mailbox }) => {
-                process.visit(see);
+                see("protocol", Field::Text(process.protocol().as_bytes()));
+                see("user", Field::text(process.user()));
+                see("session", Field::text(process.session));
                 see("msgid", Field::text(msgid));
                 see("action", Field::Text(action.as_str().as_bytes()));
                 see("mailbox", Field::text(mailbox));
             }
             Self::Known(_) => {}
         }
-    }
-}
-
-impl Process<'_> {
-    fn visit(&self, see: &mut dyn FnMut(&'static str, Field<'_>)) {
-        see("protocol", Field::Text(self.protocol().as_bytes()));
-        see("user", Field::text(self.user()));
-        see("session", Field::text(self.session));
     }
 }
 

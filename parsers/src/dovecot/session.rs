@@ -26,29 +26,29 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Reads the numbers at the end of `text`; also says where they begin.
-    pub(super) fn read(text: &[u8]) -> (Self, usize) {
+    /// Reads the numbers at the end of `text`.
+    pub(super) fn read(text: &[u8]) -> Self {
         if let Some(at) = rfind(text, b"in=") {
             let bytes_out = rfind(text, b"out=").filter(|out| *out > at).and_then(|out| digits(&text[out + 4..]));
             let bytes_in = digits(&text[at + 3..]);
             if bytes_in.is_some() && boundary(text, at) {
-                return (Self { bytes_in, bytes_out }, at);
+                return Self { bytes_in, bytes_out };
             }
         }
         if let Some(at) = rfind(text, b"bytes=").filter(|at| boundary(text, *at)) {
             let (bytes_in, bytes_out) = pair(&text[at + 6..]);
             if bytes_in.is_some() {
-                return (Self { bytes_in, bytes_out }, at);
+                return Self { bytes_in, bytes_out };
             }
         }
         if let Some(at) = rfind(text, b"top=").filter(|at| boundary(text, *at)) {
             let top = pair(&text[at + 4..]).1;
             let retr = find(&text[at..], b"retr=").and_then(|retr| pair(&text[at + retr + 5..]).1);
             if let (Some(top), Some(retr)) = (top, retr) {
-                return (Self { bytes_in: None, bytes_out: Some(top.saturating_add(retr)) }, at);
+                return Self { bytes_in: None, bytes_out: Some(top.saturating_add(retr)) };
             }
         }
-        (Self::default(), text.len())
+        Self::default()
     }
 }
 
