@@ -56,7 +56,10 @@ const LABELS: &[Label] = &[
          translated. Of failures `unknown_user`, `password_mismatch`, …; of disconnections `logged_out`, `connection_closed`, \
          `inactivity`, …. `other` for what is in no table.",
     ),
-    Label::new("backend", "The passdb's name, its driver where it has none, or the mechanism that refused."),
+    Label::new(
+        "backend",
+        "The passdb's name, its driver where it has none, or the mechanism that refused; `other` where the line does not say.",
+    ),
     Label::new("direction", "`in`: from the client; `out`: to it."),
     Label::new("action", "`stored`, `forwarded`, `rejected`, `discarded` or `failed`."),
     Label::private("user", "The user's name; at a login that fails whatever the client sent."),
@@ -117,6 +120,7 @@ impl Count for Dovecot {
             }
             Event::AuthFailure(AuthFailure { request, reason, .. }) => {
                 rows.count(AUTH_FAILURES, |label| match label {
+                    BACKEND if request.backend.is_empty() => b"other",
                     BACKEND => request.backend,
                     REASON => reason.as_bytes(),
                     USER => request.user,

@@ -24,10 +24,12 @@ pub(super) fn read<'a>(process: &Process<'a>, text: &'a [u8]) -> Option<AuthFail
         None if text.starts_with(b"User found from deny passdb") => (Request::default(), text),
         None => return None,
     };
+    let is_login = !request.rip.is_empty();
     let reason = match reason(text) {
         Some(reason) => reason,
-        None if process.level >= Level::Error => "internal_error",
-        None if process.level == Level::Info && !is_harmless(text) => "other",
+        // Errors about no login are about the database as a whole.
+        None if is_login && process.level >= Level::Error => "internal_error",
+        None if is_login && process.level == Level::Info && !is_harmless(text) => "other",
         None => return None,
     };
     Some(AuthFailure { process: *process, request, reason })

@@ -107,10 +107,10 @@ const RELAY: [Phrase; 2] = [
 
 /// Finds out what became of the message that `text` is about; `None` where it does not say.
 pub(super) fn read(text: &[u8]) -> Option<Outcome<'_>> {
+    let text = unnamed(text);
     if let Some(text) = text.strip_prefix(b"sieve: msgid=") {
         return about(text, &SIEVE, true).or_else(|| about(text, &SIEVE, false));
     }
-    let text = unnamed(text);
     if let Some(text) = text.strip_prefix(b"msgid=") {
         return about(text, &DELIVER, true);
     }
@@ -130,8 +130,11 @@ pub(super) fn read_custom(text: &[u8]) -> Option<Outcome<'_>> {
 
 /// Dovecot 2.2 writes the session's id before the message.
 fn unnamed(text: &[u8]) -> &[u8] {
-    match find(text, b": msgid=") {
-        Some(at) if !text[..at].contains(&b' ') => &text[at + 2..],
+    match find(text, b": ") {
+        Some(at) if at > 5 && !text[..at].iter().any(|byte| b" =<".contains(byte)) => {
+            let rest = &text[at + 2..];
+            if rest.starts_with(b"msgid=") || rest.starts_with(b"sieve: msgid=") { rest } else { text }
+        }
         _ => text,
     }
 }
