@@ -10,8 +10,9 @@
 //! ```
 //!
 //! A sender chooses the message id, and Dovecot takes the quotes off it, so it may hold `>: saved mail to INBOX`. At
-//! least it ends with `@`, a domain without spaces, and `>`: the program's words follow the last such end. A phrase of
-//! Sieve must be whole, because addresses and mailboxes in it can imitate such an end, too.
+//! least it ends with `@`, a domain without spaces, and `>`: the program's words follow the last such end. A sender's
+//! address, which a phrase of Sieve can hold, may imitate such an end as well; but only between quotes, and the phrase that
+//! it imitates does not end as it should.
 
 use memchr::memmem::{find, find_iter, rfind};
 
@@ -51,7 +52,8 @@ impl Action {
 /// What became of a message, by the text of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Outcome<'a> {
-    pub(super) action: Action,
+    /// `None` for a phrase that nothing counts.
+    pub(super) action: Option<Action>,
     pub(super) msgid: &'a [u8],
     pub(super) mailbox: &'a [u8],
 }
@@ -60,17 +62,21 @@ pub(super) struct Outcome<'a> {
 struct Phrase {
     start: &'static [u8],
     end: &'static [u8],
-    action: Action,
+    action: Option<Action>,
     /// True when what stands between is a mailbox.
     mailbox: bool,
 }
 
 const fn phrase(start: &'static [u8], end: &'static [u8], action: Action, mailbox: bool) -> Phrase {
-    Phrase { start, end, action, mailbox }
+    Phrase { start, end, action: Some(action), mailbox }
+}
+
+const fn uncounted(start: &'static [u8], end: &'static [u8]) -> Phrase {
+    Phrase { start, end, action: None, mailbox: false }
 }
 
 /// What Sieve says about a message.
-const SIEVE: [Phrase; 8] = [
+const SIEVE: [Phrase; 24] = [
     phrase(b"stored mail into mailbox '", b"'", Action::Stored, true),
     phrase(b"forwarded to <", b">", Action::Forwarded, false),
     phrase(b"rejected message from <", b"> (reject)", Action::Rejected, false),
@@ -89,6 +95,22 @@ const SIEVE: [Phrase; 8] = [
     ),
     phrase(b"failed to store into mailbox '", b"", Action::Failed, false),
     phrase(b"failed to redirect message to <", b" failure)", Action::Failed, false),
+    uncounted(b"sent vacation response to <", b">"),
+    uncounted(b"discarded vacation reply to ", b">"),
+    uncounted(b"discarded vacation reply to ", b" argument)"),
+    uncounted(b"discarded duplicate vacation response to <", b">"),
+    uncounted(b"discarding vacation response ", b""),
+    uncounted(b"not sending vacation ", b""),
+    uncounted(b"failed to send ", b" error)"),
+    uncounted(b"failed to send ", b" failure)"),
+    uncounted(b"discarded duplicate forward to <", b">"),
+    uncounted(b"not forwarding message to <", b" loop"),
+    uncounted(b"not sending reject message", b""),
+    uncounted(b"left message in mailbox '", b"'"),
+    uncounted(b"store into mailbox '", b"ed"),
+    uncounted(b"piped message to program ", b"'"),
+    uncounted(b"sent mail notification to ", b""),
+    uncounted(b"not sending notification ", b""),
 ];
 
 /// What LMTP and dovecot-lda say about a message themselves.
@@ -105,14 +127,14 @@ const RELAY: [Phrase; 2] = [
     phrase(b"Failed to relay message: ", b"", Action::Failed, false),
 ];
 
-/// Finds out what became of the message that `text` is about; `None` where it does not say.
+/// Finds out what became of the message that `text` is about; `None` where it is in no table.
 pub(super) fn read(text: &[u8]) -> Option<Outcome<'_>> {
     let text = unnamed(text);
     if let Some(text) = text.strip_prefix(b"sieve: msgid=") {
-        return about(text, &SIEVE, true).or_else(|| about(text, &SIEVE, false));
+        return about(text, &SIEVE);
     }
     if let Some(text) = text.strip_prefix(b"msgid=") {
-        return about(text, &DELIVER, true);
+        return about(text, &DELIVER);
     }
     let text = behind(text, b"relay: ");
     RELAY.iter().find_map(|phrase| phrase.outcome(&[], text, true))
@@ -155,14 +177,17 @@ impl Phrase {
 /// How long a message id can be: Dovecot cuts it at 200 bytes.
 const MSGID: usize = 203;
 
-/// Finds the phrase behind the message id: behind the last end of one, if it is whole, and behind the first otherwise.
-fn about<'a>(text: &'a [u8], phrases: &[Phrase], whole: bool) -> Option<Outcome<'a>> {
-    let ends = find_iter(text, b": ").take_while(|at| *at <= MSGID).filter(|at| is_msgid(&text[..*at]));
-    let mut outcomes = ends.filter_map(|at| {
+/// Finds the phrase behind the message id: the last whole one behind something that can be an id, without quotes if
+/// possible; or, where the line is cut inside it, the only one.
+fn about<'a>(text: &'a [u8], phrases: &[Phrase]) -> Option<Outcome<'a>> {
+    let ends = || find_iter(text, b": ").take_while(|at| *at <= MSGID).filter(|at| is_msgid(&text[..*at]));
+    let behind = |at: usize, whole: bool| {
         let rest = named(&text[at + 2..]);
         phrases.iter().find_map(|phrase| phrase.outcome(&text[..at], rest, whole))
-    });
-    if whole { outcomes.last() } else { outcomes.next() }
+    };
+    let unquoted = ends().filter(|at| !text[..*at].contains(&b'"')).filter_map(|at| behind(at, true)).last();
+    let whole = unquoted.or_else(|| ends().filter_map(|at| behind(at, true)).last());
+    whole.or_else(|| if ends().count() == 1 { behind(ends().next()?, false) } else { None })
 }
 
 /// True for what can be a whole message id as Dovecot writes it.

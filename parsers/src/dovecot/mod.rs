@@ -143,7 +143,10 @@ pub fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Re
     }
     if let Some(outcome) = delivery::read(text).or_else(|| custom_delivery(&process, text)) {
         let delivery::Outcome { action, msgid, mailbox } = outcome;
-        return Ok(Event::Delivery(Delivery { process, action, msgid, mailbox }));
+        return Ok(match action {
+            Some(action) => Event::Delivery(Delivery { process, action, msgid, mailbox }),
+            None => Event::Known(kind_of(&process, "sieve")),
+        });
     }
     if process.level > Level::Info {
         return Ok(Event::Known(process.level.as_str()));
