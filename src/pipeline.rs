@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::exposition::{Snapshot, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
-use crate::metrics::{self, Dialect, Family, Plan, Totals};
+use crate::metrics::{self, Dialect, Ending, Family, Plan, Totals};
 use crate::series::Directory;
 use crate::state::{self, Checkpoint, SourceKey, Store};
 
@@ -157,7 +157,9 @@ impl Pipeline {
     pub fn fits(&self, config: &Config) -> bool {
         let is_same = |store: &FamilyStore| {
             let plan = store.family.plan(config);
-            plan.is_some_and(|plan| plan.groups == store.plan.groups && plan.slots == store.plan.slots)
+            plan.is_some_and(|plan| {
+                plan.groups == store.plan.groups && plan.slots == store.plan.slots && plan.postfix == store.plan.postfix
+            })
         };
         // A format has other metrics with another program's.
         self.families.iter().map(|store| store.family).eq(metrics::families(config.compat).iter().copied())
@@ -182,7 +184,9 @@ impl Pipeline {
         let counter = metrics::counter(format, &places, dialect)?;
         let counted = Arc::new(Mutex::new(Counted::new(counter)));
         lock(&self.shards).push(Arc::clone(&counted));
-        Some(Shard { format, counted, registry: Arc::clone(&self.registry), say: self.say })
+        let shard = Shard { format, counted, registry: Arc::clone(&self.registry), say: self.say };
+        shard.has_declared();
+        Some(shard)
     }
 
     /// Commits what has changed since the last checkpoint. Without a state it does nothing.
@@ -207,6 +211,15 @@ impl Pipeline {
         if self.keeper.is_durable() {
             self.keeper.report(&StateTelemetry::new());
         }
+    }
+
+    /// How what the lines are about ended abnormally, by family, the commonest first. As recent as for
+    /// [`render`](Self::render).
+    pub fn endings(&self) -> Vec<Ending> {
+        self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
+        let shown = self.keeper.shown();
+        let families = self.families.iter().zip(&shown.families);
+        families.flat_map(|(store, snapshot)| store.family.endings(&store.plan, &store.directory, snapshot)).collect()
     }
 
     fn changes(&self) -> u64 {
@@ -251,7 +264,7 @@ impl FamilyStore {
 }
 
 impl Registry {
-    /// Makes the telemetry of a source; returns what it had brought in earlier runs, once.
+    /// Makes the telemetry of a source; returns what it had brought in earlier runs, if anything, once.
     fn enter(&self, key: &SourceKey) -> Option<Totals> {
         let mut sources = lock(&self.sources);
         if sources.contains_key(key) {

@@ -11,6 +11,7 @@
 //! - [`haproxy`]: the HAProxy family; [`haproxy::parse`] is the definition of correct,
 //!   [`haproxy::Scanner`] the fast way over whole blocks, tested against it. [`haproxy::config`] reads what a
 //!   `haproxy.cfg` says about these lines: once, not for every line, so it may allocate.
+//! - [`postfix`]: the Postfix family.
 
 #![deny(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod dovecot;
 pub mod envelope;
 pub mod event;
 pub mod haproxy;
+pub mod postfix;
 pub mod postgrey;
 mod reject;
 mod time;

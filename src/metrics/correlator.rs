@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 use tailmeter_parsers::Time;
 
 /// Messages at most, unless told otherwise.
-pub const CAPACITY: usize = 65_536;
+const CAPACITY: usize = 65_536;
 /// How long a message may be under way: longer than any queue keeps one.
 const MAX_AGE_MS: u64 = 14 * 86_400_000;
 /// The same for one that is not in a queue yet.
@@ -21,10 +21,10 @@ const MAX_SESSION_MS: u64 = 3_600_000;
 const SEED: u64 = 0x7461_696c_6d65_7465;
 
 /// Number of a message, or of a text that several may share.
-pub type Id = u64;
+pub(super) type Id = u64;
 
 /// The id of `texts` together.
-pub fn id(texts: &[&[u8]]) -> Id {
+pub(super) fn id(texts: &[&[u8]]) -> Id {
     FixedState::with_seed(SEED).hash_one(texts)
 }
 
@@ -142,11 +142,6 @@ impl Correlator {
         }
     }
 
-    /// Messages under way.
-    pub fn len(&self) -> usize {
-        self.ids.len()
-    }
-
     /// The message `id`, if it is under way.
     pub fn get(&mut self, id: Id) -> Option<&mut Message> {
         let at = self.find(id)?;
@@ -220,18 +215,20 @@ impl Correlator {
     }
 
     /// Every message: first those that are not in a queue, each kind in the order in which it came.
-    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+    pub fn messages(&self) -> impl Iterator<Item = Message> {
         self.lists.iter().flat_map(|list| {
             let next = |at: u32| self.slots.get(at as usize);
-            std::iter::successors(next(list.first), move |slot| next(slot.after)).map(|slot| &slot.message)
+            std::iter::successors(next(list.first), move |slot| next(slot.after)).map(|slot| slot.message)
         })
     }
 
-    /// Takes up messages of an earlier run, in the order that [`Correlator::messages`] had.
+    /// Takes up messages of an earlier run.
     pub fn restore(&mut self, messages: &[Message]) {
+        let mut messages = messages.iter().collect::<Vec<_>>();
+        messages.sort_unstable_by_key(|message| message.began_ms);
         for message in messages {
             if self.find(message.id).is_none() {
-                if self.len() >= self.capacity {
+                if self.ids.len() >= self.capacity {
                     self.forget_oldest();
                 }
                 let at = self.insert(*message);
@@ -302,7 +299,7 @@ impl Correlator {
                 self.finish(id);
             }
         }
-        if self.len() >= self.capacity {
+        if self.ids.len() >= self.capacity {
             self.forget_oldest();
         }
     }

@@ -8,7 +8,8 @@ use std::fmt;
 
 use tailmeter_parsers::{Envelope, Event, Reason, Reject};
 
-use super::{Counter, Dialect, Family, Place, Rows, Tally};
+use super::correlator::{Correlator, Message};
+use super::{Counter, Dialect, Family, Place, Plan, Rows, Tally};
 use crate::series::Cells;
 
 /// The format whose lines are of any family of the mail room.
@@ -17,9 +18,12 @@ pub const MAIL: &str = "mail";
 /// How the events of a family are counted.
 ///
 /// What has to be remembered from line to line is in the value.
-pub(super) trait Count: Default + Send + 'static {
+pub(super) trait Count: Send + 'static {
     /// An event of the family.
     type Event<'a>: Event;
+
+    /// Counts nothing yet, under `plan`.
+    fn new(plan: &Plan) -> Self;
 
     /// True when `program`, a syslog tag, is of the family.
     fn is_program(program: &[u8]) -> bool;
@@ -37,6 +41,16 @@ pub(super) trait Count: Default + Send + 'static {
 
     /// Adds what `event` counts to `rows`.
     fn count(&mut self, event: &Self::Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows);
+
+    /// The messages under way, if the family follows them.
+    fn correlator(&self) -> Option<&Correlator> {
+        None
+    }
+
+    /// The same, to take up those of an earlier run.
+    fn correlator_mut(&mut self) -> Option<&mut Correlator> {
+        None
+    }
 }
 
 /// What becomes of a line: an event, or why it is none.
@@ -64,7 +78,7 @@ impl Member {
                 Ok(event) => see(Ok(&event)),
                 Err(reject) => see(Err(reject)),
             },
-            counting: |place| Box::new(Counting { count: C::default(), rows: Rows::new(place) }),
+            counting: |place| Box::new(Counting { count: C::new(&place.plan), rows: Rows::new(place) }),
         }
     }
 }
@@ -81,6 +95,10 @@ trait Messages: Send {
     fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject>;
 
     fn rows(&self) -> &Rows;
+
+    fn correlator(&self) -> Option<&Correlator>;
+
+    fn resume(&mut self, messages: &[Message]);
 }
 
 struct Counting<C> {
@@ -98,6 +116,16 @@ impl<C: Count> Messages for Counting<C> {
 
     fn rows(&self) -> &Rows {
         &self.rows
+    }
+
+    fn correlator(&self) -> Option<&Correlator> {
+        self.count.correlator()
+    }
+
+    fn resume(&mut self, messages: &[Message]) {
+        if let Some(correlator) = self.count.correlator_mut() {
+            correlator.restore(messages);
+        }
     }
 }
 
@@ -136,6 +164,12 @@ struct Known {
 
 const NOBODY: u8 = u8::MAX;
 
+impl Desk {
+    fn messages(&mut self) -> &mut dyn Messages {
+        &mut **self.messages.get_or_insert_with(|| (self.member.counting)(self.place.clone()))
+    }
+}
+
 impl Mail {
     /// A counter for the families of `places`, without a row.
     pub(super) fn new(places: Vec<Place>) -> Self {
@@ -163,8 +197,7 @@ impl Mail {
             }
             return tally.ignore(envelope.program);
         };
-        let messages = desk.messages.get_or_insert_with(|| (desk.member.counting)(desk.place.clone()));
-        match messages.message(line, &envelope) {
+        match desk.messages().message(line, &envelope) {
             Ok(true) => tally.parsed += 1,
             Ok(false) => tally.ignored += 1,
             Err(reject) => tally.reject(reject, line),
@@ -209,6 +242,20 @@ impl Counter for Mail {
         for messages in self.desks.iter().filter_map(|desk| desk.messages.as_ref()) {
             let rows = messages.rows();
             see(rows.plan().family, rows.cells(), rows.fell_out());
+        }
+    }
+
+    fn under_way(&self, see: &mut dyn FnMut(&'static Family, &Correlator)) {
+        for messages in self.desks.iter().filter_map(|desk| desk.messages.as_ref()) {
+            if let Some(correlator) = messages.correlator() {
+                see(messages.rows().plan().family, correlator);
+            }
+        }
+    }
+
+    fn resume(&mut self, family: &str, messages: &[Message]) {
+        if let Some(desk) = self.desks.iter_mut().find(|desk| desk.place.plan.family.name == family) {
+            desk.messages().resume(messages);
         }
     }
 }

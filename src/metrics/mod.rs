@@ -5,14 +5,26 @@
 //! HAProxy's family has a counter of its own. Those of the mail room share one: `mail` finds the family of a line by its
 //! program, and `rows` the rows of an event.
 
+/// Names the places of a table's entries, in their order.
+macro_rules! places {
+    ($($place:ident),* $(,)?) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "they are named like the constants that they make")]
+        enum Places { $($place),* }
+        $(pub(super) const $place: usize = Places::$place as usize;)*
+    };
+}
+
+mod correlator;
 pub mod dovecot;
 pub mod haproxy;
 mod mail;
 mod plan;
+pub mod postfix;
 pub mod postgrey;
 mod rows;
 mod tally;
 
+pub use correlator::{Correlator, Fate, Message};
 pub use mail::{MAIL, Member};
 pub use plan::{Buckets, Plan, Slot};
 pub use rows::Rows;
@@ -21,8 +33,10 @@ pub use tally::{Strangers, Tally, Totals, mask};
 use std::sync::Arc;
 
 use tailmeter_parsers::haproxy::Layouts;
+use tailmeter_parsers::haproxy::config::Declared;
 
 use crate::config::Config;
+use crate::exposition::Snapshot;
 use crate::series::{Cells, Directory};
 
 pub mod own;
@@ -144,7 +158,7 @@ impl PartialEq for Family {
 }
 
 /// Every log family with tailmeter's own metrics, by name.
-pub const FAMILIES: &[&Family] = &[&dovecot::FAMILY, &haproxy::FAMILY, &postgrey::FAMILY];
+pub const FAMILIES: &[&Family] = &[&dovecot::FAMILY, &haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY];
 
 /// Another program whose metrics can be shown in place of those of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +213,27 @@ pub enum Dialect {
     Haproxy(Arc<Layouts>),
 }
 
+/// A way in which what a line is about ended abnormally, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// As the program writes it.
+    pub state: String,
+    /// How often.
+    pub count: u64,
+    /// What it means, a sentence.
+    pub meaning: String,
+}
+
+impl Dialect {
+    /// The names that lines may have, if the program's configuration declares them.
+    pub fn declared(&self) -> Option<Arc<Declared>> {
+        match self {
+            Self::Usual => None,
+            Self::Haproxy(layouts) => layouts.declared().cloned(),
+        }
+    }
+}
+
 /// Parses the lines of one format and counts them in a shard of its own.
 pub trait Counter: Send {
     /// Counts every line of `lines`; the last may lack its newline.
@@ -210,6 +245,18 @@ pub trait Counter: Send {
     /// Shows the cells of each family, groups as in its plan, and what fell out of labels or limits, by index in its
     /// metrics.
     fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64]));
+
+    /// Shows the messages under way of each family that follows them.
+    fn under_way(&self, _see: &mut dyn FnMut(&'static Family, &Correlator)) {}
+
+    /// Takes up messages of the family called `family` that an earlier run has left.
+    fn resume(&mut self, _family: &str, _messages: &[Message]) {}
+
+    /// Metrics of which not every row that the dialect lets expect is there before a line has it, because that would
+    /// take more than half of what the metric may have.
+    fn held_back(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// What is counted for one family, and where: shared by all shards.
@@ -242,6 +289,14 @@ impl Family {
     /// True when lines of this family may be in a source of `format`.
     pub fn is_read_as(&self, format: &str) -> bool {
         self.name == format || (format == MAIL && self.member.is_some())
+    }
+
+    /// The abnormal endings in `snapshot`, the commonest first; none of families whose lines tell no endings.
+    pub fn endings(&self, plan: &Plan, directory: &Directory, snapshot: &Snapshot) -> Vec<Ending> {
+        match (self.name, self.compat) {
+            ("haproxy", None) => haproxy::endings(plan, directory, snapshot),
+            _ => Vec::new(),
+        }
     }
 
     /// A plan for this family under `config`; `None` for the own telemetry, which no lines count.

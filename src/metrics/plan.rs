@@ -1,6 +1,8 @@
 //! From catalogue and configuration to groups of rows: which metrics share a row, and where its cells are.
 
-use crate::config::{Config, LabelPolicy};
+use std::sync::Arc;
+
+use crate::config::{Config, LabelPolicy, PostfixConfig};
 use crate::series::{Group, Labels, Layout, Policy};
 
 use super::{Family, Kind, Metric, Unit};
@@ -30,6 +32,8 @@ pub struct Plan {
     pub slots: Vec<Option<Slot>>,
     /// Tuples of raw labels worth remembering.
     pub memo_entries: usize,
+    /// What the configuration says of Postfix.
+    pub postfix: Arc<PostfixConfig>,
 }
 
 impl Plan {
@@ -62,7 +66,8 @@ impl Plan {
         });
         let slots = slots.collect();
         let groups = groups.into_iter().map(|(_, group)| group).collect();
-        Self { family, groups, slots, memo_entries: (4 * config.max_series).clamp(1 << 12, 1 << 20) }
+        let memo_entries = (4 * config.max_series).clamp(1 << 12, 1 << 20);
+        Self { family, groups, slots, memo_entries, postfix: Arc::clone(&config.postfix) }
     }
 }
 
@@ -70,7 +75,11 @@ impl Plan {
 fn labels(metric: &Metric, config: &Config) -> Vec<Labels> {
     let policy = |name: &str, own: Option<&LabelPolicy>| {
         let rule = own.or_else(|| config.labels.get(name));
-        rule.and_then(|rule| rule.allow.as_ref()).map(Policy::allow).unwrap_or_default()
+        match rule {
+            Some(LabelPolicy { allow: Some(allow), .. }) => Policy::allow(allow),
+            Some(LabelPolicy { unbounded: true, .. }) => Policy::open(),
+            _ => Policy::default(),
+        }
     };
     match config.metrics.get(metric.name).and_then(|chosen| chosen.labels.as_ref()) {
         Some(chosen) => {

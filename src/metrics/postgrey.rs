@@ -4,7 +4,7 @@ use tailmeter_parsers::postgrey::{self, Event};
 use tailmeter_parsers::{Envelope, Reject};
 
 use super::mail::Count;
-use super::{Family, Label, Member, Metric, Rows, Unit};
+use super::{Family, Label, Member, Metric, Plan, Rows, Unit};
 
 const METRICS: &[Metric] = &[
     Metric::counter("postgrey_log_actions_total", "Requests answered.", &["action", "reason"]),
@@ -15,9 +15,8 @@ const METRICS: &[Metric] = &[
         &[],
     ),
 ];
-// Their places there.
-const ACTIONS: usize = 0;
-const DELAY: usize = 1;
+
+places! { ACTIONS, DELAY }
 
 const LABELS: &[Label] = &[
     Label::new("action", "What Postfix was told: `pass`, `greylist` or `other`."),
@@ -26,19 +25,25 @@ const LABELS: &[Label] = &[
         "`new`, `early_retry`, `triplet_found`, `client_whitelist`, `recipient_whitelist`, `client_auto_whitelist` or `other`.",
     ),
 ];
-// Their places there.
-const ACTION: usize = 0;
+
+/// The places of the labels there.
+mod label {
+    places! { ACTION, REASON }
+}
 
 /// postgrey.
 pub const FAMILY: Family =
     Family { name: "postgrey", metrics: METRICS, labels: LABELS, compat: None, member: Some(Member::of::<Postgrey>()) };
 
 /// Counts postgrey's events.
-#[derive(Default)]
-pub struct Postgrey;
+pub(super) struct Postgrey;
 
 impl Count for Postgrey {
     type Event<'a> = Event<'a>;
+
+    fn new(_: &Plan) -> Self {
+        Self
+    }
 
     fn is_program(program: &[u8]) -> bool {
         postgrey::is_program(program)
@@ -54,7 +59,11 @@ impl Count for Postgrey {
             known @ (b"pass" | b"greylist") => known,
             _ => b"other",
         };
-        rows.count(ACTIONS, |label| if label == ACTION { word } else { action.reason.as_bytes() });
+        rows.count(ACTIONS, |label| match label {
+            label::ACTION => word,
+            label::REASON => action.reason.as_bytes(),
+            _ => b"",
+        });
         if let Some(delay_s) = action.delay_s {
             rows.observe(DELAY, delay_s as i64 * 1000, |_| b"");
         }

@@ -72,6 +72,13 @@ impl Rows {
         self.cells.add(base, sum, (amount as u64).wrapping_mul(self.times.into()));
     }
 
+    /// Adds `amount`, however many lines the present one stands for, to a counter or gauge whose labels have no value.
+    pub fn add_once(&mut self, metric: usize, amount: i64) {
+        let times = std::mem::replace(&mut self.times, 1);
+        self.add(metric, amount, |_| b"");
+        self.times = times;
+    }
+
     /// Observes `amount`, in the unit of its cells (milliseconds, bytes, thousandths of points), in the histogram `metric`.
     pub fn observe<'v>(&mut self, metric: usize, amount: i64, value: impl Fn(usize) -> &'v [u8]) {
         let Some((base, sum, bucket)) = self.row(metric, value) else { return };

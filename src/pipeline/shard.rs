@@ -11,7 +11,7 @@ use super::{Registry, Say, lock};
 use crate::exposition::Snapshot;
 use crate::metrics::{Counter, Dialect, Family, Tally, Totals};
 use crate::source::{Block, End, Incident, Position, Sink};
-use crate::state::{Checkpoint, Place, SourceKey};
+use crate::state::{Checkpoint, Mailroom, Place, SourceKey};
 
 /// A rejected line of a source is shown (masked) at most this often.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(60);
@@ -62,6 +62,12 @@ impl Counted {
                 snapshot.add(cells, fell_out);
             }
         });
+        if let Some(fed) = self.feeds.first() {
+            self.counter.under_way(&mut |family, correlator| {
+                let room = Mailroom { source: fed.place.source.clone(), family: family.name.into() };
+                checkpoint.messages.entry(room).or_default().extend(correlator.messages());
+            });
+        }
         for Fed { place, totals, position, number } in &self.feeds {
             match checkpoint.totals.get_mut(&place.source) {
                 Some(total) => total.add(totals),
@@ -84,6 +90,19 @@ impl Shard {
     /// Lines are written in `dialect` from now on.
     pub fn speak(&self, dialect: &Dialect) {
         lock(&self.counted).counter.speak(dialect);
+        self.has_declared();
+    }
+
+    /// Rows may be there before a line: they are a change, too. Tells which metrics lack some.
+    pub(super) fn has_declared(&self) {
+        self.registry.changes.fetch_add(1, Relaxed);
+        let names = lock(&self.counted).counter.held_back().join(", ");
+        if !names.is_empty() {
+            (self.say)(format_args!(
+                "not every series that the configuration of {} lets expect is there from the beginning:                  half of `max_series` is kept for others ({names})",
+                self.format
+            ));
+        }
     }
 
     /// What takes the blocks of the source named `source` (see [`source_name`](crate::metrics::own::source_name)),
@@ -98,6 +117,7 @@ impl Shard {
         let source = SourceKey { source: source.into(), format: self.format.into() };
         if let Some(before) = self.registry.enter(&source) {
             lines.set(&before);
+            self.resume(&source);
         }
         let place = Place { source: source.clone(), key: key.into() };
         let mut latest = lock(&self.registry.latest);
@@ -124,6 +144,12 @@ impl Shard {
         latest.insert(place, (Arc::clone(&self.counted), index));
         drop(latest);
         Feed { shard: self.clone(), index, source: source.source, lines, sampled: None }
+    }
+
+    /// Takes up the messages that an earlier run has left under way.
+    fn resume(&self, source: &SourceKey) {
+        let rooms = self.registry.base.messages.iter().filter(|(room, _)| room.source == *source);
+        rooms.for_each(|(room, messages)| lock(&self.counted).counter.resume(&room.family, messages));
     }
 }
 
@@ -296,6 +322,7 @@ pub(super) fn begin_with(base: &Checkpoint, families: usize, checkpoint: &mut Ch
     checkpoint.families.iter_mut().for_each(Snapshot::clear);
     checkpoint.totals = BTreeMap::clone(&base.totals);
     checkpoint.positions = BTreeMap::clone(&base.positions);
+    checkpoint.messages.clear();
 }
 
 /// Adds the cells that earlier runs left in `base`. They come last: the first shard that is added is merely copied,
@@ -303,5 +330,10 @@ pub(super) fn begin_with(base: &Checkpoint, families: usize, checkpoint: &mut Ch
 pub(super) fn end_with(base: &Checkpoint, checkpoint: &mut Checkpoint) {
     for (snapshot, base) in checkpoint.families.iter_mut().zip(&base.families) {
         snapshot.add(&base.cells, &base.fell_out);
+    }
+    checkpoint.messages.values_mut().for_each(|messages| messages.sort_unstable_by_key(|message| message.id));
+    // Of sources that nobody reads any more.
+    for (room, messages) in &base.messages {
+        checkpoint.messages.entry(room.clone()).or_insert_with(|| messages.clone());
     }
 }

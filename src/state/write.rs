@@ -15,7 +15,7 @@ use crate::source::Position;
 
 /// Writes into a transaction, and keeps the sum of all checksums.
 pub(super) struct Writer<'t> {
-    transaction: &'t Transaction<'t>,
+    pub(super) transaction: &'t Transaction<'t>,
     pub(super) sum: u64,
     pub(super) next_row: i64,
     now_ms: i64,
@@ -63,7 +63,8 @@ impl<'t> Writer<'t> {
             self.overflow(kept, old, new)?;
         }
         self.totals(&old.totals, &new.totals)?;
-        self.positions(&old.positions, &new.positions)
+        self.positions(&old.positions, &new.positions)?;
+        self.messages(&old.messages, &new.messages)
     }
 
     fn rows(&mut self, kept: &mut Kept, old: &Snapshot, new: &Snapshot) -> rusqlite::Result<()> {
@@ -213,6 +214,7 @@ pub(super) fn differ(kept: &[Kept], old: &Checkpoint, new: &Checkpoint) -> bool 
     };
     old.totals != new.totals
         || old.positions != new.positions
+        || old.messages != new.messages
         || kept.iter().zip(&new.families).enumerate().any(differs)
 }
 
