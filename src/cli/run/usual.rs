@@ -24,7 +24,7 @@ pub(super) fn found(root: &Path) -> Vec<Source> {
     let below = |path: &str| root.join(path.trim_start_matches('/'));
     // Each machine has a folder there.
     let is_journal = |path: &&str| below(path).read_dir().is_ok_and(|mut folders| folders.next().is_some());
-    let has_journal = JOURNALS.iter().any(|path| is_journal(&path));
+    let has_journal = JOURNALS.iter().any(is_journal);
     let mut sources = Vec::new();
     for (format, paths) in FILES.iter().filter(|(format, _)| crate::metrics::format(format).is_some()) {
         let file = paths.iter().map(|path| below(path)).find(|path| path.is_file());
