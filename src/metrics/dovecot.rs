@@ -4,7 +4,7 @@ use tailmeter_parsers::dovecot::{self, AuthFailure, Delivery, Disconnection, Eve
 use tailmeter_parsers::{Envelope, Reject};
 
 use super::mail::Count;
-use super::{Family, Label, Member, Metric, Rows, Unit};
+use super::{Family, Label, Member, Metric, Plan, Rows, Unit};
 
 const METRICS: &[Metric] = &[
     Metric::counter("dovecot_log_logins_total", "Logins, those at a server behind this one included.", &[
@@ -35,13 +35,8 @@ const METRICS: &[Metric] = &[
     ])
     .with(&["user", "session", "mailbox"]),
 ];
-// Their places there.
-const LOGINS: usize = 0;
-const LOGIN_ABORTS: usize = 1;
-const AUTH_FAILURES: usize = 2;
-const DISCONNECTIONS: usize = 3;
-const SESSION_BYTES: usize = 4;
-const DELIVERIES: usize = 5;
+
+places! { LOGINS, LOGIN_ABORTS, AUTH_FAILURES, DISCONNECTIONS, SESSION_BYTES, DELIVERIES }
 
 const LABELS: &[Label] = &[
     Label::new("protocol", "`imap`, `pop3`, `submission`, `managesieve`, `lmtp`, `lda`, `doveadm` or `other`."),
@@ -67,29 +62,25 @@ const LABELS: &[Label] = &[
     Label::private("session", "The session's id."),
     Label::private("mailbox", "The mailbox that a message went to."),
 ];
-// Their places there.
-const PROTOCOL: usize = 0;
-const METHOD: usize = 1;
-const TLS: usize = 2;
-const REASON: usize = 3;
-const BACKEND: usize = 4;
-const DIRECTION: usize = 5;
-const ACTION: usize = 6;
-const USER: usize = 7;
-const RIP: usize = 8;
-const SESSION: usize = 9;
-const MAILBOX: usize = 10;
+
+/// The places of the labels there.
+mod label {
+    places! { PROTOCOL, METHOD, TLS, REASON, BACKEND, DIRECTION, ACTION, USER, RIP, SESSION, MAILBOX }
+}
 
 /// Dovecot.
 pub const FAMILY: Family =
     Family { name: "dovecot", metrics: METRICS, labels: LABELS, compat: None, member: Some(Member::of::<Dovecot>()) };
 
 /// Counts Dovecot's events.
-#[derive(Default)]
-pub struct Dovecot;
+pub(super) struct Dovecot;
 
 impl Count for Dovecot {
     type Event<'a> = Event<'a>;
+
+    fn new(_: &Plan) -> Self {
+        Self
+    }
 
     fn is_program(program: &[u8]) -> bool {
         dovecot::is_program(program)
@@ -107,36 +98,36 @@ impl Count for Dovecot {
         match event {
             Event::Login(Login { process, elements }) => {
                 rows.count(LOGINS, |label| match label {
-                    PROTOCOL => process.protocol().as_bytes(),
+                    label::PROTOCOL => process.protocol().as_bytes(),
                     _ => of_elements(elements, label),
                 });
             }
             Event::LoginAbort(LoginAbort { process, reason, elements }) => {
                 rows.count(LOGIN_ABORTS, |label| match label {
-                    PROTOCOL => process.protocol().as_bytes(),
-                    REASON => reason.as_bytes(),
+                    label::PROTOCOL => process.protocol().as_bytes(),
+                    label::REASON => reason.as_bytes(),
                     _ => of_elements(elements, label),
                 });
             }
             Event::AuthFailure(AuthFailure { request, reason, .. }) => {
                 rows.count(AUTH_FAILURES, |label| match label {
-                    BACKEND if request.backend.is_empty() => b"other",
-                    BACKEND => request.backend,
-                    REASON => reason.as_bytes(),
-                    USER => request.user,
-                    RIP => request.rip,
-                    SESSION => request.session,
+                    label::BACKEND if request.backend.is_empty() => b"other",
+                    label::BACKEND => request.backend,
+                    label::REASON => reason.as_bytes(),
+                    label::USER => request.user,
+                    label::RIP => request.rip,
+                    label::SESSION => request.session,
                     _ => b"",
                 });
             }
             Event::Disconnection(disconnection) => disconnected(disconnection, rows),
             Event::Delivery(Delivery { process, action, mailbox, .. }) => {
                 rows.count(DELIVERIES, |label| match label {
-                    PROTOCOL => process.protocol().as_bytes(),
-                    ACTION => action.as_str().as_bytes(),
-                    USER => process.user(),
-                    SESSION => process.session,
-                    MAILBOX => mailbox,
+                    label::PROTOCOL => process.protocol().as_bytes(),
+                    label::ACTION => action.as_str().as_bytes(),
+                    label::USER => process.user(),
+                    label::SESSION => process.session,
+                    label::MAILBOX => mailbox,
                     _ => b"",
                 });
             }
@@ -148,11 +139,11 @@ impl Count for Dovecot {
 /// Counts a session that ended, and its bytes.
 fn disconnected(Disconnection { process, user, session, reason, counts }: &Disconnection<'_>, rows: &mut Rows) {
     let value = |label, direction| match label {
-        PROTOCOL => process.protocol().as_bytes(),
-        REASON => reason.as_bytes(),
-        DIRECTION => direction,
-        USER => user,
-        SESSION => session,
+        label::PROTOCOL => process.protocol().as_bytes(),
+        label::REASON => reason.as_bytes(),
+        label::DIRECTION => direction,
+        label::USER => user,
+        label::SESSION => session,
         _ => b"",
     };
     rows.count(DISCONNECTIONS, |label| value(label, b""));
@@ -166,12 +157,12 @@ fn disconnected(Disconnection { process, user, session, reason, counts }: &Disco
 /// The value of a label that `login_log_format_elements` has.
 fn of_elements<'a>(elements: &dovecot::Elements<'a>, label: usize) -> &'a [u8] {
     match label {
-        METHOD => elements.mechanism(),
-        TLS if elements.has_tls() => b"true",
-        TLS => b"false",
-        USER => elements.user,
-        RIP => elements.rip,
-        SESSION => elements.session,
+        label::METHOD => elements.mechanism(),
+        label::TLS if elements.has_tls() => b"true",
+        label::TLS => b"false",
+        label::USER => elements.user,
+        label::RIP => elements.rip,
+        label::SESSION => elements.session,
         _ => b"",
     }
 }
