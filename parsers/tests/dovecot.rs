@@ -103,7 +103,7 @@ fn a_user_name_forges_nothing() {
         "",
     ] {
         let elements = format!("user=<{name}>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1, mpid=7, session=<id>");
-        let found = format!("method=PLAIN rip=192.0.2.7 lip=192.0.2.1 mpid=7 tls=false session=id");
+        let found = "method=PLAIN rip=192.0.2.7 lip=192.0.2.1 mpid=7 tls=false session=id";
         let user = if name.is_empty() { String::new() } else { format!(" user={name}") };
         let line = syslog(&format!("imap-login: Login: {elements}"));
         assert_eq!(show(&line), format!("login protocol=imap{user} {found}"));

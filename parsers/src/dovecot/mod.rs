@@ -239,16 +239,14 @@ fn known(process: &Process<'_>, text: &[u8]) -> Option<&'static str> {
     if let Some(kind) = SERVICES.iter().find(|name| name.as_bytes() == process.service) {
         return Some(kind);
     }
-    let text =
-        match text.strip_prefix(b"<").and_then(|text| memchr::memmem::find(text, b">: ").map(|at| &text[at + 3..])) {
-            Some(text) => text,
-            None => text,
-        };
+    // A proxy for LMTP writes the session's id once more.
+    let session = text.strip_prefix(b"<").and_then(|text| memchr::memmem::find(text, b">: "));
+    let text = session.map_or(text, |end| &text[end + 4..]);
     TEXTS.iter().find(|(start, _)| text.starts_with(start)).map(|(_, kind)| *kind)
 }
 
 /// Processes of which no text at the normal severity is counted.
-const SERVICES: [&str; 38] = [
+const SERVICES: [&str; 32] = [
     "aggregator",
     "anvil",
     "config",
@@ -265,7 +263,6 @@ const SERVICES: [&str; 38] = [
     "dsync-local",
     "dsync-remote",
     "dsync-server",
-    "fs-auth",
     "health-check",
     "imap-hibernate",
     "imap-urlauth",
@@ -278,19 +275,14 @@ const SERVICES: [&str; 38] = [
     "old-stats",
     "quota-status",
     "quota-warning",
-    "rawlog",
     "replicator",
     "script",
     "ssl-params",
     "stats",
-    "tcpwrap",
-    "virtual",
-    "welcome",
-    "zlib",
 ];
 
 /// How texts of sessions and deliveries begin that nothing counts.
-const TEXTS: [(&[u8], &str); 31] = [
+const TEXTS: [(&[u8], &str); 28] = [
     (b"Connect from ", "connect"),
     (b"sieve: ", "sieve"),
     (b"imapsieve: ", "sieve"),
@@ -311,7 +303,6 @@ const TEXTS: [(&[u8], &str); 31] = [
     (b"mailbox_", "mail_log"),
     (b"mailbox ", "mail_log"),
     (b"Namespace ", "storage"),
-    (b"Mailbox:", "storage"),
     (b"acl", "storage"),
     (b"ACL", "storage"),
     (b"fts", "storage"),
@@ -319,9 +310,7 @@ const TEXTS: [(&[u8], &str); 31] = [
     (b"Quota", "storage"),
     (b"Indexed ", "storage"),
     (b"Hibernat", "hibernate"),
-    (b"UNSELECT", "storage"),
     (b"relay: ", "relay"),
-    (b"Panic", "panic"),
 ];
 
 impl crate::Event for Event<'_> {
