@@ -105,7 +105,7 @@ fn priority(line: &[u8], priority: &mut Option<u8>) -> usize {
 }
 
 /// Length of the time at the start of `text`, when a space follows it; otherwise 0.
-fn timestamp_length(text: &[u8]) -> usize {
+pub(crate) fn timestamp_length(text: &[u8]) -> usize {
     let length = if text.first().is_some_and(u8::is_ascii_digit) { iso_length(text) } else { bsd_length(text) };
     if length > 0 && text.get(length) == Some(&b' ') { length } else { 0 }
 }

@@ -16,6 +16,7 @@
 #![deny(unsafe_code)]
 
 mod cursor;
+pub mod dovecot;
 pub mod envelope;
 pub mod event;
 pub mod haproxy;

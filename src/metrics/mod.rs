@@ -15,6 +15,7 @@ macro_rules! places {
 }
 
 mod correlator;
+pub mod dovecot;
 pub mod haproxy;
 mod mail;
 mod plan;
@@ -157,7 +158,7 @@ impl PartialEq for Family {
 }
 
 /// Every log family with tailmeter's own metrics, by name.
-pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY];
+pub const FAMILIES: &[&Family] = &[&dovecot::FAMILY, &haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY];
 
 /// Another program whose metrics can be shown in place of those of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
