@@ -8,6 +8,7 @@
 //! # Layout
 //!
 //! - [`envelope`]: what syslog and its kin put before the message.
+//! - [`exim`]: Exim's main and reject log.
 //! - [`haproxy`]: the HAProxy family; [`haproxy::parse`] is the definition of correct,
 //!   [`haproxy::Scanner`] the fast way over whole blocks, tested against it. [`haproxy::config`] reads what a
 //!   `haproxy.cfg` says about these lines: once, not for every line, so it may allocate.
@@ -17,6 +18,7 @@
 mod cursor;
 pub mod envelope;
 pub mod event;
+pub mod exim;
 pub mod haproxy;
 mod reject;
 
