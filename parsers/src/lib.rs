@@ -12,15 +12,19 @@
 //! - [`haproxy`]: the HAProxy family; [`haproxy::parse`] is the definition of correct,
 //!   [`haproxy::Scanner`] the fast way over whole blocks, tested against it. [`haproxy::config`] reads what a
 //!   `haproxy.cfg` says about these lines: once, not for every line, so it may allocate.
+//! - [`opensmtpd`] and [`sendmail`]: what they send to syslog.
 
 #![deny(unsafe_code)]
 
 mod cursor;
+mod duration;
 pub mod envelope;
 pub mod event;
 pub mod exim;
 pub mod haproxy;
+pub mod opensmtpd;
 mod reject;
+pub mod sendmail;
 
 pub use envelope::Envelope;
 pub use event::{Event, Field};

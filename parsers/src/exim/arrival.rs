@@ -9,8 +9,9 @@
 //! From `id=` on everything is the sender's.
 
 use super::address::{take_host, take_field_name, take_name, take_string, take_word, take_written};
-use super::{duration_ms, tls_version};
+use super::tls_version;
 use crate::cursor::Cursor;
+use crate::duration::units_ms;
 use crate::event::Field;
 use crate::{Reason, Reject};
 
@@ -123,7 +124,7 @@ fn take_fields<'a>(cursor: &mut Cursor<'a>, start: Arrival<'a>, skipped: usize) 
                 arrival.size_bytes = arrival.size_bytes.or(size);
             }
             b"RT" => {
-                let time = duration_ms(take_word(cursor));
+                let time = units_ms(take_word(cursor));
                 arrival.receive_time_ms = arrival.receive_time_ms.or(time);
             }
             b"Q" => set(&mut arrival.queue_name, take_word(cursor)),

@@ -11,8 +11,9 @@
 //! written one: it is not read.
 
 use super::address::{take_bracketed, take_field_name, take_name, take_recipient, take_string, take_word};
-use super::{duration_ms, tls_version};
+use super::tls_version;
 use crate::cursor::Cursor;
+use crate::duration::units_ms;
 use crate::event::Field;
 use crate::{Reason, Reject};
 
@@ -184,8 +185,8 @@ fn take_field<'a>(cursor: &mut Cursor<'a>, delivery: &mut Delivery<'a>, is_final
         b"A" => set(&mut delivery.authenticator, take_value(cursor, is_final)),
         b"C" if cursor.take(b'"') => set(&mut delivery.confirmation, take_string(cursor).0),
         // Nothing behind the confirmation comes from outside, so the last ones are Exim's.
-        b"QT" => delivery.queue_time_ms = duration_ms(take_value(cursor, is_final)),
-        b"DT" => delivery.delivery_time_ms = duration_ms(take_value(cursor, is_final)),
+        b"QT" => delivery.queue_time_ms = units_ms(take_value(cursor, is_final)),
+        b"DT" => delivery.delivery_time_ms = units_ms(take_value(cursor, is_final)),
         b"" if cursor.take_text(b"defer (") => {
             let is_negative = cursor.take(b'-');
             let number = cursor.number(u64::from(u32::MAX), "defer").ok().and_then(|number| i64::try_from(number).ok());

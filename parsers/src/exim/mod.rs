@@ -33,6 +33,7 @@ pub use delivery::{Delivery, DeliveryResult};
 pub use rejection::Rejection;
 
 use crate::cursor::Cursor;
+use crate::duration::units_ms;
 use crate::envelope::{self, Envelope, has_shape};
 use crate::event::Field;
 use crate::{Reason, Reject};
@@ -165,7 +166,7 @@ const COMPLETED: &[u8] = b"Completed";
 fn completed<'a>(text: &'a [u8], id: &'a [u8]) -> Option<Completed<'a>> {
     let rest = text.strip_prefix(COMPLETED)?;
     let time = rest.strip_prefix(b" QT=");
-    let queue_time_ms = time.and_then(duration_ms);
+    let queue_time_ms = time.and_then(units_ms);
     (rest.is_empty() || time.is_some()).then_some(Completed { id, queue_time_ms })
 }
 
@@ -268,29 +269,6 @@ fn is_header(line: &[u8]) -> bool {
 /// What ends headers that were too long, and the rule that older versions write.
 fn is_mark(line: &[u8]) -> bool {
     line == b"*** truncated ***" || (line.len() > 8 && line.iter().all(|byte| *byte == b'-'))
-}
-
-/// Reads a time like `1w2d3h4m5s`, `0.349s` or `3m45s`, in milliseconds; all of `text` has to be one.
-fn duration_ms(text: &[u8]) -> Option<u64> {
-    const UNITS: [(u8, u64); 5] = [(b'w', 604_800_000), (b'd', 86_400_000), (b'h', 3_600_000), (b'm', 60_000), (b's', 1000)];
-    let mut cursor = Cursor::new(text, 0);
-    let (mut total, mut units) = (0u64, UNITS.iter());
-    while !cursor.rest().is_empty() {
-        let number = cursor.number(9_999_999_999, "time").ok()?;
-        let mut thousandths = 0;
-        if cursor.take(b'.') {
-            let before = cursor.at();
-            let fraction = cursor.number(999_999, "time").ok()?;
-            let digits = u32::try_from(cursor.at() - before).ok()?;
-            thousandths = fraction * 1000 / 10u64.checked_pow(digits)?;
-            if cursor.rest() != b"s" {
-                return None;
-            }
-        }
-        let (_, length) = units.find(|(letter, _)| cursor.take(*letter))?;
-        total = total.checked_add(number.checked_mul(*length)?)?.checked_add(thousandths)?;
-    }
-    (!text.is_empty()).then_some(total)
 }
 
 /// The version of TLS in what stands behind `X=`, for example `TLS1.3:ECDHE_…:256`, in the words of OpenSSL.
