@@ -12,7 +12,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use tailmeter::config::{Config, LabelChoice, MetricConfig};
 use tailmeter::exposition::{Snapshot, View};
-use tailmeter::metrics::{Counter, Dialect, Family, Kind, Tally};
+use tailmeter::metrics::{Counter, Dialect, Family, Kind, Place, Tally, counter};
 use tailmeter::series::Directory;
 
 fn main() {
@@ -71,7 +71,11 @@ impl Scraped {
         }
         let plan = Arc::new(family.plan(&config)?);
         let directory = Arc::new(Directory::new(plan.groups.clone()));
-        let mut counter = family.counter(Arc::clone(&plan), Arc::clone(&directory), &Dialect::Usual)?;
+        let mut counter = counter(
+            "haproxy",
+            &[Place { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }],
+            &Dialect::Usual,
+        )?;
         counter.count(&lines::block(2 * servers, servers), &mut Tally::default());
         Some(Self { counter, view: View::new(plan, directory) })
     }
@@ -85,7 +89,7 @@ impl Scraped {
 
     fn snapshot(&self, snapshot: &mut Snapshot) {
         snapshot.clear();
-        snapshot.add(self.counter.cells(), self.counter.fell_out());
+        self.counter.visit(&mut |_, cells, fell_out| snapshot.add(cells, fell_out));
     }
 }
 

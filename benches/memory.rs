@@ -13,7 +13,7 @@ use std::{env, fs, hint};
 
 use tailmeter::config::Config;
 use tailmeter::exposition::{Snapshot, View};
-use tailmeter::metrics::{Dialect, Family, Tally};
+use tailmeter::metrics::{Dialect, Family, Place, Tally, counter};
 use tailmeter::series::Directory;
 
 /// The variable that makes this program hold so many servers' rows, and print what that takes.
@@ -64,14 +64,16 @@ fn hold(servers: usize) -> Result<(), Box<dyn Error>> {
     let plan = family.plan(&Config { max_series: 1_000_000, ..Config::default() }).ok_or("no plan")?;
     let plan = Arc::new(plan);
     let directory = Arc::new(Directory::new(plan.groups.clone()));
-    let mut counter = family.counter(Arc::clone(&plan), Arc::clone(&directory), &Dialect::Usual).ok_or("no counter")?;
+    let mut counter =
+        counter("haproxy", &[Place { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }], &Dialect::Usual)
+            .ok_or("no counter")?;
     for first in (0..servers).step_by(LINES) {
         counter.count(&lines::of_servers(first..first + LINES), &mut Tally::default());
     }
     let counting = resident_bytes()?;
     let rows: usize = (0..plan.groups.len()).map(|group| directory.len(group)).sum();
     let (mut snapshot, mut view, mut text) = (Snapshot::default(), View::new(plan, directory), Vec::new());
-    snapshot.add(counter.cells(), counter.fell_out());
+    counter.visit(&mut |_, cells, fell_out| snapshot.add(cells, fell_out));
     view.render(&snapshot, &mut text);
     // The text goes to whoever scrapes; the copy and the order stay for the next scrape.
     drop(text);

@@ -47,6 +47,7 @@ pub type Say = fn(fmt::Arguments<'_>);
 /// Everything between the sources and the exposition.
 pub struct Pipeline {
     families: Vec<FamilyStore>,
+    shards: Mutex<Vec<SharedCounted>>,
     registry: Arc<Registry>,
     keeper: Keeper,
     /// One scrape at a time: its memory is used again by the next one.
@@ -59,7 +60,6 @@ struct FamilyStore {
     family: &'static Family,
     plan: Arc<Plan>,
     directory: Arc<Directory>,
-    shards: Mutex<Vec<SharedCounted>>,
 }
 
 /// What the feeds share.
@@ -148,6 +148,7 @@ impl Pipeline {
             }),
             keeper: Keeper::new(store, say),
             families,
+            shards: Mutex::default(),
             say,
         }
     }
@@ -156,7 +157,9 @@ impl Pipeline {
     pub fn fits(&self, config: &Config) -> bool {
         let is_same = |store: &FamilyStore| {
             let plan = store.family.plan(config);
-            plan.is_some_and(|plan| plan.groups == store.plan.groups && plan.slots == store.plan.slots)
+            plan.is_some_and(|plan| {
+                plan.groups == store.plan.groups && plan.slots == store.plan.slots && plan.postfix == store.plan.postfix
+            })
         };
         // A format has other metrics with another program's.
         self.families.iter().map(|store| store.family).eq(metrics::families(config.compat).iter().copied())
@@ -171,13 +174,17 @@ impl Pipeline {
         of_source.map(|place| Arc::clone(&place.key)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// A new shard for lines in `dialect` of the family called `format`; `None` when there is no such family.
-    pub fn shard(&self, format: &str, dialect: &Dialect) -> Option<Shard> {
-        let store = self.families.iter().find(|store| store.family.name == format)?;
-        let counter = store.family.counter(Arc::clone(&store.plan), Arc::clone(&store.directory), dialect)?;
+    /// A new shard for lines in `dialect` of `format`; `None` when no family is read as that.
+    pub fn shard(&self, format: &'static str, dialect: &Dialect) -> Option<Shard> {
+        let place = |store: &FamilyStore| metrics::Place {
+            plan: Arc::clone(&store.plan),
+            directory: Arc::clone(&store.directory),
+        };
+        let places = self.families.iter().map(place).collect::<Vec<_>>();
+        let counter = metrics::counter(format, &places, dialect)?;
         let counted = Arc::new(Mutex::new(Counted::new(counter)));
-        lock(&store.shards).push(Arc::clone(&counted));
-        Some(Shard { family: store.family, counted, registry: Arc::clone(&self.registry), say: self.say })
+        lock(&self.shards).push(Arc::clone(&counted));
+        Some(Shard { format, counted, registry: Arc::clone(&self.registry), say: self.say })
     }
 
     /// Commits what has changed since the last checkpoint. Without a state it does nothing.
@@ -212,11 +219,10 @@ impl Pipeline {
     fn capture(&self, checkpoint: &mut Checkpoint) {
         begin_with(&self.registry.base, self.families.len(), checkpoint);
         let mut knowing = Knowing::new();
-        for (index, store) in self.families.iter().enumerate() {
-            // The list is copied, so that a shard that is busy with a block keeps nobody from making another.
-            let shards = lock(&store.shards).clone();
-            shards.iter().for_each(|shard| lock(shard).add_to(checkpoint, index, &mut knowing));
-        }
+        let place = |family: &Family| self.families.iter().position(|store| store.family == family);
+        // The list is copied, so that a shard that is busy with a block keeps nobody from making another.
+        let shards = lock(&self.shards).clone();
+        shards.iter().for_each(|shard| lock(shard).add_to(checkpoint, &place, &mut knowing));
         end_with(&self.registry.base, checkpoint);
     }
 }
@@ -225,7 +231,7 @@ fn families(config: &Config) -> Vec<FamilyStore> {
     let store = |family: &&'static Family| {
         let plan = Arc::new(family.plan(config)?);
         let directory = Arc::new(Directory::new(plan.groups.clone()));
-        Some(FamilyStore { family, plan, directory, shards: Mutex::default() })
+        Some(FamilyStore { family, plan, directory })
     };
     metrics::families(config.compat).iter().filter_map(store).collect()
 }
@@ -247,7 +253,7 @@ impl FamilyStore {
 }
 
 impl Registry {
-    /// Makes the telemetry of a source; returns what it had brought in earlier runs, once.
+    /// Makes the telemetry of a source; returns what it had brought in earlier runs, if anything, once.
     fn enter(&self, key: &SourceKey) -> Option<Totals> {
         let mut sources = lock(&self.sources);
         if sources.contains_key(key) {

@@ -21,7 +21,7 @@ use tailmeter::config::{Config, ConfigErrors, Input, LabelPolicy, MAX_FILE_BYTES
 use tailmeter::metrics::{Family, Kind, Label, Metric, Unit};
 
 const fn metric(name: &'static str, labels: &'static [&'static str], opt_in: &'static [&'static str]) -> Metric {
-    Metric { name, help: "Help.", kind: Kind::Counter, unit: Unit::None, labels, opt_in }
+    Metric { name, help: "Help.", kind: Kind::Counter, unit: Unit::None, labels, opt_in, is_on: true }
 }
 
 const fn label(name: &'static str, private: bool) -> Label {
@@ -30,6 +30,7 @@ const fn label(name: &'static str, private: bool) -> Label {
 
 /// A few rows of a catalogue, so that a new metric does not change the messages expected here.
 const HAPROXY: Family = Family {
+    member: None,
     name: "haproxy",
     compat: None,
     metrics: &[
@@ -144,7 +145,7 @@ metrics:
         ]
     );
     assert_eq!(config.labels_of(queue), []);
-    assert!(config.is_enabled(requests.name) && !config.is_enabled(queue.name));
+    assert!(config.is_enabled(requests) && !config.is_enabled(queue));
     assert_eq!(config.max_series_of(requests.name), 1000);
     assert_eq!(config.max_series_of(incomplete.name), 1);
     assert_eq!(Config::default().labels_of(queue), [("frontend_name", None), ("backend_name", None)]);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tailmeter::config::Config;
 use tailmeter::exposition::{Snapshot, View};
-use tailmeter::metrics::{Dialect, Family, Tally};
+use tailmeter::metrics::{Dialect, Family, Place, Tally, counter};
 use tailmeter::series::Directory;
 use tailmeter_parsers::haproxy::Layouts;
 
@@ -40,7 +40,8 @@ fn count(config: &Config, format: &str, lines: &[Vec<u8>], end: &[u8]) -> (Strin
     let directory = Arc::new(Directory::new(plan.groups.clone()));
     let layouts = Arc::new(Layouts::of_log_format(format).unwrap());
     let dialect = Dialect::Haproxy(layouts);
-    let mut counter = family.counter(Arc::clone(&plan), Arc::clone(&directory), &dialect).unwrap();
+    let mut counter =
+        counter("haproxy", &[Place { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }], &dialect).unwrap();
     let (mut tally, mut block) = (Tally::default(), Vec::new());
     for line in lines {
         block.extend_from_slice(line);
@@ -48,7 +49,7 @@ fn count(config: &Config, format: &str, lines: &[Vec<u8>], end: &[u8]) -> (Strin
     }
     counter.count(&block, &mut tally);
     let (mut snapshot, mut text) = (Snapshot::default(), Vec::new());
-    snapshot.add(counter.cells(), counter.fell_out());
+    counter.visit(&mut |_, cells, fell_out| snapshot.add(cells, fell_out));
     View::new(plan, directory).render(&snapshot, &mut text);
     let outcomes = [tally.parsed, tally.ignored, tally.rejected_lines()];
     (String::from_utf8(text).unwrap(), snapshot.fell_out, outcomes)

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use tailmeter::config::Config;
 use tailmeter::exposition::{Snapshot, View};
 use tailmeter::metrics::haproxy::{FAMILY, plan};
-use tailmeter::metrics::{Dialect, Tally, own};
+use tailmeter::metrics::{Dialect, Place, Tally, counter, own};
 use tailmeter::pipeline::Pipeline;
 use tailmeter::series::Directory;
 use tailmeter::source::{Block, End, Sink};
@@ -67,7 +67,10 @@ fn count(config: &Config, blocks: &[(usize, Vec<u8>)], memo_entries: Option<usiz
     let plan = Arc::new(plan);
     let directory = Arc::new(Directory::new(plan.groups.clone()));
     let shards = 1 + blocks.iter().map(|(shard, _)| *shard).max().unwrap_or(0);
-    let counter = |_| FAMILY.counter(Arc::clone(&plan), Arc::clone(&directory), &Dialect::Usual).unwrap();
+    let counter = |_| {
+        counter("haproxy", &[Place { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }], &Dialect::Usual)
+            .unwrap()
+    };
     let mut counters = (0..shards).map(counter).collect::<Vec<_>>();
     let mut tally = Tally::default();
     for (shard, block) in blocks {
@@ -75,7 +78,7 @@ fn count(config: &Config, blocks: &[(usize, Vec<u8>)], memo_entries: Option<usiz
     }
     let (mut snapshot, mut text) = (Snapshot::default(), Vec::new());
     for counter in &counters {
-        snapshot.add(counter.cells(), counter.fell_out());
+        counter.visit(&mut |_, cells, fell_out| snapshot.add(cells, fell_out));
     }
     let rows = plan.slots.iter().map(|slot| slot.map_or(0, |slot| directory.len(slot.group))).collect();
     View::new(plan, directory).render(&snapshot, &mut text);

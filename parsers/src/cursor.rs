@@ -125,6 +125,11 @@ impl<'a> Cursor<'a> {
         Some(&rest[..length])
     }
 
+    /// Goes on by `count` bytes, at most to the line's end.
+    pub(crate) fn skip(&mut self, count: usize) {
+        self.at = self.line.len().min(self.at + count);
+    }
+
     /// Takes the rest of the line.
     pub(crate) fn take_rest(&mut self) -> &'a [u8] {
         let rest = self.rest();

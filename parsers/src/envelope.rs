@@ -14,6 +14,8 @@
 //! Times are checked by shape only (digits and punctuation): two lines that differ in nothing but the digits
 //! of their time have the same envelope. The fast scanner relies on that.
 
+use crate::Time;
+
 /// What stands before a message. All slices are empty when the envelope has no such part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Envelope<'a> {
@@ -41,6 +43,11 @@ impl Envelope<'_> {
     /// That of a line which is all message.
     pub fn none(line: &[u8]) -> Self {
         Self { repeated: 1, end: line.len(), ..Self::default() }
+    }
+
+    /// When the line was written, if it says so.
+    pub fn time(&self) -> Option<Time> {
+        Time::of(self.timestamp)
     }
 
     /// Name of the syslog severity, if the envelope has a priority.

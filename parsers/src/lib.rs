@@ -13,6 +13,7 @@
 //!   [`haproxy::Scanner`] the fast way over whole blocks, tested against it. [`haproxy::config`] reads what a
 //!   `haproxy.cfg` says about these lines: once, not for every line, so it may allocate.
 //! - [`opensmtpd`] and [`sendmail`]: what they send to syslog.
+//! - [`postfix`]: the Postfix family.
 
 #![deny(unsafe_code)]
 
@@ -23,9 +24,13 @@ pub mod event;
 pub mod exim;
 pub mod haproxy;
 pub mod opensmtpd;
+pub mod postfix;
+pub mod postgrey;
 mod reject;
 pub mod sendmail;
+mod time;
 
 pub use envelope::Envelope;
 pub use event::{Event, Field};
 pub use reject::{Reason, Reject};
+pub use time::Time;

@@ -22,7 +22,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Written};
-use crate::metrics::{Compat, Dialect, FAMILIES, Family};
+use crate::metrics::{self, Compat, Dialect, FAMILIES, formats};
 
 /// What `--version` says behind the name.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TAILMETER_REVISION"), ")");
@@ -120,7 +120,7 @@ fn say(line: fmt::Arguments<'_>) {
 
 /// The value of `--format`: the name of a log family.
 fn format_name() -> PossibleValuesParser {
-    PossibleValuesParser::new(FAMILIES.iter().map(|family| family.name))
+    PossibleValuesParser::new(formats(FAMILIES))
 }
 
 /// The configuration at `path`, or the defaults without one; with the metrics of `compat`, if that is asked for.
@@ -157,20 +157,34 @@ impl WrittenOptions {
             None => Some(Written::HaproxyConfig(self.haproxy_config.clone())),
         }
     }
+}
 
-    /// The name of the format and the dialect of the lines to read once; `format` is what was asked for.
-    fn dialect(&self, format: Option<&str>) -> Result<(&'static str, Dialect), Failure> {
-        let (format, written) = self.asked(format)?;
+/// The options that say which lines to read or to explain: their family, and how they are written.
+#[derive(Debug, clap::Args)]
+struct LinesOptions {
+    /// Log family of the lines
+    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name(),
+        required_unless_present_any = ["log_format", "haproxy_config"])]
+    format: Option<String>,
+    #[command(flatten)]
+    written: WrittenOptions,
+}
+
+impl LinesOptions {
+    /// The name of the format, and the dialect of the lines.
+    fn dialect(&self) -> Result<(&'static str, Dialect), Failure> {
+        let (format, written) = self.written()?;
         Ok((format, understand(&written)?))
     }
 
-    /// The name of the format, and how its lines are written; `format` is what was asked for.
-    fn asked(&self, format: Option<&str>) -> Result<(&'static str, Written), Failure> {
+    /// The name of the format, and how its lines are written.
+    fn written(&self) -> Result<(&'static str, Written), Failure> {
         const HAPROXY: &str = "haproxy";
-        let Some(written) = self.written() else {
+        let format = self.format.as_deref();
+        let Some(written) = self.written.written() else {
             let format = format.unwrap_or(HAPROXY);
-            let family = Family::named(format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
-            return Ok((family.name, Written::Usual));
+            let format = metrics::format(format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
+            return Ok((format, Written::Usual));
         };
         if let Some(format) = format.filter(|format| *format != HAPROXY) {
             return Err(Failure::Usage(format!(

@@ -12,6 +12,7 @@
 //! values look the same.
 
 mod haproxy;
+mod mail;
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -24,7 +25,7 @@ use serde::{Serialize, Serializer};
 use tailmeter_parsers::{Envelope, Reject};
 
 use super::files::Files;
-use super::{ConfigOption, Failure, WrittenOptions, format_name};
+use super::{ConfigOption, Failure, LinesOptions};
 use crate::metrics::Dialect;
 use crate::metrics::own::source_name;
 use crate::source::{Block, Sink};
@@ -39,12 +40,8 @@ use crate::source::{Block, Sink};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Log family of the files
-    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name(),
-        required_unless_present_any = ["log_format", "haproxy_config"])]
-    format: Option<String>,
     #[command(flatten)]
-    written: WrittenOptions,
+    lines: LinesOptions,
     /// Print only the lines with this outcome
     #[arg(long, value_name = "OUTCOME", env = "TAILMETER_ONLY")]
     only: Option<Outcome>,
@@ -75,7 +72,7 @@ enum Outcome {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    let (format, dialect) = arguments.written.dialect(arguments.format.as_deref())?;
+    let (format, dialect) = arguments.lines.dialect()?;
     let output = Output::new().map_err(|error| cannot_write(&error))?;
     let output = Arc::new(Mutex::new(output));
     let shows_source = arguments.files.len() > 1;
@@ -83,7 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         output: Arc::clone(&output),
         source: shows_source.then(|| name.to_owned()),
         only: arguments.only,
-        reader: Reader::new(format, &dialect),
+        reader: reader(format, &dialect),
         line: 0,
     };
     let is_over = || lock(&output).failed.is_some();
@@ -136,7 +133,7 @@ struct Printer {
     output: Arc<Mutex<Output>>,
     source: Option<String>,
     only: Option<Outcome>,
-    reader: Reader,
+    reader: Box<dyn Reader>,
     /// Number of the last line.
     line: u64,
 }
@@ -163,21 +160,16 @@ impl Sink for Printer {
 }
 
 /// Reads lines of one family.
-enum Reader {
-    // One variant per family.
-    Haproxy(haproxy::Reader),
+trait Reader: Send {
+    /// Reads one line, without its newline.
+    fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a>;
 }
 
-impl Reader {
-    /// What reads lines of the family called `format` in `dialect`.
-    fn new(_format: &str, dialect: &Dialect) -> Self {
-        Self::Haproxy(haproxy::Reader::new(dialect))
-    }
-
-    fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a> {
-        match self {
-            Self::Haproxy(reader) => reader.read(line),
-        }
+/// What reads lines of `format` in `dialect`.
+fn reader(format: &str, dialect: &Dialect) -> Box<dyn Reader> {
+    match format {
+        "haproxy" => Box::new(haproxy::Haproxy::new(dialect)),
+        _ => Box::new(mail::Mail::new(format)),
     }
 }
 
@@ -194,6 +186,9 @@ struct Row<'a> {
     family: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
+    /// Of a line that is ignored because no family knows its program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     repeated: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,16 +206,12 @@ struct Rejected {
     offset: usize,
 }
 
-/// The fields of an event, one variant per kind.
+/// The fields of an event, one variant per family.
 #[derive(Serialize)]
 #[serde(untagged)]
-#[expect(clippy::enum_variant_names, reason = "as long as there is one family")]
 enum Fields<'a> {
-    HaproxyRecord(haproxy::RecordFields<'a>),
-    HaproxyConnectionError(haproxy::ErrorFields<'a>),
-    HaproxyHealthCheck(haproxy::CheckFields<'a>),
-    HaproxyServerState(Box<haproxy::ServerFields<'a>>),
-    HaproxyBackendState(haproxy::BackendFields<'a>),
+    Haproxy(haproxy::Fields<'a>),
+    Mail(mail::Fields),
 }
 
 /// An envelope. `priority` is there only when the line has one; `severity` derives from it.
@@ -244,6 +235,7 @@ impl<'a> Row<'a> {
             reject: None,
             family: None,
             kind: None,
+            program: None,
             repeated: None,
             truncated_to: None,
             envelope: None,

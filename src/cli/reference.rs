@@ -83,6 +83,7 @@ fn write_family(text: &mut String, title: &str, about: &str, family: &Family) ->
             Unit::None => "",
             Unit::Seconds => "seconds",
             Unit::Milliseconds => "milliseconds",
+            Unit::Points => "points",
             Unit::Bytes => "bytes",
         };
         let labels = codes(metric.labels.iter().copied());

@@ -42,6 +42,10 @@ const MAX_READERS: usize = 4;
 /// Follows every log of the configuration file and of the options below, through rotations, and serves the metrics
 /// at http://ADDR/metrics, with a status page at /. A log that does not exist yet is picked up when it appears.
 ///
+/// --log-format or --haproxy-config holds for every HAProxy log, except those whose `format` in the configuration file
+/// says itself how their lines are written. When no log is named anywhere, it means /var/log/haproxy.log, or else what the
+/// systemd journal has of haproxy.
+///
 /// Every line counts once: counts and the places in the files are kept together in a database in the state directory,
 /// so that both are there again after a restart or a crash, and nothing is shown that is not kept. A file that was
 /// never read before is read from its beginning. With --no-state nothing is written to disk: counters start at zero,

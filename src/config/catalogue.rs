@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::metrics::{Family, Label, Metric};
+use crate::metrics::{Family, Label, Metric, formats};
 
 /// Numbers that the trailing `_N` of a label name stands for.
 const NUMBERS: RangeInclusive<u8> = 1..=64;
@@ -14,8 +14,8 @@ pub(super) struct Catalogue<'a>(pub(super) &'a [&'a Family]);
 
 impl<'a> Catalogue<'a> {
     /// Names of the formats.
-    pub(super) fn formats(self) -> impl Iterator<Item = &'a str> {
-        self.0.iter().map(|family| family.name)
+    pub(super) fn formats(self) -> impl Iterator<Item = &'static str> {
+        formats(self.0)
     }
 
     /// The metric called `name`, and its family.

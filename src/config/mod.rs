@@ -19,6 +19,7 @@ use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use dialect::{DialectError, Origin, Understood};
 pub use error::{ConfigError, ConfigErrors};
@@ -36,6 +37,10 @@ pub const MAX_LINE_BYTES_RANGE: RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
 pub const DEFAULT_MAX_SERIES: usize = 10_000;
 /// Series limits that can be asked for. The upper end keeps a slip of the finger from meaning "no limit".
 pub const MAX_SERIES_RANGE: RangeInclusive<usize> = 1..=1_000_000_000;
+/// Messages under way that are followed unless told otherwise, and how many may be: each takes 64 bytes and its share of an index.
+pub const DEFAULT_MAX_MESSAGES: usize = 65_536;
+/// See [`DEFAULT_MAX_MESSAGES`].
+pub const MAX_MESSAGES_RANGE: RangeInclusive<usize> = 1000..=10_000_000;
 /// Largest configuration file, in bytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
@@ -56,6 +61,35 @@ pub struct Config {
     pub labels: BTreeMap<String, LabelPolicy>,
     /// What differs from the catalogue, by full metric name.
     pub metrics: BTreeMap<String, MetricConfig>,
+    /// How Postfix's lines are counted.
+    pub postfix: Arc<PostfixConfig>,
+}
+
+/// How Postfix's lines are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostfixConfig {
+    /// Services whose lines count nothing, by their name in the tag (`amavis/smtp`) or what stands before its slash
+    /// (`amavis`): so a message that goes through a content filter counts once.
+    pub exclude_services: Vec<String>,
+    /// Words for refusals, which come before those of the table: the first whose pattern fits.
+    pub reject_reasons: Vec<RejectReason>,
+    /// Messages under way that are followed, within [`MAX_MESSAGES_RANGE`].
+    pub max_messages: usize,
+}
+
+/// A word for refusals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectReason {
+    /// A regular expression for the reply's text; one that compiles.
+    pub pattern: String,
+    /// The word.
+    pub reason: String,
+}
+
+impl Default for PostfixConfig {
+    fn default() -> Self {
+        Self { exclude_services: Vec::new(), reject_reasons: Vec::new(), max_messages: DEFAULT_MAX_MESSAGES }
+    }
 }
 
 /// What an operator changes about one metric.
@@ -97,6 +131,7 @@ impl Default for Config {
             compat: None,
             labels: BTreeMap::new(),
             metrics: BTreeMap::new(),
+            postfix: Arc::default(),
         }
     }
 }
@@ -173,9 +208,9 @@ impl Config {
         self.metrics.get(name)
     }
 
-    /// False when the metric called `name` is switched off.
-    pub fn is_enabled(&self, name: &str) -> bool {
-        self.metric(name).is_none_or(|metric| metric.enabled)
+    /// False when `metric` is switched off.
+    pub fn is_enabled(&self, metric: &Metric) -> bool {
+        self.metric(metric.name).map_or(metric.is_on, |metric| metric.enabled)
     }
 
     /// Most series of the metric called `name`.

@@ -1,5 +1,6 @@
 //! The schema: from the tree of a configuration file to a checked [`Config`].
 
+mod postfix;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,8 @@ use super::yaml::{Key, Node, Place, Value};
 use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig};
 use crate::metrics::{Compat, Family, Metric, families};
 
-const ROOT_KEYS: &[&str] = &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics"];
+const ROOT_KEYS: &[&str] =
+    &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix"];
 const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
@@ -57,6 +59,7 @@ impl<'a> Schema<'a> {
                 }
                 "sources" => self.sources(key, node),
                 "labels" => self.labels(key, node),
+                "postfix" => self.postfix(key, node),
                 "compat" | "metrics" => {}
                 _ => {
                     self.reader.unknown_key(key, ROOT_KEYS);

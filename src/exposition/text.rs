@@ -167,11 +167,20 @@ fn write_name(name: &[u8], suffix: &[u8], block: &[u8], out: &mut Vec<u8>) {
     out.push(b' ');
 }
 
-/// Writes a cell in the metric's unit. Milliseconds become seconds here, exactly.
-fn write_value(value: u64, unit: Unit, out: &mut Vec<u8>) {
+/// Writes a cell in the metric's unit. Milliseconds become seconds here, and thousandths points, exactly.
+fn write_value(mut value: u64, unit: Unit, out: &mut Vec<u8>) {
     let mut buffer = itoa::Buffer::new();
-    if unit != Unit::Seconds {
-        return out.extend_from_slice(buffer.format(value).as_bytes());
+    match unit {
+        Unit::Seconds => {}
+        // Kept as two's complement.
+        Unit::Points if (value as i64) < 0 => {
+            out.push(b'-');
+            value = value.wrapping_neg();
+        }
+        Unit::Points => {}
+        Unit::None | Unit::Milliseconds | Unit::Bytes => {
+            return out.extend_from_slice(buffer.format(value).as_bytes());
+        }
     }
     out.extend_from_slice(buffer.format(value / 1000).as_bytes());
     let fraction = value % 1000;
@@ -194,5 +203,8 @@ mod tests {
             write_value(ms, Unit::Seconds, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), text);
         }
+        let mut out = Vec::new();
+        write_value(-1_250_i64 as u64, Unit::Points, &mut out);
+        assert_eq!(out, b"-1.25");
     }
 }

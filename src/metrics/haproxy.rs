@@ -46,11 +46,11 @@ const OPT_IN: &[&str] = &[
 const PROXIES: &[&str] = &["frontend_name", "backend_name"];
 
 const fn timer(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, help, kind: TIMER, unit: Unit::Seconds, labels: PROXIES, opt_in: OPT_IN }
+    Metric { name, help, kind: TIMER, unit: Unit::Seconds, labels: PROXIES, opt_in: OPT_IN, is_on: true }
 }
 
 const fn counter(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Metric {
-    Metric { name, help, kind: Kind::Counter, unit: Unit::None, labels, opt_in: &[] }
+    Metric::counter(name, help, labels)
 }
 
 /// The metrics. Their order is that of the exposition; the constants below name their places.
@@ -115,6 +115,7 @@ const METRICS: &[Metric] = &[
         unit: Unit::None,
         labels: &["backend_name"],
         opt_in: &["server_name"],
+        is_on: true,
     },
     Metric {
         name: "haproxy_log_backend_queue_length",
@@ -123,6 +124,7 @@ const METRICS: &[Metric] = &[
         unit: Unit::None,
         labels: &["backend_name"],
         opt_in: &["server_name"],
+        is_on: true,
     },
     counter(
         "haproxy_log_connection_errors_total",
@@ -231,7 +233,7 @@ const LABELS: &[Label] = &[
 ];
 
 /// The HAProxy family.
-pub const FAMILY: Family = Family { name: "haproxy", metrics: METRICS, labels: LABELS, compat: None };
+pub const FAMILY: Family = Family { name: "haproxy", metrics: METRICS, labels: LABELS, compat: None, member: None };
 
 /// Which lines count a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

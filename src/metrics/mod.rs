@@ -1,14 +1,33 @@
 //! The catalogue of metrics: name, help, unit, type, default labels and buckets of every metric stand here,
 //! once; HELP text, METRICS.md and configuration checks derive from it. One file per log family, which
 //! also says how an event updates them: third stage of the flow.
+//!
+//! HAProxy's family has a counter of its own. Those of the mail room share one: `mail` finds the family of a line by its
+//! program, and `rows` the rows of an event.
 
+/// Names the places of a table's entries, in their order.
+macro_rules! places {
+    ($($place:ident),* $(,)?) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "they are named like the constants that they make")]
+        enum Places { $($place),* }
+        $(pub(super) const $place: usize = Places::$place as usize;)*
+    };
+}
+
+mod correlator;
 pub mod haproxy;
+mod mail;
 mod plan;
+pub mod postfix;
+pub mod postgrey;
+mod rows;
 mod tally;
 
+pub use correlator::{Correlator, Fate, Message};
+pub use mail::{MAIL, Member};
 pub use plan::{Buckets, Plan, Slot};
-pub(crate) use tally::Name;
-pub use tally::{Tally, Totals, mask};
+pub use rows::Rows;
+pub use tally::{Strangers, Tally, Totals, mask};
 
 use std::sync::Arc;
 
@@ -28,6 +47,8 @@ pub enum Unit {
     Seconds,
     /// Milliseconds, as other programs have them.
     Milliseconds,
+    /// Points of a score, which may be negative; the cells hold thousandths.
+    Points,
     /// Bytes.
     Bytes,
 }
@@ -58,6 +79,36 @@ pub struct Metric {
     pub labels: &'static [&'static str],
     /// Labels that configuration may add. `request_header_N` stands for every positive N.
     pub opt_in: &'static [&'static str],
+    /// True when it is counted unless configuration says otherwise.
+    pub is_on: bool,
+}
+
+impl Metric {
+    /// A counter of things with these default labels.
+    pub(crate) const fn counter(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
+        Self { name, help, kind: Kind::Counter, unit: Unit::None, labels, opt_in: &[], is_on: true }
+    }
+
+    /// A histogram with these bounds and default labels.
+    pub(crate) const fn histogram(
+        name: &'static str,
+        help: &'static str,
+        (unit, bounds): (Unit, &'static [f64]),
+        labels: &'static [&'static str],
+    ) -> Self {
+        Self { kind: Kind::Histogram(bounds), unit, ..Self::counter(name, help, labels) }
+    }
+
+    /// The same with labels that configuration may add.
+    pub(crate) const fn with(self, opt_in: &'static [&'static str]) -> Self {
+        Self { opt_in, ..self }
+    }
+
+    /// The same, counted only if configuration asks for it.
+    #[expect(dead_code, reason = "families to come")]
+    pub(crate) const fn off(self) -> Self {
+        Self { is_on: false, ..self }
+    }
 }
 
 /// Definition of a label of a family's vocabulary.
@@ -71,8 +122,19 @@ pub struct Label {
     pub private: bool,
 }
 
+impl Label {
+    pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, private: false }
+    }
+
+    /// One that identifies people or grows with traffic.
+    pub(crate) const fn private(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, private: true }
+    }
+}
+
 /// Everything the exporter knows of one log family.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Family {
     /// The format's name in configuration and on the command line, for example `haproxy`.
     pub name: &'static str,
@@ -82,10 +144,18 @@ pub struct Family {
     pub labels: &'static [Label],
     /// The program whose metrics these are, if they are not tailmeter's own.
     pub compat: Option<Compat>,
+    /// How its lines are read and counted, if it is of the mail room.
+    pub member: Option<Member>,
+}
+
+impl PartialEq for Family {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, self.compat) == (other.name, other.compat)
+    }
 }
 
 /// Every log family with tailmeter's own metrics, by name.
-pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY];
+pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY];
 
 /// Another program whose metrics can be shown in place of those of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +189,17 @@ pub const fn families(compat: Option<Compat>) -> &'static [&'static Family] {
     }
 }
 
+/// What sources can be read as: each family, and all of the mail room together.
+pub fn formats(families: &[&Family]) -> impl Iterator<Item = &'static str> {
+    let mail = families.iter().any(|family| family.member.is_some()).then_some(MAIL);
+    families.iter().map(|family| family.name).chain(mail)
+}
+
+/// The format called `name`, whatever metrics are shown.
+pub fn format(name: &str) -> Option<&'static str> {
+    formats(FAMILIES).find(|format| *format == name)
+}
+
 /// How the lines of a source are written, where the program leaves that to its operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
@@ -129,7 +210,7 @@ pub enum Dialect {
     Haproxy(Arc<Layouts>),
 }
 
-/// Parses the lines of one family and counts them in a shard of its own.
+/// Parses the lines of one format and counts them in a shard of its own.
 pub trait Counter: Send {
     /// Counts every line of `lines`; the last may lack its newline.
     fn count(&mut self, lines: &[u8], tally: &mut Tally);
@@ -137,11 +218,36 @@ pub trait Counter: Send {
     /// Lines are written in `dialect` from now on.
     fn speak(&mut self, dialect: &Dialect);
 
-    /// The cells of the shard; groups as in the plan.
-    fn cells(&self) -> &Cells;
+    /// Shows the cells of each family, groups as in its plan, and what fell out of labels or limits, by index in its
+    /// metrics.
+    fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64]));
 
-    /// Lines per metric that fell out of its labels or its limit, by index in the family's metrics.
-    fn fell_out(&self) -> &[u64];
+    /// Shows the messages under way of each family that follows them.
+    fn under_way(&self, _see: &mut dyn FnMut(&'static Family, &Correlator)) {}
+
+    /// Takes up messages of the family called `family` that an earlier run has left.
+    fn resume(&mut self, _family: &str, _messages: &[Message]) {}
+}
+
+/// What is counted for one family, and where: shared by all shards.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The groups of rows.
+    pub plan: Arc<Plan>,
+    /// Their label tuples.
+    pub directory: Arc<Directory>,
+}
+
+/// A counter of lines of `format` in `dialect`, with a shard of its own in `places`, which has the families whose
+/// metrics are shown; `None` when none of them is read as that.
+pub fn counter(format: &str, places: &[Place], dialect: &Dialect) -> Option<Box<dyn Counter>> {
+    let mut places = places.iter().filter(|place| place.plan.family.is_read_as(format)).peekable();
+    let Place { plan, directory } = (*places.peek()?).clone();
+    Some(match (plan.family.member, plan.family.compat) {
+        (Some(_), _) => Box::new(mail::Mail::new(places.cloned().collect())),
+        (None, Some(Compat::HaproxyLogExporter)) => Box::new(haproxy::compat::Requests::new(plan, directory, dialect)),
+        (None, None) => Box::new(haproxy::Haproxy::new(plan, directory, dialect)),
+    })
 }
 
 impl Family {
@@ -150,22 +256,17 @@ impl Family {
         FAMILIES.iter().find(|family| family.name == name).copied()
     }
 
-    /// A plan for this family under `config`; `None` for the own telemetry, which no lines count.
-    pub fn plan(&self, config: &Config) -> Option<Plan> {
-        match (self.name, self.compat) {
-            ("haproxy", None) => Some(haproxy::plan(config)),
-            ("haproxy", Some(Compat::HaproxyLogExporter)) => Some(haproxy::compat::plan(config)),
-            _ => None,
-        }
+    /// True when lines of this family may be in a source of `format`.
+    pub fn is_read_as(&self, format: &str) -> bool {
+        self.name == format || (format == MAIL && self.member.is_some())
     }
 
-    /// A counter of lines of this family in `dialect`, with a shard of its own; `None` as for [`Family::plan`].
-    pub fn counter(&self, plan: Arc<Plan>, directory: Arc<Directory>, dialect: &Dialect) -> Option<Box<dyn Counter>> {
-        match (self.name, self.compat) {
-            ("haproxy", None) => Some(Box::new(haproxy::Haproxy::new(plan, directory, dialect))),
-            ("haproxy", Some(Compat::HaproxyLogExporter)) => {
-                Some(Box::new(haproxy::compat::Requests::new(plan, directory, dialect)))
-            }
+    /// A plan for this family under `config`; `None` for the own telemetry, which no lines count.
+    pub fn plan(&'static self, config: &Config) -> Option<Plan> {
+        match (self.name, self.compat, self.member) {
+            (_, _, Some(_)) => Some(Plan::new(self, config, |metric| metric)),
+            ("haproxy", None, _) => Some(haproxy::plan(config)),
+            ("haproxy", Some(Compat::HaproxyLogExporter), _) => Some(haproxy::compat::plan(config)),
             _ => None,
         }
     }

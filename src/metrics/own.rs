@@ -29,7 +29,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use super::{Family, Kind, Label, Metric, Unit};
 
 /// tailmeter itself, as a family of the catalogue. No log has this format.
-pub const FAMILY: Family = Family { name: "tailmeter", metrics: METRICS, labels: LABELS, compat: None };
+pub const FAMILY: Family = Family { name: "tailmeter", metrics: METRICS, labels: LABELS, compat: None, member: None };
 
 /// Every metric of tailmeter itself, in the order of the exposition.
 pub const METRICS: &[Metric] = &[
@@ -37,6 +37,7 @@ pub const METRICS: &[Metric] = &[
     SOURCE_UP,
     LINES,
     REJECTED_LINES,
+    IGNORED_PROGRAM_LINES,
     TRUNCATED_LINES,
     SOURCE_READ_BYTES,
     SOURCE_LAG_BYTES,
@@ -71,7 +72,7 @@ const fn metric(
     labels: &'static [&'static str],
     help: &'static str,
 ) -> Metric {
-    Metric { name, help, kind, unit, labels, opt_in: &[] }
+    Metric { name, help, kind, unit, labels, opt_in: &[], is_on: true }
 }
 
 const BUILD_INFO: Metric = metric(
@@ -96,6 +97,13 @@ const REJECTED_LINES: Metric = metric(
     Unit::None,
     &["source", "format", "reason"],
     "Lines that are not of the source's format, by reason.",
+);
+const IGNORED_PROGRAM_LINES: Metric = metric(
+    "tailmeter_ignored_program_lines_total",
+    Kind::Counter,
+    Unit::None,
+    &["source", "format", "program"],
+    "Of the ignored lines, those of programs that no log family knows; `other` for all programs beyond 32.",
 );
 const TRUNCATED_LINES: Metric = metric(
     "tailmeter_truncated_lines_total",

@@ -1,6 +1,8 @@
 //! From catalogue and configuration to groups of rows: which metrics share a row, and where its cells are.
 
-use crate::config::{Config, LabelPolicy};
+use std::sync::Arc;
+
+use crate::config::{Config, LabelPolicy, PostfixConfig};
 use crate::series::{Group, Labels, Layout, Policy};
 
 use super::{Family, Kind, Metric, Unit};
@@ -30,6 +32,8 @@ pub struct Plan {
     pub slots: Vec<Option<Slot>>,
     /// Tuples of raw labels worth remembering.
     pub memo_entries: usize,
+    /// What the configuration says of Postfix.
+    pub postfix: Arc<PostfixConfig>,
 }
 
 impl Plan {
@@ -39,7 +43,7 @@ impl Plan {
         let mut groups: Vec<(L, Group)> = Vec::new();
         let slots = family.metrics.iter().enumerate().map(|(index, metric)| {
             let chosen = config.metrics.get(metric.name);
-            if chosen.is_some_and(|chosen| !chosen.enabled) {
+            if !config.is_enabled(metric) {
                 return None;
             }
             let labels = labels(metric, config);
@@ -62,7 +66,8 @@ impl Plan {
         });
         let slots = slots.collect();
         let groups = groups.into_iter().map(|(_, group)| group).collect();
-        Self { family, groups, slots, memo_entries: (4 * config.max_series).clamp(1 << 12, 1 << 20) }
+        let memo_entries = (4 * config.max_series).clamp(1 << 12, 1 << 20);
+        Self { family, groups, slots, memo_entries, postfix: Arc::clone(&config.postfix) }
     }
 }
 
@@ -87,6 +92,13 @@ fn labels(metric: &Metric, config: &Config) -> Vec<Labels> {
     }
 }
 
+/// Upper bounds of a histogram in what its cells hold.
+pub(super) fn in_cells(bounds: &[f64], unit: Unit) -> impl Iterator<Item = i64> {
+    let scale = if matches!(unit, Unit::Seconds | Unit::Points) { MILLISECONDS } else { 1.0 };
+    // A whole number of milliseconds is at most 2.5 when it is at most 2.
+    bounds.iter().map(move |bound| (bound * scale + 1e-6).floor() as i64)
+}
+
 /// Value -> bucket, exact at every bound.
 #[derive(Clone, Debug)]
 pub struct Buckets {
@@ -102,9 +114,7 @@ impl Buckets {
 
     /// The buckets of a histogram whose cells hold `unit` as the log counts it.
     pub fn new(bounds: &[f64], unit: Unit) -> Self {
-        let scale = if unit == Unit::Seconds { MILLISECONDS } else { 1.0 };
-        // A whole number of milliseconds is at most 2.5 when it is at most 2.
-        let bounds = bounds.iter().map(|bound| (bound * scale + 1e-6).floor() as u64).collect::<Vec<_>>();
+        let bounds = in_cells(bounds, unit).map(|bound| bound.try_into().unwrap_or(0)).collect::<Vec<_>>();
         let last = bounds.last().map_or(0, |bound| bound + 1);
         let table = (0..last.min(Self::TABLE)).map(|value| bounds.partition_point(|bound| *bound < value) as u8);
         Self { table: table.collect(), bounds }

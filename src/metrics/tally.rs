@@ -1,5 +1,7 @@
 //! What became of the lines: parsed, ignored, rejected; of a block, and of a source in all.
 
+use std::collections::BTreeMap;
+
 use tailmeter_parsers::{Reason, Reject};
 
 use crate::source::{Incident, Loss, Rotation};
@@ -16,6 +18,8 @@ pub struct Tally {
     pub ignored: u64,
     /// Lines that are not the family's, or broken, by [`Reason::index`].
     pub rejected: [u64; Reason::ALL.len()],
+    /// Of the ignored ones, those of programs that are of no family.
+    pub strangers: Strangers,
     /// Why the last rejected line was rejected, and that line, masked.
     pub sample: Option<(Reject, String)>,
 }
@@ -29,6 +33,12 @@ impl Tally {
         }
     }
 
+    /// Counts an ignored line of a program that is of no family.
+    pub fn ignore(&mut self, program: &[u8]) {
+        self.ignored += 1;
+        self.strangers.count(program, 1);
+    }
+
     /// All rejected lines.
     pub fn rejected_lines(&self) -> u64 {
         self.rejected.iter().sum()
@@ -37,6 +47,41 @@ impl Tally {
     /// All lines.
     pub fn lines(&self) -> u64 {
         self.parsed + self.ignored + self.rejected_lines()
+    }
+}
+
+/// Programs that are of no family, by name, and how many lines they wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strangers(BTreeMap<Box<str>, u64>);
+
+impl Strangers {
+    /// Names that are told apart; the lines of all others count together.
+    const MAX_NAMES: usize = 32;
+    /// Longest name, in bytes.
+    const MAX_NAME_BYTES: usize = 48;
+    /// What stands for those that are not told apart.
+    const OTHER: &str = "other";
+
+    /// Counts `lines` of `program`.
+    pub fn count(&mut self, program: &[u8], lines: u64) {
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./@".contains(byte);
+        let is_named = program.len() <= Self::MAX_NAME_BYTES && program.iter().all(is_name);
+        let name = std::str::from_utf8(program).ok().filter(|_| is_named).unwrap_or(Self::OTHER);
+        if let Some(count) = self.0.get_mut(name) {
+            *count += lines;
+            return;
+        }
+        let name = if self.0.len() < Self::MAX_NAMES { name } else { Self::OTHER };
+        *self.0.entry(name.into()).or_default() += lines;
+    }
+
+    /// Each name and its lines, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(name, lines)| (&**name, *lines))
+    }
+
+    fn add(&mut self, other: &Self) {
+        other.iter().for_each(|(name, lines)| self.count(name.as_bytes(), lines));
     }
 }
 
@@ -59,6 +104,8 @@ pub struct Totals {
     pub lost_bytes: [u64; Loss::ALL.len()],
     /// Messages that the kernel threw away.
     pub dropped_messages: u64,
+    /// Of the ignored lines, those of programs that are of no family.
+    pub strangers: Strangers,
 }
 
 impl Totals {
@@ -74,6 +121,7 @@ impl Totals {
         for (total, lines) in self.rejected.iter_mut().zip(tally.rejected) {
             *total += lines;
         }
+        self.strangers.add(&tally.strangers);
     }
 
     /// Counts incidents.
@@ -93,11 +141,31 @@ impl Totals {
         for ((_, total), (_, count)) in self.cells().into_iter().zip(other.cells()) {
             *total += *count;
         }
+        self.strangers.add(&other.strangers);
     }
 
     /// Each number with its name in the state. A name stands for the same thing for ever.
-    pub(crate) fn cells(&mut self) -> Vec<(Name, &mut u64)> {
-        let Self { parsed, ignored, rejected, truncated, read_bytes, rotations, lost_bytes, dropped_messages } = self;
+    pub(crate) fn named(&self) -> BTreeMap<String, u64> {
+        let mut cells = self.clone();
+        let fixed = cells.cells().into_iter().map(|(Name(stem, word), value)| ([stem, word].concat(), *value));
+        let strangers = self.strangers.iter().map(|(name, lines)| ([STRANGERS, name].concat(), lines));
+        fixed.chain(strangers).collect()
+    }
+
+    /// Sets the number that [`Totals::named`] calls `name`, if there is one.
+    pub(crate) fn set(&mut self, name: &str, value: u64) {
+        if let Some(program) = name.strip_prefix(STRANGERS) {
+            return self.strangers.count(program.as_bytes(), value);
+        }
+        let is_it = |(Name(stem, word), _): &(Name, &mut u64)| name.strip_prefix(stem) == Some(word);
+        if let Some((_, cell)) = self.cells().into_iter().find(is_it) {
+            *cell = value;
+        }
+    }
+
+    fn cells(&mut self) -> Vec<(Name, &mut u64)> {
+        let Self { parsed, ignored, rejected, truncated, read_bytes, rotations, lost_bytes, dropped_messages, .. } =
+            self;
         let mut cells = vec![
             (Name("parsed", ""), parsed),
             (Name("ignored", ""), ignored),
@@ -112,16 +180,11 @@ impl Totals {
     }
 }
 
-/// The name of a number, in two parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Name(pub(crate) &'static str, pub(crate) &'static str);
+/// What the names of ignored programs begin with in the state.
+const STRANGERS: &str = "ignored_program.";
 
-impl Name {
-    /// True when `name` is this one, written together.
-    pub(crate) fn is(self, name: &str) -> bool {
-        name.strip_prefix(self.0) == Some(self.1)
-    }
-}
+/// The name of a number, in two parts.
+struct Name(&'static str, &'static str);
 
 /// The beginning of `line` with every letter as `a` and every digit as `0`: its shape, and nothing of what
 /// it says. Lines may hold passwords and addresses; no line is ever shown raw.

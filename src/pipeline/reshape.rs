@@ -23,6 +23,7 @@ pub(super) fn reshaped(before: &Checkpoint, old: &[FamilyStore], new: &[FamilySt
         families: new.iter().map(family).collect(),
         totals: before.totals.clone(),
         positions: before.positions.clone(),
+        messages: before.messages.clone(),
     }
 }
 

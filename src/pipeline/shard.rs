@@ -11,15 +11,15 @@ use super::{Registry, Say, lock};
 use crate::exposition::Snapshot;
 use crate::metrics::{Counter, Dialect, Family, Tally, Totals};
 use crate::source::{Block, End, Incident, Position, Sink};
-use crate::state::{Checkpoint, Place, SourceKey};
+use crate::state::{Checkpoint, Mailroom, Place, SourceKey};
 
 /// A rejected line of a source is shown (masked) at most this often.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Cells of one family, counted by one source, or by several that are never read at the same time.
+/// Cells of the families of one format, counted by one source, or by several that are never read at the same time.
 #[derive(Clone)]
 pub struct Shard {
-    pub(super) family: &'static Family,
+    pub(super) format: &'static str,
     pub(super) counted: SharedCounted,
     pub(super) registry: Arc<Registry>,
     pub(super) say: Say,
@@ -50,10 +50,23 @@ impl Counted {
         Self { counter, feeds: Vec::new() }
     }
 
-    /// Adds everything to a checkpoint, the cells to those of family number `family` there.
-    pub(super) fn add_to(&self, checkpoint: &mut Checkpoint, family: usize, knowing: &mut Knowing) {
-        if let Some(snapshot) = checkpoint.families.get_mut(family) {
-            snapshot.add(self.counter.cells(), self.counter.fell_out());
+    /// Adds everything to a checkpoint; `place` is that of a family there.
+    pub(super) fn add_to(
+        &self,
+        checkpoint: &mut Checkpoint,
+        place: &dyn Fn(&Family) -> Option<usize>,
+        knowing: &mut Knowing,
+    ) {
+        self.counter.visit(&mut |family, cells, fell_out| {
+            if let Some(snapshot) = place(family).and_then(|place| checkpoint.families.get_mut(place)) {
+                snapshot.add(cells, fell_out);
+            }
+        });
+        if let Some(fed) = self.feeds.first() {
+            self.counter.under_way(&mut |family, correlator| {
+                let room = Mailroom { source: fed.place.source.clone(), family: family.name.into() };
+                checkpoint.messages.entry(room).or_default().extend(correlator.messages());
+            });
         }
         for Fed { place, totals, position, number } in &self.feeds {
             match checkpoint.totals.get_mut(&place.source) {
@@ -88,9 +101,10 @@ impl Shard {
 
     /// The same, counting in `lines` too, which it may share with other feeds of the source.
     pub(super) fn feed_counting(&self, source: &str, key: &str, lines: Arc<Lines>) -> Feed {
-        let source = SourceKey { source: source.into(), format: self.family.name.into() };
+        let source = SourceKey { source: source.into(), format: self.format.into() };
         if let Some(before) = self.registry.enter(&source) {
             lines.set(&before);
+            self.resume(&source);
         }
         let place = Place { source: source.clone(), key: key.into() };
         let mut latest = lock(&self.registry.latest);
@@ -117,6 +131,12 @@ impl Shard {
         latest.insert(place, (Arc::clone(&self.counted), index));
         drop(latest);
         Feed { shard: self.clone(), index, source: source.source, lines, sampled: None }
+    }
+
+    /// Takes up the messages that an earlier run has left under way.
+    fn resume(&self, source: &SourceKey) {
+        let rooms = self.registry.base.messages.iter().filter(|(room, _)| room.source == *source);
+        rooms.for_each(|(room, messages)| lock(&self.counted).counter.resume(&room.family, messages));
     }
 }
 
@@ -219,7 +239,7 @@ impl Feed {
     fn show(&mut self, reject: &Reject, line: &str) {
         if self.sampled.is_none_or(|sampled| sampled.elapsed() >= SAMPLE_INTERVAL) {
             self.sampled = Some(Instant::now());
-            let (source, format) = (&self.source, self.shard.family.name);
+            let (source, format) = (&self.source, self.shard.format);
             (self.shard.say)(format_args!("{source}: rejected as {format} ({reject}), masked: {line}"));
         }
     }
@@ -289,6 +309,7 @@ pub(super) fn begin_with(base: &Checkpoint, families: usize, checkpoint: &mut Ch
     checkpoint.families.iter_mut().for_each(Snapshot::clear);
     checkpoint.totals = BTreeMap::clone(&base.totals);
     checkpoint.positions = BTreeMap::clone(&base.positions);
+    checkpoint.messages.clear();
 }
 
 /// Adds the cells that earlier runs left in `base`. They come last: the first shard that is added is merely copied,
@@ -296,5 +317,10 @@ pub(super) fn begin_with(base: &Checkpoint, families: usize, checkpoint: &mut Ch
 pub(super) fn end_with(base: &Checkpoint, checkpoint: &mut Checkpoint) {
     for (snapshot, base) in checkpoint.families.iter_mut().zip(&base.families) {
         snapshot.add(&base.cells, &base.fell_out);
+    }
+    checkpoint.messages.values_mut().for_each(|messages| messages.sort_unstable_by_key(|message| message.id));
+    // Of sources that nobody reads any more.
+    for (room, messages) in &base.messages {
+        checkpoint.messages.entry(room.clone()).or_insert_with(|| messages.clone());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::exposition::Snapshot;
-use crate::metrics::Totals;
+use crate::metrics::{Message, Totals};
 use crate::source::Position;
 
 /// All counts at one moment, and where reading stands behind them.
@@ -17,6 +17,20 @@ pub struct Checkpoint {
     pub totals: BTreeMap<SourceKey, Totals>,
     /// Where reading stands.
     pub positions: BTreeMap<Place, Position>,
+    /// Messages under way, by id.
+    pub messages: Messages,
+}
+
+/// The messages under way in each room, ordered by id.
+pub type Messages = BTreeMap<Mailroom, Vec<Message>>;
+
+/// Whose messages are under way: one family's, as one source tells of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mailroom {
+    /// The source.
+    pub source: SourceKey,
+    /// The family's name.
+    pub family: Arc<str>,
 }
 
 /// A source, read as one format.

@@ -11,6 +11,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::checkpoint::{Checkpoint, Place, SourceKey};
 use super::error::Cause;
+use super::messages;
 use super::record::{
     Generation, Group, Metric, Stand, Texts, overflow_checksum, read_numbers, total_checksum, write_numbers,
 };
@@ -133,6 +134,7 @@ pub(super) fn load(connection: &Connection, kept: &mut [Kept]) -> Result<Loaded,
         families: kept.iter().map(|kept| empty(&kept.plan)).collect(),
         totals: totals(connection, &mut sum)?,
         positions: positions(connection, &mut sum)?,
+        messages: messages::load(connection, &mut sum)?,
     };
     overflow(connection, kept, &mut base, &mut sum)?;
     let mut rows = Rows {
@@ -172,7 +174,7 @@ fn empty(plan: &Plan) -> Snapshot {
 }
 
 /// A record's checksum, which must be `expected`.
-fn checked(table: &str, row: &Row<'_>, expected: u64, sum: &mut u64) -> Result<(), Cause> {
+pub(super) fn checked(table: &str, row: &Row<'_>, expected: u64, sum: &mut u64) -> Result<(), Cause> {
     let checksum = row.get::<_, i64>("checksum")? as u64;
     if checksum != expected {
         return Err(Cause::damaged(format!("a record of {table} does not fit its checksum")));
@@ -440,8 +442,7 @@ fn totals(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<SourceKey, 
         let key = SourceKey { source: row.get("source")?, format: row.get("format")? };
         let (name, value): (String, i64) = (row.get("name")?, row.get("value")?);
         checked("totals", row, total_checksum(&key, &name, value as u64), sum)?;
-        let cells = totals.entry(key).or_default().cells();
-        cells.into_iter().filter(|(known, _)| known.is(&name)).for_each(|(_, cell)| *cell = value as u64);
+        totals.entry(key).or_default().set(&name, value as u64);
     }
     Ok(totals)
 }

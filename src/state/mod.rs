@@ -8,18 +8,20 @@
 //! - `schema`: its tables. People may read them with `sqlite3`.
 //! - `load`: from the file to cells, under whatever configuration holds now.
 //! - `write`: from a checkpoint to the file.
+//! - `messages`: both ways for messages under way.
 //! - `digest`: the checksum that every record carries.
 
 mod checkpoint;
 mod digest;
 mod error;
 mod load;
+mod messages;
 mod record;
 mod schema;
 mod store;
 mod write;
 
-pub use checkpoint::{Checkpoint, Place, SourceKey};
+pub use checkpoint::{Checkpoint, Mailroom, Messages, Place, SourceKey};
 pub use error::Error;
 pub use load::Family;
 pub use store::Store;

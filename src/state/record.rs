@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Place, SourceKey};
 use super::digest::Digest;
-use crate::metrics::{Kind, Name, Plan};
+use crate::metrics::{Kind, Plan};
 use crate::series::{Cells, Layout, RowId};
 use crate::source::{Identity, Position, file};
 
@@ -141,13 +141,6 @@ pub(super) fn overflow_checksum(family: &str, metric: &str, samples: u64) -> u64
 /// Checksum of one number of a source.
 pub(super) fn total_checksum(key: &SourceKey, name: &str, value: u64) -> u64 {
     Digest::new("totals").text(&key.source).text(&key.format).text(name).number(value).sum()
-}
-
-/// The same for a name in two parts.
-pub(super) fn named_total(key: &SourceKey, name: Name, value: u64) -> (String, u64) {
-    let name = [name.0, name.1].concat();
-    let checksum = total_checksum(key, &name, value);
-    (name, checksum)
 }
 
 /// A position as it stands in its columns.

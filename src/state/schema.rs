@@ -11,10 +11,12 @@ use super::error::Cause;
 pub(super) const APPLICATION: i32 = 0x746d_7472;
 
 /// The schema that this version writes: `user_version` of the file.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 
 /// One step for each version: what makes it from the one before.
-const STEPS: [&str; VERSION as usize] = ["
+const STEPS: [&str; VERSION as usize] = [FIRST, super::messages::TABLE];
+
+const FIRST: &str = "
 CREATE TABLE last_commit (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     generation INTEGER NOT NULL,
@@ -80,7 +82,7 @@ CREATE TABLE positions (
     checksum INTEGER NOT NULL,
     PRIMARY KEY (source, format, key)
 ) STRICT, WITHOUT ROWID;
-"];
+";
 
 /// Makes the tables in an empty file.
 pub(super) fn create(transaction: &Transaction<'_>) -> rusqlite::Result<()> {

@@ -7,7 +7,7 @@ use rusqlite::{Statement, Transaction, params};
 
 use super::checkpoint::{Checkpoint, Place, SourceKey};
 use super::load::Kept;
-use super::record::{Generation, Group, Stand, Texts, named_total, overflow_checksum};
+use super::record::{Generation, Group, Stand, Texts, overflow_checksum, total_checksum};
 use crate::exposition::Snapshot;
 use crate::metrics::Totals;
 use crate::series::RowId;
@@ -15,7 +15,7 @@ use crate::source::Position;
 
 /// Writes into a transaction, and keeps the sum of all checksums.
 pub(super) struct Writer<'t> {
-    transaction: &'t Transaction<'t>,
+    pub(super) transaction: &'t Transaction<'t>,
     pub(super) sum: u64,
     pub(super) next_row: i64,
     now_ms: i64,
@@ -63,7 +63,8 @@ impl<'t> Writer<'t> {
             self.overflow(kept, old, new)?;
         }
         self.totals(&old.totals, &new.totals)?;
-        self.positions(&old.positions, &new.positions)
+        self.positions(&old.positions, &new.positions)?;
+        self.messages(&old.messages, &new.messages)
     }
 
     fn rows(&mut self, kept: &mut Kept, old: &Snapshot, new: &Snapshot) -> rusqlite::Result<()> {
@@ -114,16 +115,15 @@ impl<'t> Writer<'t> {
             if old == new {
                 continue;
             }
-            let (mut old, mut new) = (old.clone(), new.clone());
-            for ((name, was), (_, value)) in old.cells().into_iter().zip(new.cells()) {
+            let old = old.named();
+            for (name, value) in new.named() {
+                let was = old.get(&name).copied().unwrap_or(0);
                 if was == value {
                     continue;
                 }
-                let before = (*was > 0).then(|| named_total(key, name, *was).1);
-                let (name, checksum) = named_total(key, name, *value);
-                let values = params![key.source, key.format, name, *value as i64, checksum as i64];
-                upsert.execute(values)?;
-                self.replace(before, Some(checksum));
+                let checksum = total_checksum(key, &name, value);
+                upsert.execute(params![key.source, key.format, name, value as i64, checksum as i64])?;
+                self.replace((was > 0).then(|| total_checksum(key, &name, was)), Some(checksum));
             }
         }
         Ok(())
@@ -214,6 +214,7 @@ pub(super) fn differ(kept: &[Kept], old: &Checkpoint, new: &Checkpoint) -> bool 
     };
     old.totals != new.totals
         || old.positions != new.positions
+        || old.messages != new.messages
         || kept.iter().zip(&new.families).enumerate().any(differs)
 }
 

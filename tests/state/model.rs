@@ -101,7 +101,7 @@ fn is_something(cell: &Cell) -> bool {
 /// Holds a scrape against the truth.
 fn assert_shown(truth: &Truth, config: &Config, (text, own_text): &(String, String)) {
     let shown = strict::read(text.as_bytes());
-    for metric in FAMILY.metrics.iter().filter(|metric| config.is_enabled(metric.name)) {
+    for metric in FAMILY.metrics.iter().filter(|metric| config.is_enabled(metric)) {
         let known = truth.rows.get(&(metric.name, names(config, metric.name)));
         let allowed = |(labels, cell): &(&Labels, &Cell)| is_allowed(config, metric.name, labels) && is_something(cell);
         let expected = known.into_iter().flatten().filter(allowed);

@@ -178,7 +178,7 @@ impl<'c> Reference<'c> {
     /// Counts in the row of the line's labels, under the operator's rules.
     fn count(&mut self, name: &'static str, event: &Event<'_>, word: &str, change: Change, times: u64) {
         let metric = FAMILY.metrics.iter().find(|metric| metric.name == name).expect(name);
-        if !self.config.is_enabled(name) {
+        if !self.config.is_enabled(metric) {
             return;
         }
         let (mut labels, mut others, mut fell_out) = (Labels::new(), Labels::new(), false);

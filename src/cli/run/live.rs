@@ -14,7 +14,7 @@ use super::sources::read_by_others;
 use super::stopping;
 use crate::config::{Input, JournalInput, Source, SyslogInput};
 use crate::metrics::own::source_name;
-use crate::metrics::{Dialect, Family};
+use crate::metrics::{self, Dialect};
 use crate::pipeline::{Followed, Outlet, Pipeline, Relay};
 use crate::source::Position;
 use crate::source::file::{File, Handle, Pattern, Start};
@@ -49,11 +49,16 @@ impl Part {
     /// # Errors
     /// It cannot be known how the lines of one are written.
     pub(super) fn all(sources: &[Source]) -> Result<Vec<Self>, Failure> {
-        let part = |(index, source): (usize, &Source)| {
-            let dialect = understand(&source.written)?;
-            Ok(Self { source: source.clone(), dialect, without: read_by_others(sources, index) })
-        };
-        sources.iter().enumerate().map(part).collect()
+        let mut parts: Vec<Self> = Vec::new();
+        for (index, source) in sources.iter().enumerate() {
+            // Once for all that are written so: what is to be said of it is said once.
+            let dialect = match parts.iter().find(|part| part.source.written == source.written) {
+                Some(part) => part.dialect.clone(),
+                None => understand(&source.written)?,
+            };
+            parts.push(Self { source: source.clone(), dialect, without: read_by_others(sources, index) });
+        }
+        Ok(parts)
     }
 
     /// True when `other` can go on for it: they read the same in the same way, and differ in how it is written at most.
@@ -101,7 +106,7 @@ impl Prepared {
         let source = &part.source;
         let name = source.label();
         let unknown = || Failure::Usage(format!("unknown format {}", source.format));
-        let format = Family::named(&source.format).ok_or_else(unknown)?.name;
+        let format = metrics::format(&source.format).ok_or_else(unknown)?;
         let dialect = part.dialect.clone();
         let outlet = Arc::new(Outlet::new(pipeline, &name, format, dialect).ok_or_else(unknown)?);
         let socket = match &source.input {

@@ -6,8 +6,9 @@ use super::super::Failure;
 use super::live::pattern_of;
 use crate::config::{Config, Input, Source, Written};
 
-/// The sources of `config`, then those of the options: each a format, what is to be read as that, and how it is written.
-/// Who says how but not what means the program's usual log.
+/// The sources of `config`, then those of the options: each a format, what is to be read as that, and how that is
+/// written wherever a source does not say so itself. Who says how while nothing is to be read at all means the program's
+/// usual log.
 ///
 /// # Errors
 /// There is no source at all, or an option names none.
@@ -20,13 +21,14 @@ pub(super) fn resolve(config: &Config, options: &[(&str, &[String], Option<Writt
         }
     };
     config.sources.iter().cloned().for_each(&mut add);
-    for (format, texts, written) in options {
-        let usual = if texts.is_empty() && written.is_some() { usual_logs(format) } else { Vec::new() };
-        for text in texts.iter().chain(&usual) {
-            let wrong = |error| Failure::Usage(format!("--{format} {text}: {error}"));
-            let input = Input::of(text).map_err(wrong)?;
-            let written = written.clone().unwrap_or_default();
-            add(Source { input, format: (*format).to_owned(), written, name: None });
+    for (format, texts, _) in options {
+        for text in *texts {
+            add(named(format, text)?);
+        }
+    }
+    if sources.is_empty() {
+        for (format, ..) in options.iter().filter(|(.., written)| written.is_some()) {
+            sources.push(named(format, &usual_log(format))?);
         }
     }
     if sources.is_empty() {
@@ -35,13 +37,24 @@ pub(super) fn resolve(config: &Config, options: &[(&str, &[String], Option<Writt
                 .to_owned(),
         ));
     }
+    for (format, _, written) in options {
+        let Some(written) = written else { continue };
+        let is_asked = |source: &&mut Source| source.format == *format && source.written == Written::Usual;
+        sources.iter_mut().filter(is_asked).for_each(|source| source.written = written.clone());
+    }
     Ok(sources)
 }
 
-/// Where the logs of `format` usually are.
-fn usual_logs(format: &str) -> Vec<String> {
+/// The source that the option `--format text` names.
+fn named(format: &str, text: &str) -> Result<Source, Failure> {
+    let input = Input::of(text).map_err(|error| Failure::Usage(format!("--{format} {text}: {error}")))?;
+    Ok(Source { input, format: format.to_owned(), written: Written::Usual, name: None })
+}
+
+/// Where the log of `format` usually is.
+fn usual_log(format: &str) -> String {
     let file = format!("/var/log/{format}.log");
-    vec![if Path::new(&file).exists() { file } else { format!("journal:{format}") }]
+    if Path::new(&file).exists() { file } else { format!("journal:{format}") }
 }
 
 /// The patterns of what `sources[index]` must not read, if it is a pattern itself: files and earlier patterns that are

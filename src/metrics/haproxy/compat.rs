@@ -35,7 +35,7 @@ const OPT_IN: &[&str] = &[
 const COUNTED: &[&str] = &["status_code", "backend_name", "server_name"];
 
 const fn timer(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, help, kind: TIMER, unit: Unit::Milliseconds, labels: &[], opt_in: OPT_IN }
+    Metric { name, help, kind: TIMER, unit: Unit::Milliseconds, labels: &[], opt_in: OPT_IN, is_on: true }
 }
 
 const fn abort(name: &'static str, help: &'static str) -> Metric {
@@ -43,7 +43,7 @@ const fn abort(name: &'static str, help: &'static str) -> Metric {
 }
 
 const fn queue(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, help, kind: QUEUE, unit: Unit::None, labels: &[], opt_in: OPT_IN }
+    Metric { name, help, kind: QUEUE, unit: Unit::None, labels: &[], opt_in: OPT_IN, is_on: true }
 }
 
 /// The metrics, in the order of the exposition; the constants below name their places.
@@ -117,8 +117,13 @@ differs is meant to:
 ";
 
 /// The HAProxy family as that program shows it.
-pub const FAMILY: Family =
-    Family { name: "haproxy", metrics: METRICS, labels: LABELS, compat: Some(Compat::HaproxyLogExporter) };
+pub const FAMILY: Family = Family {
+    name: "haproxy",
+    metrics: METRICS,
+    labels: LABELS,
+    compat: Some(Compat::HaproxyLogExporter),
+    member: None,
+};
 
 /// The plan of this family under `config`. What not every request counts has rows of its own.
 pub fn plan(config: &Config) -> Plan {

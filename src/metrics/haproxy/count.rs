@@ -15,7 +15,7 @@ use super::{
     ABORTED, BACKEND_QUEUE, INCOMPLETE, METRICS, PHASES, REDISPATCHES, REQUESTS, RESPONSE_BYTES, RETRIES, SERVER_QUEUE,
     SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
 };
-use crate::metrics::{Buckets, Counter, Dialect, Kind, Plan, Tally, Unit};
+use crate::metrics::{Buckets, Counter, Dialect, Family, Kind, Plan, Tally, Unit};
 use crate::series::{Cells, Directory, Key, Memo, NO_ENTRY};
 use records::Records;
 
@@ -144,8 +144,7 @@ impl Haproxy {
             directory,
             fields,
         };
-        let records = Records::new(dialect, &shard);
-        Self { scanner: Scanner::new(), records, is_usual: *dialect == Dialect::Usual, shard }
+        Self { scanner: Scanner::new(), records: Records::new(dialect), is_usual: *dialect == Dialect::Usual, shard }
     }
 }
 
@@ -160,16 +159,12 @@ impl Counter for Haproxy {
     }
 
     fn speak(&mut self, dialect: &Dialect) {
-        self.records = Records::new(dialect, &self.shard);
+        self.records = Records::new(dialect);
         self.is_usual = *dialect == Dialect::Usual;
     }
 
-    fn cells(&self) -> &Cells {
-        &self.shard.cells
-    }
-
-    fn fell_out(&self) -> &[u64] {
-        &self.shard.fell_out
+    fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64])) {
+        see(self.shard.plan.family, &self.shard.cells, &self.shard.fell_out);
     }
 }
 

@@ -4,9 +4,9 @@ use metrics::{Counter, Gauge, SharedString, counter, gauge};
 use tailmeter_parsers::Reason;
 
 use super::{
-    CHECKPOINT_AGE, CHECKPOINT_DURATION, CHECKPOINT_ERRORS, DROPPED_MESSAGES, LABEL_OVERFLOW, LINES, LOST_BYTES,
-    REJECTED_LINES, ROTATIONS, ROWS_KEPT_ASIDE, SERIES, SERIES_LIMIT, SOURCE_ERRORS, SOURCE_LAG_BYTES,
-    SOURCE_LAG_SECONDS, SOURCE_READ_BYTES, SOURCE_UP, TRUNCATED_LINES, label_value,
+    CHECKPOINT_AGE, CHECKPOINT_DURATION, CHECKPOINT_ERRORS, DROPPED_MESSAGES, IGNORED_PROGRAM_LINES, LABEL_OVERFLOW,
+    LINES, LOST_BYTES, REJECTED_LINES, ROTATIONS, ROWS_KEPT_ASIDE, SERIES, SERIES_LIMIT, SOURCE_ERRORS,
+    SOURCE_LAG_BYTES, SOURCE_LAG_SECONDS, SOURCE_READ_BYTES, SOURCE_UP, TRUNCATED_LINES, label_value,
 };
 use crate::metrics::Totals;
 use crate::source::{Loss, Rotation};
@@ -75,6 +75,10 @@ impl SourceTelemetry {
         self.rejected.absolute(totals.rejected_lines());
         for (reason, lines) in Reason::ALL.iter().zip(totals.rejected).filter(|(_, lines)| *lines > 0) {
             counter!(REJECTED_LINES.name, "source" => self.source.clone(), "format" => self.format.clone(), "reason" => reason.as_str())
+                .absolute(lines);
+        }
+        for (program, lines) in totals.strangers.iter() {
+            counter!(IGNORED_PROGRAM_LINES.name, "source" => self.source.clone(), "format" => self.format.clone(), "program" => label_value(program))
                 .absolute(lines);
         }
     }

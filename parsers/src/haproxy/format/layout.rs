@@ -53,7 +53,8 @@ pub(super) struct Step {
     column: usize,
     /// The text before it; its key as it is written, in a line that is an object.
     pub(super) before: Box<[u8]>,
-    pub(super) end: End,
+    /// `None`: where its encoding says.
+    pub(super) end: Option<End>,
     /// How it is written.
     pub(super) encoding: Encoding,
     /// The type that its name asks for.
@@ -242,6 +243,8 @@ impl Layout {
 struct Value<'i> {
     item: &'i Item,
     grammar: Grammar,
+    /// Of its grammar; of any text when it is more than one value. Made once, which is most of what compiling takes.
+    check: Check,
     before: Vec<u8>,
     /// It is more than one.
     is_blurred: bool,
@@ -264,7 +267,7 @@ fn values(items: &[Item]) -> (Vec<Value<'_>>, Vec<u8>) {
                     text.push(b'"');
                 }
                 let grammar = if item.flags.encoding == Encoding::None { grammar } else { typed(grammar, item) };
-                values.push(Value { item, grammar, before: std::mem::take(&mut text), is_blurred: false });
+                values.push(Value::new(item, grammar, std::mem::take(&mut text)));
                 if is_quoted {
                     text.push(b'"');
                 }
@@ -282,7 +285,7 @@ fn members(items: &[Item], encoding: Encoding) -> Vec<Value<'_>> {
             Encoding::Cbor => cbor::key(name),
             Encoding::Json | Encoding::None => format!("\"{name}\"").into_bytes(),
         };
-        Some(Value { item, grammar: typed(grammar, item), before, is_blurred: false })
+        Some(Value::new(item, typed(grammar, item), before))
     });
     values.collect()
 }
@@ -317,13 +320,18 @@ fn is_quoted(item: &Item) -> bool {
     item.is_quoted() && !matches!(item.grammar(), Some(Grammar::Captures))
 }
 
-impl Value<'_> {
-    fn check(&self) -> Check {
-        match self.item.flags.encoding {
-            _ if self.is_blurred => Check::any(),
-            Encoding::None => Check::of(self.grammar, self.item),
-            Encoding::Json | Encoding::Cbor => Check::of_encoded(self.grammar, self.item),
-        }
+impl<'i> Value<'i> {
+    fn new(item: &'i Item, grammar: Grammar, before: Vec<u8>) -> Self {
+        let check = match item.flags.encoding {
+            Encoding::None => Check::of(grammar, item),
+            Encoding::Json | Encoding::Cbor => Check::of_encoded(grammar, item),
+        };
+        Self { item, grammar, check, before, is_blurred: false }
+    }
+
+    /// Nothing tells it from the one behind it.
+    fn blur(&mut self) {
+        (self.check, self.is_blurred) = (Check::any(), true);
     }
 
     fn is_http(&self) -> bool {
@@ -340,7 +348,7 @@ impl Value<'_> {
     /// True when its own bytes tell where it ends and `next` begins, with nothing between them. Behind that one stands
     /// the byte `beyond`: of a value that is not there.
     fn ends_before(&self, next: &Self, beyond: Option<u8>) -> bool {
-        let check = self.check();
+        let check = &self.check;
         if self.is_encoded() {
             return true;
         }
@@ -352,7 +360,7 @@ impl Value<'_> {
             Grammar::Captures if next.item.flags.quote => Bytes::of(|byte| byte == b'"'),
             Grammar::Captures => Bytes::of(|byte| byte == b'{'),
             Grammar::Query => Bytes::of(|byte| byte == b'?'),
-            _ => *next.check().held(),
+            _ => *next.check.held(),
         };
         let may_vanish = next.item.missing() == Missing::Nothing;
         let is_clear = !may_vanish || beyond.is_some_and(|byte| !check.held().has(byte));
@@ -360,23 +368,22 @@ impl Value<'_> {
     }
 
     fn step(&self, following: &[Value<'_>], tail: &[u8], last: Option<&Step>) -> Step {
-        let check = self.check();
+        let check = &self.check;
         let next = following.first();
         let after = next.map_or(tail, |next| &next.before);
         // What follows the value that follows.
         let beyond = following.get(1).map_or(tail, |beyond| &beyond.before);
-        let end = match check.length() {
-            _ if self.is_encoded() => End::Encoded,
+        let end = (!self.is_encoded()).then(|| match check.length() {
             // Those of HAProxy 1.1 had no milliseconds.
             Some(_) if self.grammar == Grammar::Date && after.first().is_some_and(|byte| !check.held().has(*byte)) => {
-                self.end(&check, after, next, beyond, last)
+                self.end(after, next, beyond, last)
             }
             Some(length) => End::Length(length),
             None if self.grammar == Grammar::Captures => End::Captures,
-            None => self.end(&check, after, next, beyond, last),
-        };
+            None => self.end(after, next, beyond, last),
+        });
         let check = check.ending_at(match end {
-            End::Byte(byte) => Some(byte),
+            Some(End::Byte(byte)) => Some(byte),
             _ => None,
         });
         let canonical = match &self.item.kind {
@@ -413,14 +420,14 @@ impl Value<'_> {
 
     /// The byte at which it ends for sure, if it does not hold `other`; `after` follows it.
     fn ends_at(&self, other: u8, after: &[u8]) -> Option<u8> {
-        let held = *self.check().held();
+        let held = self.check.held();
         let first = after.first().copied()?;
         (!held.has(first) && !held.has(other)).then_some(first)
     }
 
     /// Where it ends, if its length does not say so.
-    fn end(&self, check: &Check, after: &[u8], next: Option<&Self>, beyond: &[u8], last: Option<&Step>) -> End {
-        let held = check.held();
+    fn end(&self, after: &[u8], next: Option<&Self>, beyond: &[u8], last: Option<&Step>) -> End {
+        let held = self.check.held();
         match after {
             [] if next.is_none() => End::Line,
             // It ends with the bytes that it can hold, if what follows cannot begin with one of them.
@@ -434,7 +441,9 @@ impl Value<'_> {
                 End::Last { byte: *byte, before }
             }
             // Of several in a row, the first one takes what could belong to either.
-            _ if last.is_some_and(|last| last.end == End::Choice) && *self.before == *after => End::Byte(after[0]),
+            _ if last.is_some_and(|last| last.end == Some(End::Choice)) && *self.before == *after => {
+                End::Byte(after[0])
+            }
             _ => End::Choice,
         }
     }
@@ -454,7 +463,7 @@ fn told_apart<'i>(values: Vec<Value<'i>>, tail: &[u8], notes: &mut Vec<Note>) ->
                 let message =
                     format!("nothing stands between {one} and {other} to tell where one ends: neither is read");
                 notes.push(Note { column: value.item.column, is_lossy: true, message });
-                last.is_blurred = true;
+                last.blur();
             }
             _ => apart.push(value),
         }
@@ -480,9 +489,9 @@ fn doubt(steps: &mut [Step], tail: &[u8]) {
         // Paths and queries tell by their first byte.
         let is_optional = step.missing == Missing::Nothing
             && !matches!(step.grammar, Grammar::Captures | Grammar::Path | Grammar::Query);
-        let is_open = step.is_blurred || step.end == End::Choice || is_optional || is_taken_short(step, after);
+        let is_open = step.is_blurred || step.end == Some(End::Choice) || is_optional || is_taken_short(step, after);
         // Nobody says whether the brace is the captures' own.
-        if step.end == End::Captures && matches!(after, [b'{', ..] | [b'"', b'{', ..]) {
+        if step.end == Some(End::Captures) && matches!(after, [b'{', ..] | [b'"', b'{', ..]) {
             first = index;
             break;
         }
@@ -509,7 +518,7 @@ fn doubt(steps: &mut [Step], tail: &[u8]) {
 
 /// True when a value may hold what follows it, but is taken to end there at once: another one before it takes the rest.
 fn is_taken_short(step: &Step, after: &[u8]) -> bool {
-    matches!((&step.end, after.first()), (End::Byte(byte), Some(first)) if byte == first && step.check.held().has(*byte))
+    matches!((&step.end, after.first()), (Some(End::Byte(byte)), Some(first)) if byte == first && step.check.held().has(*byte))
 }
 
 /// Says which values cannot be found for sure, and why.

@@ -12,7 +12,7 @@ use tailmeter_parsers::haproxy::{Layouts, Line, Means, Reading, Scanner};
 use super::{ABORTS, BYTES_READ, METRICS, PROCESSING_ERRORS, QUEUES, REQUESTS, SESSION_DURATION, TIMERS};
 use crate::metrics::haproxy::count::Numbers;
 use crate::metrics::haproxy::labels::{Field, Laid, Subject};
-use crate::metrics::{Buckets, Counter, Dialect, Kind, Plan, Slot, Tally, Unit};
+use crate::metrics::{Buckets, Counter, Dialect, Family, Kind, Plan, Slot, Tally, Unit};
 use crate::series::{Base, Cells, Directory, NO_ENTRY, Texts};
 
 /// Counts HAProxy's requests in a shard of its own.
@@ -151,12 +151,8 @@ impl Counter for Requests {
         self.is_usual = *dialect == Dialect::Usual;
     }
 
-    fn cells(&self) -> &Cells {
-        &self.shard.cells
-    }
-
-    fn fell_out(&self) -> &[u64] {
-        &self.shard.fell_out
+    fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64])) {
+        see(self.shard.plan.family, &self.shard.cells, &self.shard.fell_out);
     }
 }
 

@@ -1,0 +1,155 @@
+//! Pieces that many of Postfix's lines are made of: queue ids, the other side of a connection, addresses, times.
+
+use super::event::Peer;
+use crate::cursor::Cursor;
+use crate::{Reason, Reject};
+
+/// What may stand in a queue id: 1 for the digits of a short one (hexadecimal, upper case), 2 for those of a long one
+/// (base 52: digits, and letters without vowels).
+const QUEUE_ID: [u8; 256] = {
+    let mut classes = [0; 256];
+    let (mut at, short, long) = (0, b"0123456789ABCDEF", b"0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz");
+    while at < long.len() {
+        classes[long[at] as usize] |= 2;
+        at += 1;
+    }
+    at = 0;
+    while at < short.len() {
+        classes[short[at] as usize] |= 1;
+        at += 1;
+    }
+    classes
+};
+
+/// Length of the queue id at the start of `text`, and 0 when there is none. What follows it is not part of any.
+pub(super) fn queue_id_length(text: &[u8]) -> usize {
+    let (mut length, mut classes) = (0, 3);
+    for byte in text {
+        let class = QUEUE_ID[usize::from(*byte)];
+        if class == 0 {
+            break;
+        }
+        classes &= class;
+        length += 1;
+    }
+    let is_id = classes & 1 != 0 && length >= 6 || classes & 2 != 0 && length >= 12;
+    if is_id { length } else { 0 }
+}
+
+/// True when all of `text` is a queue id.
+pub(super) fn is_queue_id(text: &[u8]) -> bool {
+    !text.is_empty() && queue_id_length(text) == text.len()
+}
+
+/// Takes `QID: `, if that is next.
+pub(super) fn queue_id<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    let rest = cursor.rest();
+    let (id, behind) = rest.split_at(queue_id_length(rest));
+    if id.is_empty() || !behind.starts_with(b": ") {
+        return None;
+    }
+    cursor.skip(id.len() + 2);
+    Some(id)
+}
+
+/// Takes `name[address]`, `name[address]:port` or `[address]:port`. Names hold neither spaces nor brackets.
+pub(super) fn peer<'a>(cursor: &mut Cursor<'a>, field: &'static str) -> Result<Peer<'a>, Reject> {
+    let start = *cursor;
+    let rest = cursor.rest();
+    let Some(length) = rest.iter().position(|byte| matches!(byte, b'[' | b' ')) else {
+        return start.reject(Reason::Truncated, field);
+    };
+    if rest[length] == b' ' {
+        return start.reject(Reason::Grammar, field);
+    }
+    let name = &rest[..length];
+    cursor.skip(length + 1);
+    let address = cursor.until(b']', field)?;
+    let mut peer = Peer { name, address, port: None };
+    let digits = cursor.rest().strip_prefix(b":").unwrap_or_default();
+    let count = digits.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
+    if (1..=5).contains(&count) {
+        peer.port =
+            u16::try_from(digits[..count].iter().fold(0, |port, digit| port * 10 + u32::from(digit - b'0'))).ok();
+        cursor.skip(1 + count);
+    }
+    Ok(peer)
+}
+
+/// Length of the quoted local part that `text` begins with, its quotes included; 0 when it does not.
+pub(super) fn quoted_length(text: &[u8]) -> usize {
+    if text.first() != Some(&b'"') {
+        return 0;
+    }
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        at += match byte {
+            b'\\' => 2,
+            b'"' => return at + 1,
+            _ => 1,
+        };
+    }
+    0
+}
+
+/// Takes an address, without its brackets, of which `<` has been taken. Since 3.5 Postfix quotes what is not a plain
+/// local part, so that the address's end is the first `>` behind the quotes; before, or with
+/// `info_log_address_format = internal`, it quotes nothing: then it is the first `>` with something behind it that
+/// Postfix writes there.
+pub(super) fn address<'a>(
+    cursor: &mut Cursor<'a>,
+    field: &'static str,
+    follows: impl Fn(&[u8]) -> bool,
+) -> Result<&'a [u8], Reject> {
+    let rest = cursor.rest();
+    let quoted = quoted_length(rest);
+    for from in if quoted > 0 { [quoted, 0] } else { [0, usize::MAX] } {
+        let Some(text) = rest.get(from..) else { break };
+        for length in memchr::memchr_iter(b'>', text) {
+            if follows(&text[length + 1..]) {
+                cursor.skip(from + length + 1);
+                return Ok(&rest[..from + length]);
+            }
+        }
+    }
+    cursor.reject(Reason::Truncated, field)
+}
+
+/// Takes a time in seconds, at most six digits behind its point, as milliseconds.
+pub(super) fn seconds(cursor: &mut Cursor<'_>, field: &'static str) -> Result<u64, Reject> {
+    let whole = cursor.number(999_999_999_999, field)?;
+    let mut micros = 0;
+    if cursor.take(b'.') {
+        let digits = cursor.rest();
+        let count = digits.iter().take(7).take_while(|byte| byte.is_ascii_digit()).count();
+        if count == 0 || count > 6 {
+            return cursor.reject(if digits.is_empty() { Reason::Truncated } else { Reason::Number }, field);
+        }
+        micros = digits.iter().take(count).fold(0, |micros, digit| micros * 10 + u64::from(digit - b'0'));
+        micros *= [1_000_000, 100_000, 10_000, 1000, 100, 10, 1][count];
+        cursor.skip(count);
+    }
+    Ok(whole * 1000 + (micros + 500) / 1000)
+}
+
+/// Length of the enhanced status code (`5.7.1`) that `text` begins with; 0 when there is none.
+pub(super) fn enhanced_length(text: &[u8]) -> usize {
+    if !matches!(text, [b'2' | b'4' | b'5', b'.', ..]) {
+        return 0;
+    }
+    let digits = |at: usize| text.iter().skip(at).take(4).take_while(|byte| byte.is_ascii_digit()).count();
+    let subject = digits(2);
+    if !(1..=3).contains(&subject) || text.get(2 + subject) != Some(&b'.') {
+        return 0;
+    }
+    let detail = digits(3 + subject);
+    if (1..=3).contains(&detail) { 3 + subject + detail } else { 0 }
+}
+
+/// `text`, when it is a word of letters, digits and `-`, `_`, `.`; otherwise `other`.
+pub(super) fn word(text: &[u8]) -> &[u8] {
+    let fits = !text.is_empty()
+        && text.len() <= 64
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if fits { text } else { b"other" }
+}

@@ -1,0 +1,345 @@
+//! Messages under way: what the lines of one message have told so far, until it is done.
+//!
+//! A message is known by the hash of its queue id and host, has a fixed size, and there are only so many: when the room is full
+//! the oldest one is forgotten, first of those that never got into a queue (sessions that broke off), then of all. So it is
+//! with those that have been there too long. What is here is part of the state, so that it outlives a restart as the counts do.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::{FixedState, RandomState};
+use hashbrown::HashTable;
+use tailmeter_parsers::Time;
+
+/// Messages at most, unless told otherwise.
+const CAPACITY: usize = 65_536;
+/// How long a message may be under way: longer than any queue keeps one.
+const MAX_AGE_MS: u64 = 14 * 86_400_000;
+/// The same for one that is not in a queue yet.
+const MAX_SESSION_MS: u64 = 3_600_000;
+
+/// Keeps ids the same from run to run.
+const SEED: u64 = 0x7461_696c_6d65_7465;
+
+/// Number of a message, or of a text that several may share.
+pub(super) type Id = u64;
+
+/// The id of `texts` together.
+pub(super) fn id(texts: &[&[u8]]) -> Id {
+    FixedState::with_seed(SEED).hash_one(texts)
+}
+
+/// What is known of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Of its queue id.
+    pub id: Id,
+    /// When it came, as [`Time::as_ms`]; 0 when that is not known.
+    pub began_ms: u64,
+    /// How long it had been under way before, under another queue id.
+    pub lead_ms: u64,
+    /// How often its delivery was begun.
+    pub attempts: u32,
+    /// What became of its recipients so far, and of itself.
+    pub fate: Fate,
+    /// Of its message id; 0 when that is not known.
+    pub message_id: Id,
+}
+
+/// What became of a message, as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fate(pub u16);
+
+impl Fate {
+    /// Recipients that got it.
+    pub const SENT: Self = Self(1);
+    /// Recipients that refused it.
+    pub const BOUNCED: Self = Self(2);
+    /// It was given up.
+    pub const EXPIRED: Self = Self(4);
+    /// It goes on under another queue id: a filter has it.
+    pub const HANDED_ON: Self = Self(8);
+    /// It came from this host.
+    pub const LOCAL: Self = Self(16);
+    /// It is in a queue.
+    pub const QUEUED: Self = Self(32);
+
+    /// Adds those of `other`.
+    pub fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    /// True with all of `other`.
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The word for a message that is done: `sent`, `bounced`, `expired` or, with more than one of them, `mixed`. `None` when
+    /// it has none, or when it goes on elsewhere.
+    pub fn outcome(self) -> Option<&'static str> {
+        match self.0 & 15 {
+            1 => Some("sent"),
+            2 => Some("bounced"),
+            4 => Some("expired"),
+            3 | 5..=7 => Some("mixed"),
+            _ => None,
+        }
+    }
+}
+
+/// The end of a list.
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    message: Message,
+    /// Neighbours in the list it is in.
+    before: u32,
+    after: u32,
+}
+
+/// Messages in the order in which they came.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    first: u32,
+    last: u32,
+}
+
+/// The messages of one source that are under way.
+pub struct Correlator {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// By queue id, and the latest of each message id.
+    ids: HashTable<u32>,
+    message_ids: HashTable<u32>,
+    hasher: RandomState,
+    /// Not in a queue yet, and queued.
+    lists: [List; 2],
+    capacity: usize,
+    /// Messages come and gone, and forgotten, since [`Correlator::take_changes`].
+    change: i64,
+    evicted: u64,
+}
+
+impl Default for Correlator {
+    fn default() -> Self {
+        Self::new(CAPACITY)
+    }
+}
+
+impl Correlator {
+    /// Room for `capacity` messages, at least 2.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            ids: HashTable::new(),
+            message_ids: HashTable::new(),
+            hasher: RandomState::default(),
+            lists: [List { first: NONE, last: NONE }; 2],
+            capacity: capacity.clamp(2, NONE as usize - 1),
+            change: 0,
+            evicted: 0,
+        }
+    }
+
+    /// The message `id`, if it is under way.
+    pub fn get(&mut self, id: Id) -> Option<&mut Message> {
+        let at = self.find(id)?;
+        self.slots.get_mut(at as usize).map(|slot| &mut slot.message)
+    }
+
+    /// The message `id`, which begins at `time` if it is not under way.
+    pub fn enter(&mut self, id: Id, time: Option<Time>) -> &mut Message {
+        let at = match self.find(id) {
+            Some(at) => at,
+            None => {
+                self.make_room(time);
+                self.change += 1;
+                self.insert(Message { id, began_ms: time.map_or(0, Time::as_ms), ..Message::default() })
+            }
+        };
+        &mut self.slots[at as usize].message
+    }
+
+    /// The message `id` begins at `time`: whatever was known by that id before is of another, whose end has not been seen.
+    pub fn begin(&mut self, id: Id, time: Option<Time>) -> &mut Message {
+        if self.finish(id).is_some() {
+            self.evicted += 1;
+        }
+        self.enter(id, time)
+    }
+
+    /// The message `id` is in a queue.
+    pub fn queue(&mut self, id: Id) {
+        let Some(at) = self.find(id) else { return };
+        if !self.slots[at as usize].message.fate.has(Fate::QUEUED) {
+            self.unlink(at);
+            self.slots[at as usize].message.fate.add(Fate::QUEUED);
+            self.link(at);
+        }
+    }
+
+    /// The message `id` is done, and forgotten.
+    pub fn finish(&mut self, id: Id) -> Option<Message> {
+        let at = self.find(id)?;
+        self.change -= 1;
+        Some(self.remove(at))
+    }
+
+    /// Tells the message id of the message `id`; returns the one that came before with the same message id, if it is under
+    /// way.
+    pub fn tell_message_id(&mut self, id: Id, message_id: Id) -> Option<Message> {
+        let at = self.find(id)?;
+        self.forget_message_id(at);
+        self.slots[at as usize].message.message_id = message_id;
+        let hash = self.hasher.hash_one(message_id);
+        let slots = &self.slots;
+        let known = self.message_ids.find_mut(hash, |at| slots[*at as usize].message.message_id == message_id);
+        match known {
+            Some(known) => {
+                let before = std::mem::replace(known, at);
+                self.slots.get(before as usize).map(|slot| slot.message)
+            }
+            None => {
+                let (slots, hasher) = (&self.slots, &self.hasher);
+                let again = |at: &u32| hasher.hash_one(slots[*at as usize].message.message_id);
+                self.message_ids.insert_unique(hash, at, again);
+                None
+            }
+        }
+    }
+
+    /// How many messages have come less those that have gone, and how many were forgotten, since the last time.
+    pub fn take_changes(&mut self) -> (i64, u64) {
+        (std::mem::take(&mut self.change), std::mem::take(&mut self.evicted))
+    }
+
+    /// Every message: first those that are not in a queue, each kind in the order in which it came.
+    pub fn messages(&self) -> impl Iterator<Item = Message> {
+        self.lists.iter().flat_map(|list| {
+            let next = |at: u32| self.slots.get(at as usize);
+            std::iter::successors(next(list.first), move |slot| next(slot.after)).map(|slot| slot.message)
+        })
+    }
+
+    /// Takes up messages of an earlier run.
+    pub fn restore(&mut self, messages: &[Message]) {
+        let mut messages = messages.iter().collect::<Vec<_>>();
+        messages.sort_unstable_by_key(|message| message.began_ms);
+        for message in messages {
+            if self.find(message.id).is_none() {
+                if self.ids.len() >= self.capacity {
+                    self.forget_oldest();
+                }
+                let at = self.insert(*message);
+                let message_id = self.slots[at as usize].message.message_id;
+                if message_id != 0 {
+                    self.slots[at as usize].message.message_id = 0;
+                    self.tell_message_id(message.id, message_id);
+                }
+            }
+        }
+    }
+
+    fn find(&self, id: Id) -> Option<u32> {
+        let is_it = |at: &u32| self.slots.get(*at as usize).is_some_and(|slot| slot.message.id == id);
+        self.ids.find(self.hasher.hash_one(id), is_it).copied()
+    }
+
+    fn insert(&mut self, message: Message) -> u32 {
+        let slot = Slot { message, before: NONE, after: NONE };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        let again = |at: &u32| hasher.hash_one(slots[*at as usize].message.id);
+        self.ids.insert_unique(hasher.hash_one(message.id), at, again);
+        self.link(at);
+        at
+    }
+
+    fn remove(&mut self, at: u32) -> Message {
+        self.unlink(at);
+        self.forget_message_id(at);
+        let message = self.slots[at as usize].message;
+        if let Ok(entry) = self.ids.find_entry(self.hasher.hash_one(message.id), |other| *other == at) {
+            entry.remove();
+        }
+        self.free.push(at);
+        message
+    }
+
+    fn forget_message_id(&mut self, at: u32) {
+        let message_id = self.slots[at as usize].message.message_id;
+        if message_id != 0
+            && let Ok(entry) = self.message_ids.find_entry(self.hasher.hash_one(message_id), |other| *other == at)
+        {
+            entry.remove();
+        }
+    }
+
+    /// Forgets what is too old at `time`, and the oldest message if there is no room for one more.
+    fn make_room(&mut self, time: Option<Time>) {
+        for (list, max_age_ms) in [(0, MAX_SESSION_MS), (1, MAX_AGE_MS)] {
+            while let Some(slot) = self.slots.get(self.lists[list].first as usize) {
+                let Message { id, began_ms, .. } = slot.message;
+                let age = time.and_then(|time| time.since(Time::from_ms(began_ms)));
+                if began_ms == 0 || age.is_none_or(|age| age <= max_age_ms) {
+                    break;
+                }
+                // A session that broke off was no message.
+                self.evicted += u64::from(list == 1);
+                self.finish(id);
+            }
+        }
+        if self.ids.len() >= self.capacity {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.lists.iter().map(|list| list.first).find(|first| *first != NONE);
+        if let Some(at) = oldest {
+            self.change -= 1;
+            self.evicted += 1;
+            self.remove(at);
+        }
+    }
+
+    /// The number of the list that a message is in.
+    fn list_of(&self, at: u32) -> usize {
+        usize::from(self.slots[at as usize].message.fate.has(Fate::QUEUED))
+    }
+
+    /// Appends a message to its list.
+    fn link(&mut self, at: u32) {
+        let list = self.list_of(at);
+        let last = std::mem::replace(&mut self.lists[list].last, at);
+        self.slots[at as usize].before = last;
+        self.slots[at as usize].after = NONE;
+        match self.slots.get_mut(last as usize) {
+            Some(last) => last.after = at,
+            None => self.lists[list].first = at,
+        }
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let list = self.list_of(at);
+        let Slot { before, after, .. } = self.slots[at as usize];
+        match self.slots.get_mut(before as usize) {
+            Some(slot) => slot.after = after,
+            None => self.lists[list].first = after,
+        }
+        match self.slots.get_mut(after as usize) {
+            Some(slot) => slot.before = before,
+            None => self.lists[list].last = before,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The mail room: one log, lines of many programs.
+//!
+//! A [`Member`] is a family that is read line by line. [`Mail`] counts the lines of one of them, or of all (`format: mail`):
+//! the envelope is read once, its program says which family reads the message. What no family knows is ignored, and counted by
+//! its program.
+
+use std::fmt;
+
+use tailmeter_parsers::{Envelope, Event, Reason, Reject};
+
+use super::correlator::{Correlator, Message};
+use super::{Counter, Dialect, Family, Place, Plan, Rows, Tally};
+use crate::series::Cells;
+
+/// The format whose lines are of any family of the mail room.
+pub const MAIL: &str = "mail";
+
+/// How the events of a family are counted.
+///
+/// What has to be remembered from line to line is in the value.
+pub(super) trait Count: Send + 'static {
+    /// An event of the family.
+    type Event<'a>: Event;
+
+    /// Counts nothing yet, under `plan`.
+    fn new(plan: &Plan) -> Self;
+
+    /// True when `program`, a syslog tag, is of the family.
+    fn is_program(program: &[u8]) -> bool;
+
+    /// Finds the envelope of a line in the logs that are the family's alone.
+    fn envelope(line: &[u8]) -> Envelope<'_> {
+        tailmeter_parsers::envelope::detect(line)
+    }
+
+    /// Reads the message of a line.
+    ///
+    /// # Errors
+    /// It is none of the family's.
+    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Self::Event<'a>, Reject>;
+
+    /// Adds what `event` counts to `rows`.
+    fn count(&mut self, event: &Self::Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows);
+
+    /// The messages under way, if the family follows them.
+    fn correlator(&self) -> Option<&Correlator> {
+        None
+    }
+
+    /// The same, to take up those of an earlier run.
+    fn correlator_mut(&mut self) -> Option<&mut Correlator> {
+        None
+    }
+}
+
+/// What becomes of a line: an event, or why it is none.
+pub(super) type See<'s> = &'s mut dyn FnMut(Result<&dyn Event, Reject>);
+
+/// A family of the mail room, for those who read lines of whichever it is.
+#[derive(Clone, Copy)]
+pub struct Member {
+    /// True when a program is of the family.
+    pub is_program: fn(&[u8]) -> bool,
+    /// Finds the envelope of a line in the family's own logs.
+    pub envelope: fn(&[u8]) -> Envelope<'_>,
+    /// Reads the message of a line.
+    pub read: fn(&[u8], &Envelope<'_>, See<'_>),
+    counting: fn(Place) -> Box<dyn Messages>,
+}
+
+impl Member {
+    /// The one whose events `C` counts.
+    pub(super) const fn of<C: Count>() -> Self {
+        Self {
+            is_program: C::is_program,
+            envelope: C::envelope,
+            read: |line, envelope, see| match C::read(line, envelope) {
+                Ok(event) => see(Ok(&event)),
+                Err(reject) => see(Err(reject)),
+            },
+            counting: |place| Box::new(Counting { count: C::new(&place.plan), rows: Rows::new(place) }),
+        }
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Member")
+    }
+}
+
+/// Counts messages of one family.
+trait Messages: Send {
+    /// Counts the message of a line; false when it is only known.
+    fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject>;
+
+    fn rows(&self) -> &Rows;
+
+    fn correlator(&self) -> Option<&Correlator>;
+
+    fn resume(&mut self, messages: &[Message]);
+}
+
+struct Counting<C> {
+    count: C,
+    rows: Rows,
+}
+
+impl<C: Count> Messages for Counting<C> {
+    fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject> {
+        let event = C::read(line, envelope)?;
+        self.rows.begin(envelope.repeated);
+        self.count.count(&event, envelope, &mut self.rows);
+        Ok(!event.is_ignored())
+    }
+
+    fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    fn correlator(&self) -> Option<&Correlator> {
+        self.count.correlator()
+    }
+
+    fn resume(&mut self, messages: &[Message]) {
+        if let Some(correlator) = self.count.correlator_mut() {
+            correlator.restore(messages);
+        }
+    }
+}
+
+/// Counts lines of one family, or of all.
+pub(super) struct Mail {
+    desks: Vec<Desk>,
+    /// Finds the envelope of a line.
+    envelope: fn(&[u8]) -> Envelope<'_>,
+    /// True for the log of one family.
+    is_alone: bool,
+    /// Whose the programs seen last are.
+    known: Box<[Known; KNOWN]>,
+}
+
+/// Where the messages of one family go.
+struct Desk {
+    member: Member,
+    place: Place,
+    /// Made with the first line.
+    messages: Option<Box<dyn Messages>>,
+}
+
+/// Programs that are remembered, at most; a power of two.
+const KNOWN: usize = 64;
+
+/// Longest name of a program that is remembered, in bytes.
+const NAME: usize = 46;
+
+/// A program, and the number of its desk; [`NOBODY`] for one that no family knows.
+#[derive(Clone, Copy)]
+struct Known {
+    name: [u8; NAME],
+    length: u8,
+    desk: u8,
+}
+
+const NOBODY: u8 = u8::MAX;
+
+impl Desk {
+    fn messages(&mut self) -> &mut dyn Messages {
+        &mut **self.messages.get_or_insert_with(|| (self.member.counting)(self.place.clone()))
+    }
+}
+
+impl Mail {
+    /// A counter for the families of `places`, without a row.
+    pub(super) fn new(places: Vec<Place>) -> Self {
+        let desk = |place: Place| Some(Desk { member: place.plan.family.member?, place, messages: None });
+        let desks = places.into_iter().filter_map(desk).collect::<Vec<_>>();
+        let envelope = match desks.as_slice() {
+            [desk] => desk.member.envelope,
+            _ => tailmeter_parsers::envelope::detect,
+        };
+        Self {
+            is_alone: desks.len() == 1,
+            desks,
+            envelope,
+            known: Box::new([Known { name: [0; NAME], length: 0, desk: NOBODY }; KNOWN]),
+        }
+    }
+
+    fn line(&mut self, line: &[u8], tally: &mut Tally) {
+        let envelope = (self.envelope)(line);
+        let Some(desk) = self.desk(envelope.program) else {
+            // A line without a program is of none.
+            if envelope.program.is_empty() {
+                let offset = envelope.start;
+                return tally.reject(Reject { reason: Reason::UnknownForm, field: "program", offset }, line);
+            }
+            return tally.ignore(envelope.program);
+        };
+        match desk.messages().message(line, &envelope) {
+            Ok(true) => tally.parsed += 1,
+            Ok(false) => tally.ignored += 1,
+            Err(reject) => tally.reject(reject, line),
+        }
+    }
+
+    /// Where lines of `program` go.
+    fn desk(&mut self, program: &[u8]) -> Option<&mut Desk> {
+        // A log that is one family's alone need not say so.
+        if program.is_empty() {
+            return self.desks.first_mut().filter(|_| self.is_alone);
+        }
+        let byte = |at: usize| usize::from(program.get(at).copied().unwrap_or_default());
+        let hash = program.len() ^ byte(program.len().wrapping_sub(1)) ^ byte(program.len() / 2) << 1 ^ byte(0) << 2;
+        let known = self.known.get_mut(hash % KNOWN)?;
+        if known.name.get(..known.length.into()) != Some(program) {
+            let is_its = |desk: &Desk| (desk.member.is_program)(program);
+            known.desk = self.desks.iter().position(is_its).map_or(NOBODY, |desk| desk as u8);
+            known.length = 0;
+            if let Some(name) = known.name.get_mut(..program.len()) {
+                name.copy_from_slice(program);
+                known.length = program.len() as u8;
+            }
+        }
+        self.desks.get_mut(usize::from(known.desk))
+    }
+}
+
+impl Counter for Mail {
+    fn count(&mut self, lines: &[u8], tally: &mut Tally) {
+        let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', lines).chain([lines.len()]) {
+            self.line(lines.get(start..end).unwrap_or_default(), tally);
+            start = end + 1;
+        }
+    }
+
+    fn speak(&mut self, _: &Dialect) {}
+
+    fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64])) {
+        for messages in self.desks.iter().filter_map(|desk| desk.messages.as_ref()) {
+            let rows = messages.rows();
+            see(rows.plan().family, rows.cells(), rows.fell_out());
+        }
+    }
+
+    fn under_way(&self, see: &mut dyn FnMut(&'static Family, &Correlator)) {
+        for messages in self.desks.iter().filter_map(|desk| desk.messages.as_ref()) {
+            if let Some(correlator) = messages.correlator() {
+                see(messages.rows().plan().family, correlator);
+            }
+        }
+    }
+
+    fn resume(&mut self, family: &str, messages: &[Message]) {
+        if let Some(desk) = self.desks.iter_mut().find(|desk| desk.place.plan.family.name == family) {
+            desk.messages().resume(messages);
+        }
+    }
+}

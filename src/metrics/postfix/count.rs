@@ -1,0 +1,264 @@
+//! Which metrics an event counts in.
+
+use tailmeter_parsers::postfix::{
+    self, Client, Command, Delivery, Disconnect, Event, LostConnection, Queued, Rejection, Status, Tag, Test, Tls,
+};
+use tailmeter_parsers::{Envelope, Reject};
+
+use super::label::{
+    ACTION, CIPHER, CLEAN, CODE, COMMAND, DIRECTION, DSN, DSN_CLASS, ENHANCED_CODE, INSTANCE, KIND, LIST, METHOD,
+    PROTOCOL, REASON, RECIPIENT_DOMAIN, RELAY, RESULT, SASL, SERVICE, SEVERITY, STAGE, STATUS, TEST, TRANSPORT, TRUST,
+    USERNAME,
+};
+use super::under_way::UnderWay;
+use super::{
+    BOUNCES, CONNECT_FAILURES, CONNECTIONS, DELIVERIES, DELIVERY_DELAY, DELIVERY_STAGE, DISCONNECTIONS, DNSBL_HITS,
+    LOST_CONNECTIONS, MESSAGE_RECIPIENTS, MESSAGE_SIZE, MESSAGES_RECEIVED, MILTER_ACTIONS, POSTSCREEN_DNSBL_RANK,
+    POSTSCREEN_PASSES, POSTSCREEN_TESTS_FAILED, QUEUE_EXPIRATIONS, QUEUE_INSERTIONS, QUEUE_REMOVALS, REJECTS,
+    SASL_FAILURES, SASL_LOGINS, SMTPD_COMMANDS, TLS_CONNECTIONS, WARNINGS,
+};
+use crate::config::PostfixConfig;
+use crate::metrics::correlator::Correlator;
+use crate::metrics::mail::Count;
+use crate::metrics::{Plan, Rows};
+
+/// The parts of a delivery's time, as labels.
+const STAGES: [&str; 4] = ["before_queue_manager", "queue_manager", "connection_setup", "transmission"];
+
+/// What stands for a value that the line does not have.
+const NONE: &[u8] = b"none";
+
+/// Counts Postfix's events.
+pub(super) struct Postfix {
+    under_way: UnderWay,
+    excluded: Vec<Box<[u8]>>,
+    reasons: Vec<(regex::bytes::Regex, Box<str>)>,
+    /// A recipient's domain in lower case; kept to be used again.
+    domain: Vec<u8>,
+}
+
+impl Count for Postfix {
+    type Event<'a> = Event<'a>;
+
+    fn new(plan: &Plan) -> Self {
+        let PostfixConfig { exclude_services, reject_reasons, max_messages } = &*plan.postfix;
+        // Patterns were checked when the configuration was read.
+        let reasons = reject_reasons.iter();
+        let reasons = reasons
+            .filter_map(|rule| Some((regex::bytes::Regex::new(&rule.pattern).ok()?, rule.reason.as_str().into())));
+        Self {
+            under_way: UnderWay::new(*max_messages),
+            excluded: exclude_services.iter().map(|service| service.as_bytes().into()).collect(),
+            reasons: reasons.collect(),
+            domain: Vec::new(),
+        }
+    }
+
+    fn is_program(program: &[u8]) -> bool {
+        postfix::is_program(program)
+    }
+
+    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
+        postfix::read(line, envelope)
+    }
+
+    fn count(&mut self, event: &Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows) {
+        let Some(tag) = Tag::of(envelope.program) else { return };
+        let is_new = self.under_way.follow(event, &tag, envelope, rows);
+        if self.is_excluded(tag.service) {
+            return;
+        }
+        let of_tag = |label| tag_value(&tag, label);
+        match event {
+            Event::Connect(_) => rows.count(CONNECTIONS, of_tag),
+            Event::Disconnect(disconnect) => count_disconnect(disconnect, &tag, rows),
+            Event::Client(client) => count_client(client, &tag, rows),
+            Event::Reject(rejection) => self.count_rejection(rejection, &tag, rows),
+            Event::SaslFailure(failure) if failure.is_aborted => {}
+            Event::SaslFailure(failure) => rows.count(SASL_FAILURES, |label| match label {
+                METHOD => failure.method.as_bytes(),
+                USERNAME => failure.sasl_username,
+                _ => of_tag(label),
+            }),
+            Event::LostConnection(lost) => count_lost(lost, &tag, rows),
+            Event::Tls(tls) => count_tls(tls, &tag, rows),
+            Event::Queued(queued) if is_new => count_queued(queued, &tag, rows),
+            Event::Removed(_) => rows.count(QUEUE_REMOVALS, of_tag),
+            Event::Expired(_) => rows.count(QUEUE_EXPIRATIONS, of_tag),
+            Event::Delivery(delivery) => self.count_delivery(delivery, &tag, rows),
+            Event::Bounce(bounce) => rows.count(BOUNCES, |label| match label {
+                KIND => bounce.kind.as_str().as_bytes(),
+                _ => of_tag(label),
+            }),
+            Event::ConnectFailure(failure) => rows.count(CONNECT_FAILURES, |label| match label {
+                REASON => failure.reason.as_str().as_bytes(),
+                RELAY => failure.peer.name,
+                _ => of_tag(label),
+            }),
+            Event::Passed(passed) => rows.count(POSTSCREEN_PASSES, |label| match label {
+                KIND => passed.kind.as_str().as_bytes(),
+                _ => of_tag(label),
+            }),
+            Event::TestFailed(failed) => {
+                rows.count(POSTSCREEN_TESTS_FAILED, |label| match label {
+                    TEST => failed.test.as_str().as_bytes(),
+                    _ => of_tag(label),
+                });
+                if let (Test::Dnsbl, Some(rank)) = (failed.test, failed.rank) {
+                    rows.observe(POSTSCREEN_DNSBL_RANK, rank.into(), of_tag);
+                }
+            }
+            Event::Listed(listed) => rows.count(DNSBL_HITS, |label| match label {
+                LIST => listed.list,
+                _ => of_tag(label),
+            }),
+            Event::Warning(warning) => rows.count(WARNINGS, |label| match label {
+                SEVERITY => warning.severity.as_str().as_bytes(),
+                _ => of_tag(label),
+            }),
+            Event::Pickup(_) | Event::MessageId(_) | Event::Queued(_) | Event::Known(_) => {}
+        }
+    }
+
+    fn correlator(&self) -> Option<&Correlator> {
+        Some(&self.under_way.messages)
+    }
+
+    fn correlator_mut(&mut self) -> Option<&mut Correlator> {
+        Some(&mut self.under_way.messages)
+    }
+}
+
+/// The labels that a tag has.
+pub(super) fn tag_value<'a>(tag: &Tag<'a>, label: usize) -> &'a [u8] {
+    match label {
+        INSTANCE => tag.instance,
+        SERVICE => tag.service,
+        _ => b"",
+    }
+}
+
+impl Postfix {
+    /// True for a service that the configuration leaves out, by its whole name or by what stands before its slash.
+    fn is_excluded(&self, service: &[u8]) -> bool {
+        !self.excluded.is_empty()
+            && self.excluded.iter().any(|excluded| {
+                service.strip_prefix(&**excluded).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            })
+    }
+
+    fn count_rejection(&self, rejection: &Rejection<'_>, tag: &Tag<'_>, rows: &mut Rows) {
+        let own = self.reasons.iter().find(|(pattern, _)| pattern.is_match(rejection.text));
+        let reason = own.map_or(rejection.cause.as_str(), |(_, reason)| reason);
+        let digits = rejection.code.map(|code| [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8));
+        let code = digits.as_ref().map_or(NONE, |digits| digits);
+        let enhanced = if rejection.enhanced.is_empty() { NONE } else { rejection.enhanced };
+        let value = |label| match label {
+            ACTION => rejection.action.as_str().as_bytes(),
+            STAGE => rejection.stage.as_str().as_bytes(),
+            CODE => code,
+            REASON => reason.as_bytes(),
+            ENHANCED_CODE => enhanced,
+            _ => tag_value(tag, label),
+        };
+        rows.count(REJECTS, value);
+        if rejection.action.as_str().starts_with("milter-") {
+            rows.count(MILTER_ACTIONS, value);
+        }
+    }
+
+    fn count_delivery(&mut self, delivery: &Delivery<'_>, tag: &Tag<'_>, rows: &mut Rows) {
+        self.domain.clear();
+        if let Some(at) = memchr::memrchr(b'@', delivery.to) {
+            self.domain.extend(delivery.to.iter().skip(at + 1).map(u8::to_ascii_lowercase));
+        }
+        let is_class = |class: &&[u8]| matches!(class, [b'2' | b'4' | b'5']);
+        let class = delivery.dsn.get(..1).filter(is_class).unwrap_or(b"other");
+        let dsn = if delivery.dsn.is_empty() { NONE } else { delivery.dsn };
+        let domain = &self.domain;
+        let value = |label| match label {
+            TRANSPORT => tag.daemon.as_str().as_bytes(),
+            STATUS => delivery.status.as_str().as_bytes(),
+            DSN_CLASS => class,
+            DSN => dsn,
+            RELAY => delivery.relay,
+            RECIPIENT_DOMAIN => domain.as_slice(),
+            _ => tag_value(tag, label),
+        };
+        rows.count(DELIVERIES, value);
+        // Probes deliver nothing.
+        if matches!(delivery.status, Status::Deliverable | Status::Undeliverable) {
+            return;
+        }
+        rows.observe(DELIVERY_DELAY, ms(delivery.delay_ms), value);
+        for (stage, part_ms) in STAGES.iter().zip(delivery.delays_ms) {
+            rows.observe(DELIVERY_STAGE, ms(part_ms), |label| match label {
+                STAGE => stage.as_bytes(),
+                _ => value(label),
+            });
+        }
+    }
+}
+
+fn ms(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+fn count_disconnect(disconnect: &Disconnect<'_>, tag: &Tag<'_>, rows: &mut Rows) {
+    let clean: &[u8] = match disconnect.clean {
+        Some(true) => b"true",
+        Some(false) => b"false",
+        None => b"unknown",
+    };
+    rows.count(DISCONNECTIONS, |label| if label == CLEAN { clean } else { tag_value(tag, label) });
+    for Command { name, accepted, total } in disconnect.commands {
+        for (result, count) in [("ok", accepted), ("rejected", total.saturating_sub(accepted))] {
+            if count > 0 {
+                rows.add(SMTPD_COMMANDS, count.into(), |label| match label {
+                    COMMAND => name.as_bytes(),
+                    RESULT => result.as_bytes(),
+                    _ => tag_value(tag, label),
+                });
+            }
+        }
+    }
+}
+
+fn count_client(client: &Client<'_>, tag: &Tag<'_>, rows: &mut Rows) {
+    if client.queue_id.is_some() {
+        let sasl: &[u8] = if client.sasl_method.is_some() { b"true" } else { b"false" };
+        rows.count(MESSAGES_RECEIVED, |label| if label == SASL { sasl } else { tag_value(tag, label) });
+    }
+    if let Some(method) = client.sasl_method {
+        rows.count(SASL_LOGINS, |label| match label {
+            METHOD => method.as_bytes(),
+            USERNAME => client.sasl_username,
+            _ => tag_value(tag, label),
+        });
+    }
+}
+
+fn count_lost(lost: &LostConnection<'_>, tag: &Tag<'_>, rows: &mut Rows) {
+    rows.count(LOST_CONNECTIONS, |label| match label {
+        REASON => lost.reason.as_str().as_bytes(),
+        STAGE => lost.stage.as_str().as_bytes(),
+        _ => tag_value(tag, label),
+    });
+}
+
+fn count_tls(tls: &Tls<'_>, tag: &Tag<'_>, rows: &mut Rows) {
+    rows.count(TLS_CONNECTIONS, |label| match label {
+        DIRECTION => tls.direction.as_str().as_bytes(),
+        TRUST => tls.trust.as_str().as_bytes(),
+        PROTOCOL => tls.protocol,
+        CIPHER => tls.cipher,
+        _ => tag_value(tag, label),
+    });
+}
+
+fn count_queued(queued: &Queued<'_>, tag: &Tag<'_>, rows: &mut Rows) {
+    let of_tag = |label| tag_value(tag, label);
+    rows.count(QUEUE_INSERTIONS, of_tag);
+    rows.observe(MESSAGE_SIZE, ms(queued.size), of_tag);
+    rows.observe(MESSAGE_RECIPIENTS, queued.nrcpt.into(), of_tag);
+}

@@ -1,0 +1,136 @@
+//! Rows of a mail family in a shard: from an event's label values to additions.
+//!
+//! A family names its metrics and labels by their places in its tables. For each addition it says what the value of a
+//! label is; those that the metric has under this configuration are asked for, in their order, and looked up together as they
+//! stand in the line: policies run only when such a tuple is new.
+
+use std::sync::Arc;
+
+use super::plan::in_cells;
+use super::{Kind, Place, Plan};
+use crate::series::{Base, Cells, Directory, Key, Memo, NO_ENTRY};
+
+/// The rows of one family.
+pub struct Rows {
+    plan: Arc<Plan>,
+    directory: Arc<Directory>,
+    cells: Cells,
+    fell_out: Vec<u64>,
+    /// By group: its labels, by their places in the family's vocabulary.
+    labels: Vec<Vec<usize>>,
+    /// By metric: the upper bounds of its buckets, as its cells hold them.
+    bounds: Vec<Vec<i64>>,
+    memo: Memo,
+    /// The bytes that are looked up; kept to be used again.
+    key: Vec<u8>,
+    /// How many lines the present one stands for.
+    times: u32,
+}
+
+impl Rows {
+    /// No row but those of metrics without labels, which are there from the beginning.
+    pub(super) fn new(Place { plan, directory }: Place) -> Self {
+        let family = plan.family;
+        let place = |name: &str| family.labels.iter().position(|label| label.name == name).unwrap_or(usize::MAX);
+        let labels = |group: &crate::series::Group| group.labels.iter().map(|label| place(&label.name)).collect();
+        let bounds = |metric: &super::Metric| match metric.kind {
+            Kind::Histogram(bounds) => in_cells(bounds, metric.unit).collect(),
+            Kind::Counter | Kind::Gauge => Vec::new(),
+        };
+        let mut cells = Cells::new(plan.groups.iter().map(|group| group.layout));
+        let bare = plan.groups.iter().enumerate().filter(|(_, group)| group.labels.is_empty());
+        bare.for_each(|(group, _)| {
+            cells.base(group, directory.row(group, |_, _| {}).row);
+        });
+        Self {
+            cells,
+            fell_out: vec![0; family.metrics.len()],
+            labels: plan.groups.iter().map(labels).collect(),
+            bounds: family.metrics.iter().map(bounds).collect(),
+            memo: Memo::new(plan.memo_entries, 1),
+            key: Vec::new(),
+            times: 1,
+            plan,
+            directory,
+        }
+    }
+
+    /// What follows is of a line that stands for `times` of its kind.
+    pub(super) fn begin(&mut self, times: u32) {
+        self.times = times;
+    }
+
+    /// Adds one to the counter `metric` of the family, in the row with the values that `value` has for its labels, each by its
+    /// place in the family's vocabulary.
+    pub fn count<'v>(&mut self, metric: usize, value: impl Fn(usize) -> &'v [u8]) {
+        self.add(metric, 1, value);
+    }
+
+    /// Adds `amount` to the counter or gauge `metric`; a negative one takes away.
+    pub fn add<'v>(&mut self, metric: usize, amount: i64, value: impl Fn(usize) -> &'v [u8]) {
+        let Some((base, sum, _)) = self.row(metric, value) else { return };
+        self.cells.add(base, sum, (amount as u64).wrapping_mul(self.times.into()));
+    }
+
+    /// Adds `amount`, however many lines the present one stands for, to a counter or gauge whose labels have no value.
+    pub fn add_once(&mut self, metric: usize, amount: i64) {
+        let times = std::mem::replace(&mut self.times, 1);
+        self.add(metric, amount, |_| b"");
+        self.times = times;
+    }
+
+    /// Observes `amount`, in the unit of its cells (milliseconds, bytes, thousandths of points), in the histogram `metric`.
+    pub fn observe<'v>(&mut self, metric: usize, amount: i64, value: impl Fn(usize) -> &'v [u8]) {
+        let Some((base, sum, bucket)) = self.row(metric, value) else { return };
+        let bounds = self.bounds.get(metric).map(Vec::as_slice).unwrap_or_default();
+        let bucket = bucket + bounds.partition_point(|bound| *bound < amount);
+        self.cells.add(base, sum, (amount as u64).wrapping_mul(self.times.into()));
+        self.cells.count(base, bucket, self.times);
+    }
+
+    /// The row's cells, and where in them those of `metric` are; `None` when it is disabled.
+    fn row<'v>(&mut self, metric: usize, value: impl Fn(usize) -> &'v [u8]) -> Option<(Base, usize, usize)> {
+        let slot = (*self.plan.slots.get(metric)?)?;
+        let labels = self.labels.get(slot.group)?;
+        self.key.clear();
+        for label in labels {
+            let value = value(*label);
+            self.key.extend_from_slice(value);
+            self.key.extend_from_slice(&(value.len() as u16).to_le_bytes());
+        }
+        let key = Key { text: &self.key, more: &[], words: [slot.group as u64, 0] };
+        let hash = self.memo.hash(&key);
+        let entry = match self.memo.get(hash, &key) {
+            NO_ENTRY => {
+                let write = |index: usize, out: &mut Vec<u8>| {
+                    out.extend_from_slice(labels.get(index).map(|label| value(*label)).unwrap_or_default());
+                };
+                let found = self.directory.row(slot.group, write);
+                let base = self.cells.base(slot.group, found.row);
+                self.memo.insert(hash, &key, &[base], u32::from(found.fell_out))
+            }
+            entry => entry,
+        };
+        if self.memo.fell_out(entry) != 0
+            && let Some(fell_out) = self.fell_out.get_mut(metric)
+        {
+            *fell_out += u64::from(self.times);
+        }
+        Some((*self.memo.bases(entry).first()?, slot.sum, slot.bucket))
+    }
+
+    /// The plan that the rows are by.
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The cells; groups as in the plan.
+    pub(super) fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// Lines per metric that fell out of its labels or its limit.
+    pub(super) fn fell_out(&self) -> &[u64] {
+        &self.fell_out
+    }
+}
