@@ -243,14 +243,24 @@ fn set<'a>(field: &mut &'a [u8], value: &'a [u8]) {
     }
 }
 
+/// A name of the configuration as a label value: letters, digits and underscores.
+fn name_label(name: &[u8]) -> &[u8] {
+    match name {
+        b"" => b"none",
+        name if name.len() <= 64 && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') => name,
+        _ => b"other",
+    }
+}
+
 impl<'a> Delivery<'a> {
-    /// The transport as a label value: names of the configuration are letters, digits and underscores.
+    /// The transport as a label value.
     pub fn transport_label(&self) -> &'a [u8] {
-        match self.transport {
-            b"" => b"none",
-            name if name.len() <= 64 && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') => name,
-            _ => b"other",
-        }
+        name_label(self.transport)
+    }
+
+    /// The router as a label value.
+    pub fn router_label(&self) -> &'a [u8] {
+        name_label(self.router)
     }
 
     /// The version of TLS, where it was used and ciphers are logged.

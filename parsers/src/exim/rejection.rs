@@ -285,7 +285,7 @@ const REASONS: [(&[u8], &str); 40] = [
     (b"no such user", "recipient_unknown"),
     (b"mailbox is full", "quota"),
     (b"quota", "quota"),
-    (b"restricted characters", "recipient_syntax"),
+    (b"restricted characters", "recipient"),
     (b"syntax", "syntax"),
     (b"malformed", "syntax"),
     (b"reverse dns", "rdns"),
