@@ -284,7 +284,9 @@ fn result<'a>(cursor: &mut Cursor<'a>) -> Result<(&'static str, &'a [u8]), Rejec
 fn authentication<'a>(cursor: &mut Cursor<'a>, session: &'a [u8]) -> Result<Authentication<'a>, Reject> {
     cursor.expect_text(b"user=", "user")?;
     let text = cursor.rest();
-    for (ending, result) in [(&b" result=ok"[..], "ok"), (b" result=permfail", "permfail"), (b" result=tempfail", "tempfail")] {
+    for (ending, result) in
+        [(&b" result=ok"[..], "ok"), (b" result=permfail", "permfail"), (b" result=tempfail", "tempfail")]
+    {
         if let Some(user) = text.strip_suffix(ending) {
             return Ok(Authentication { session, user, result });
         }

@@ -47,7 +47,7 @@ pub struct Message<'a> {
     /// `size` in bytes.
     pub size_bytes: u64,
     /// `nrcpts`: recipients that were accepted.
-    pub recipients: Option<u64>,
+    pub recipients: u64,
     /// `msgid`; empty when no message came.
     pub message_id: &'a [u8],
     /// `proto`, for example `ESMTPS`; empty when it was handed in on this host.
@@ -194,15 +194,23 @@ fn take_before<'a>(cursor: &mut Cursor<'a>, mark: &[u8]) -> Option<&'a [u8]> {
 }
 
 fn message<'a>(cursor: &mut Cursor<'a>, id: &'a [u8]) -> Result<Message<'a>, Reject> {
+    let start = *cursor;
     let Some(sender) = take_before(cursor, b", size=") else { return cursor.reject(Reason::Truncated, "size") };
-    let size_bytes = cursor.number(u64::MAX, "size")?;
-    let mut message =
-        Message { id, sender, size_bytes, recipients: None, message_id: b"", protocol: b"", relay: b"" };
-    cursor.expect_text(b", class=", "class")?;
-    cursor.take(b'-');
-    cursor.number(u64::MAX, "class")?;
-    cursor.expect_text(b", nrcpts=", "nrcpts")?;
-    message.recipients = Some(cursor.number(u64::MAX, "nrcpts")?);
+    let (mut sender, mut numbers) = (sender, take_numbers(cursor));
+    // A long address is shown without its middle, and may have lost a quote.
+    if numbers.is_err() {
+        let mut ahead = start;
+        while ahead.take_until(b", size=").is_some() {
+            let length = ahead.at() - b", size=".len() - start.at();
+            if let Ok(found) = take_numbers(&mut ahead) {
+                (sender, numbers) = (start.rest().get(..length).unwrap_or_default(), Ok(found));
+                *cursor = ahead;
+                break;
+            }
+        }
+    }
+    let (size_bytes, recipients) = numbers?;
+    let mut message = Message { id, sender, size_bytes, recipients, message_id: b"", protocol: b"", relay: b"" };
     // The rest is read from the right, down to the sender's own words.
     let mut rest = cursor.take_rest();
     if let Some(at) = memchr::memmem::rfind(rest, b", relay=") {
@@ -218,15 +226,27 @@ fn message<'a>(cursor: &mut Cursor<'a>, id: &'a [u8]) -> Result<Message<'a>, Rej
     Ok(message)
 }
 
+/// Takes what stands behind `size=`: `22, class=0, nrcpts=1`.
+fn take_numbers(cursor: &mut Cursor<'_>) -> Result<(u64, u64), Reject> {
+    let size_bytes = cursor.number(u64::MAX, "size")?;
+    cursor.expect_text(b", class=", "class")?;
+    cursor.take(b'-');
+    cursor.number(u64::MAX, "class")?;
+    cursor.expect_text(b", nrcpts=", "nrcpts")?;
+    Ok((size_bytes, cursor.number(u64::MAX, "nrcpts")?))
+}
+
 fn delivery<'a>(cursor: &mut Cursor<'a>, id: &'a [u8]) -> Result<Delivery<'a>, Reject> {
-    let Some(mut recipients) = take_before(cursor, b", delay=") else { return cursor.reject(Reason::Truncated, "delay") };
+    let Some(mut recipients) = take_before(cursor, b", delay=") else {
+        return cursor.reject(Reason::Truncated, "delay");
+    };
     let mut ahead = Cursor::new(recipients, 0);
     if let Some(before) = take_before(&mut ahead, b", ctladdr=") {
         recipients = before;
     }
     let mut delivery = Delivery {
         id,
-        recipients: recipients.strip_suffix(b" [more]").unwrap_or(recipients),
+        recipients: recipients.strip_suffix(b", [more]").unwrap_or(recipients),
         delay_ms: clock_ms(take_value(cursor)),
         transmission_ms: None,
         mailer: b"",
@@ -328,7 +348,14 @@ fn milter<'a>(cursor: &mut Cursor<'a>, id: &'a [u8]) -> Result<Event<'a>, Reject
             return Ok(Event::Known("milter"));
         }
         let argument = cursor.take_rest();
-        return Ok(Event::Rejection(Rejection { id, ruleset: b"milter", argument, relay: b"", code: b"", reason: b"" }));
+        return Ok(Event::Rejection(Rejection {
+            id,
+            ruleset: b"milter",
+            argument,
+            relay: b"",
+            code: b"",
+            reason: b"",
+        }));
     };
     let (code, reason) = code(ahead.take_rest());
     Ok(Event::Rejection(Rejection { id, ruleset: b"milter", argument, relay: b"", code, reason }))
@@ -345,7 +372,8 @@ fn code(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// What Sendmail refuses by itself; it has one code for each.
 fn own_refusal<'a>(text: &'a [u8], id: &'a [u8]) -> Option<Rejection<'a>> {
-    let refusal = |argument, code: &'static [u8], reason| Rejection { id, ruleset: b"none", argument, relay: b"", code, reason };
+    let refusal =
+        |argument, code: &'static [u8], reason| Rejection { id, ruleset: b"none", argument, relay: b"", code, reason };
     if let Some(argument) = text.strip_suffix(b"... User unknown").filter(|argument| argument.starts_with(b"<")) {
         return Some(refusal(argument, b"550", b"User unknown"));
     }
@@ -397,7 +425,7 @@ fn about_message(text: &[u8]) -> &'static str {
 
 /// Lines without an id.
 fn process(text: &[u8]) -> Option<&'static str> {
-    const BEGINNINGS: [(&[u8], &str); 22] = [
+    const BEGINNINGS: [(&[u8], &str); 24] = [
         (b"starting daemon (", "daemon"),
         (b"restarting ", "daemon"),
         (b"stopping daemon, ", "daemon"),
@@ -418,8 +446,10 @@ fn process(text: &[u8]) -> Option<&'static str> {
         (b"STARTTLS", "tls"),
         (b"AUTH", "authentication"),
         (b"runqueue: ", "queue_run"),
-        (b"ruleset=", "ruleset"),
         (b"WARNING: ", "warning"),
+        (b"poststats: ", "error"),
+        (b"engine=", "tls"),
+        (b"tls_", "tls"),
     ];
     BEGINNINGS.iter().find(|(words, _)| text.starts_with(words)).map(|(_, kind)| *kind)
 }
@@ -430,7 +460,7 @@ const PROTOCOLS: [&str; 8] = ["ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA", "SMTP", "S
 impl Message<'_> {
     /// False when the transaction ended without a message: every recipient was refused, or the client gave up.
     pub fn is_received(&self) -> bool {
-        self.recipients.is_some_and(|recipients| recipients > 0) && !self.message_id.is_empty()
+        self.recipients > 0 && !self.message_id.is_empty()
     }
 
     /// The protocol as a label value: `local` when it was handed in on this host, or `other`.
@@ -455,12 +485,21 @@ fn name_label(name: &[u8]) -> &[u8] {
 impl<'a> Delivery<'a> {
     /// How many recipients the line is about.
     pub fn recipient_count(&self) -> u64 {
-        let mut cursor = Cursor::new(self.recipients, 0);
-        let mut count = 1;
-        while take_before(&mut cursor, b",").is_some() {
-            count += u64::from(!cursor.rest().is_empty());
+        let (mut commas, mut all_commas, mut is_quoted, mut is_escaped) = (0, 0, false, false);
+        for byte in self.recipients.strip_suffix(b",").unwrap_or(self.recipients) {
+            match byte {
+                b',' => {
+                    all_commas += 1;
+                    commas += u64::from(!is_quoted);
+                }
+                _ if is_escaped => is_escaped = false,
+                b'\\' if is_quoted => is_escaped = true,
+                b'"' => is_quoted = !is_quoted,
+                _ => {}
+            }
         }
-        count
+        // A quote that is never closed was cut.
+        1 + if is_quoted { all_commas } else { commas }
     }
 
     /// The mailer as a label value.
@@ -496,7 +535,16 @@ impl<'a> AuthenticationFailure<'a> {
     /// The mechanism as a label value.
     pub fn mechanism_label(&self) -> &'static str {
         const MECHANISMS: [&str; 10] = [
-            "PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "GSSAPI", "EXTERNAL", "NTLM", "XOAUTH2",
+            "PLAIN",
+            "LOGIN",
+            "CRAM-MD5",
+            "DIGEST-MD5",
+            "SCRAM-SHA-1",
+            "SCRAM-SHA-256",
+            "GSSAPI",
+            "EXTERNAL",
+            "NTLM",
+            "XOAUTH2",
         ];
         MECHANISMS.iter().find(|known| known.as_bytes() == self.mechanism).copied().unwrap_or("other")
     }
@@ -528,7 +576,7 @@ impl crate::Event for Event<'_> {
                 see("id", Field::text(message.id));
                 see("from", Field::text(message.sender));
                 see("size", Field::number(i64::try_from(message.size_bytes).ok()));
-                see("nrcpts", Field::number(message.recipients.and_then(|count| i64::try_from(count).ok())));
+                see("nrcpts", Field::number(i64::try_from(message.recipients).ok()));
                 see("msgid", Field::text(message.message_id));
                 see("proto", Field::text(message.protocol));
                 see("relay", Field::text(message.relay));

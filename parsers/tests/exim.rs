@@ -39,7 +39,9 @@ fn envelopes() {
         assert_eq!(found.pid, pid, "{line}");
         assert_eq!(&line.as_bytes()[found.start..found.end], message.as_bytes(), "{line}");
     }
-    for (program, is_ours) in [("exim", true), ("exim4", true), ("exim-out", true), ("eximon", false), ("postfix", false)] {
+    for (program, is_ours) in
+        [("exim", true), ("exim4", true), ("exim-out", true), ("eximon", false), ("postfix", false)]
+    {
         assert_eq!(is_program(program.as_bytes()), is_ours, "{program}");
     }
 }
@@ -69,9 +71,13 @@ fn ids_of_both_lengths() {
 
 #[test]
 fn what_is_not_exims_is_rejected() {
-    for line in ["", "Completed", "Mar  1 10:00:00 mx1 sshd[1]: Completed", "{}", "10.0.0.1:5 [x] a b/c", "2024-03-01"] {
+    for line in ["", "Completed", "Mar  1 10:00:00 mx1 sshd[1]: Completed", "{}", "10.0.0.1:5 [x] a b/c", "2024-03-01"]
+    {
         let found = parse(line.as_bytes());
-        assert!(matches!(found, Err(reject) if reject.reason == Reason::UnknownForm) || line.is_empty(), "{line}: {found:?}");
+        assert!(
+            matches!(found, Err(reject) if reject.reason == Reason::UnknownForm) || line.is_empty(),
+            "{line}: {found:?}"
+        );
     }
 }
 
@@ -113,7 +119,9 @@ fn junk_helo_names_cannot_forge() {
 #[test]
 fn recipients_cannot_forge() {
     let real = [("R", "local"), ("T", "maildir"), ("QT", "2000 ms"), ("DT", "1000 ms")];
-    for local in ["a R=x T=y", "a R=x T=y S=1 C=\"250 ok\" QT=9d DT=9d", "a@b <\"a\"@b> R=x T=y", "a: T=y", "\" R=x T=y"] {
+    for local in
+        ["a R=x T=y", "a R=x T=y S=1 C=\"250 ok\" QT=9d DT=9d", "a@b <\"a\"@b> R=x T=y", "a: T=y", "\" R=x T=y"]
+    {
         let quoted = local.replace('\\', "\\\\").replace('"', "\\\"");
         for shown in [local.to_owned(), local.to_lowercase(), format!("{local}@example.org")] {
             let line = format!("=> {shown} <\"{quoted}\"@example.org> R=local T=maildir QT=2s DT=1s");
@@ -131,10 +139,22 @@ fn servers_cannot_forge() {
         says(&format!("=> a@b R=remote T=remote_smtp H=mx [192.0.2.26] C=\"{reply}\" QT=2s DT=1s"), "delivery", &real);
     }
     let name = "CN=x\" QT=9d DT=9d T=y";
-    says(&format!("=> a@b R=remote T=remote_smtp H=mx [192.0.2.26] X=TLS1.3:a:1 DN=\"{name}\" C=\"ok\" QT=2s DT=1s"), "delivery", &real);
+    says(
+        &format!("=> a@b R=remote T=remote_smtp H=mx [192.0.2.26] X=TLS1.3:a:1 DN=\"{name}\" C=\"ok\" QT=2s DT=1s"),
+        "delivery",
+        &real,
+    );
     let text = "SMTP error: 550 R=x T=y defer (7) H=z [1.1.1.1] DT=9d QT=9d";
-    says(&format!("** a@b R=remote T=remote_smtp H=mx [192.0.2.26]: {text}"), "delivery", &[("T", "remote_smtp"), ("H", "mx"), ("DT", ""), ("QT", ""), ("reason", text)]);
-    says(&format!("== a@b R=remote T=remote_smtp defer (-44) H=mx [192.0.2.26] DT=1s: {text}"), "delivery", &[("T", "remote_smtp"), ("defer", "-44"), ("DT", "1000 ms"), ("QT", "")]);
+    says(
+        &format!("** a@b R=remote T=remote_smtp H=mx [192.0.2.26]: {text}"),
+        "delivery",
+        &[("T", "remote_smtp"), ("H", "mx"), ("DT", ""), ("QT", ""), ("reason", text)],
+    );
+    says(
+        &format!("== a@b R=remote T=remote_smtp defer (-44) H=mx [192.0.2.26] DT=1s: {text}"),
+        "delivery",
+        &[("T", "remote_smtp"), ("defer", "-44"), ("DT", "1000 ms"), ("QT", "")],
+    );
 }
 
 #[test]

@@ -19,7 +19,8 @@ fn every_recorded_line_is_known() {
 
 #[test]
 fn servers_and_agents_cannot_forge() {
-    let mta = "mta delivery evpid=1 from=<a@b> to=<c@d> rcpt=<-> source=\"192.0.2.1\" relay=\"192.0.2.26 (mx)\" delay=1m2s";
+    let mta =
+        "mta delivery evpid=1 from=<a@b> to=<c@d> rcpt=<-> source=\"192.0.2.1\" relay=\"192.0.2.26 (mx)\" delay=1m2s";
     let stat = "250 ok\" delay=9d result=\"PermFail\" stat=\"forged";
     let fields = [("result", "Ok"), ("delay", "62000 ms"), ("stat", stat), ("relay", "192.0.2.26 (mx)"), ("rcpt", "")];
     expect(parse(line(&format!("{mta} result=\"Ok\" stat=\"{stat}\""))), "delivery", &fields);

@@ -25,7 +25,9 @@ fn senders_cannot_forge() {
         ("<a@b>", "<x, nrcpts=9, proto=forged, daemon=x, relay=forged>"),
         ("<a@b>", "<x, proto=ESMTPSA, daemon=MTA, relay=forged [192.0.2.1]>"),
     ] {
-        let text = format!("from={from}, size=22, class=0, nrcpts=1, msgid={msgid}, proto=ESMTP, daemon=MTA, relay=client.example.net [192.0.2.7]");
+        let text = format!(
+            "from={from}, size=22, class=0, nrcpts=1, msgid={msgid}, proto=ESMTP, daemon=MTA, relay=client.example.net [192.0.2.7]"
+        );
         expect(parse(line(&text)), "message", &fields);
     }
 }
@@ -35,20 +37,30 @@ fn recipients_and_servers_cannot_forge() {
     let fields = [("delay", "1000 ms"), ("mailer", "esmtp"), ("dsn", "2.0.0"), ("result", "sent")];
     for to in ["<\"x, delay=9+00:00:00, mailer=forged, stat=Deferred\"@b>", "<a@b>,<c@d>"] {
         for stat in ["Sent (ok, delay=9+00:00:00, dsn=5.0.0, stat=User unknown)", "Sent"] {
-            let text = format!("to={to}, ctladdr=<\"a, delay=7+00:00:00\"@b> (8/0), delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=1, relay=mx [192.0.2.26], dsn=2.0.0, stat={stat}");
+            let text = format!(
+                "to={to}, ctladdr=<\"a, delay=7+00:00:00\"@b> (8/0), delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=1, relay=mx [192.0.2.26], dsn=2.0.0, stat={stat}"
+            );
             expect(parse(line(&text)), "delivery", &fields);
         }
     }
     let reply = "550 5.1.1 no, stat=Sent (forged), dsn=2.0.0";
-    let text = format!("to=<a@b>, delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=1, relay=mx [192.0.2.26], dsn=5.1.1, reply={reply}, stat=User unknown");
-    expect(parse(line(&text)), "delivery", &[("result", "failed"), ("reply", reply), ("stat", "User unknown"), ("dsn", "5.1.1")]);
+    let text = format!(
+        "to=<a@b>, delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=1, relay=mx [192.0.2.26], dsn=5.1.1, reply={reply}, stat=User unknown"
+    );
+    expect(
+        parse(line(&text)),
+        "delivery",
+        &[("result", "failed"), ("reply", reply), ("stat", "User unknown"), ("dsn", "5.1.1")],
+    );
 }
 
 #[test]
 fn refused_clients_cannot_forge() {
     let fields = [("ruleset", "check_rcpt"), ("code", "550"), ("relay", "client [192.0.2.7]")];
     for argument in ["<x@y>", "<\"x, relay=z, reject=250 forged\"@y>"] {
-        let text = format!("ruleset=check_rcpt, arg1={argument}, relay=client [192.0.2.7], reject=550 5.7.1 {argument}... no, reject=250 ok");
+        let text = format!(
+            "ruleset=check_rcpt, arg1={argument}, relay=client [192.0.2.7], reject=550 5.7.1 {argument}... no, reject=250 ok"
+        );
         expect(parse(line(&text)), "rejection", &fields);
     }
     let Event::Rejection(rejection) = parse(line("ruleset=<x>, arg1=<x@y>, relay=c, reject=999 no")).unwrap() else {
@@ -59,7 +71,9 @@ fn refused_clients_cannot_forge() {
 
 #[test]
 fn recipients_are_counted() {
-    for (to, count) in [("<a@b>", 1), ("<a@b>,<c@d>", 2), ("<\"a,b\"@c>,<d@e>,<f@g>", 3), ("alice", 1), ("<a@b>,<c@d>, [more]", 2)] {
+    for (to, count) in
+        [("<a@b>", 1), ("<a@b>,<c@d>", 2), ("<\"a,b\"@c>,<d@e>,<f@g>", 3), ("alice", 1), ("<a@b>,<c@d>, [more]", 2)]
+    {
         let text = format!("to={to}, delay=00:00:01, mailer=esmtp, dsn=2.0.0, stat=Sent");
         let Event::Delivery(delivery) = parse(line(&text)).unwrap() else { panic!("no delivery: {to}") };
         assert_eq!(delivery.recipient_count(), count, "{to}: {}", delivery.recipients.escape_ascii());

@@ -88,7 +88,10 @@ const LABELS: &[Label] = &[
     Label::new("transport", "The transport, by its name in the configuration; `none` when none was reached."),
     Label::new("router", "The router, by its name in the configuration; `none` when none was reached."),
     Label::new("result", "`delivered`, `additional`, `cutthrough`, `suppressed`, `deferred` or `failed`."),
-    Label::new("scope", "`message` for the whole time of a message on the queue, `delivery` for that until a delivery."),
+    Label::new(
+        "scope",
+        "`message` for the whole time of a message on the queue, `delivery` for that until a delivery.",
+    ),
     Label::new(
         "phase",
         "What the client did, by Exim's name of the ACL that runs then: `CONNECT`, `HELO`, `AUTH`, `STARTTLS`, `MAIL`, \
@@ -147,14 +150,18 @@ impl Count for Exim {
             Event::Delivery(delivery) => count_delivery(delivery, rows),
             Event::Completed(completed) => {
                 rows.count(COMPLETED, |_| b"");
-                observe(rows, QUEUE_DURATION, completed.queue_time_ms, |_| b"message");
+                observe_queue(b"message", completed.queue_time_ms, rows);
             }
             Event::Rejection(rejection) => rows.count(REJECTS, |label| match label {
                 label::PHASE => rejection.phase.as_bytes(),
                 label::REASON => rejection.reason_label.as_bytes(),
-                _ => truth(rejection.is_temporary),
+                label::TEMPORARY => truth(rejection.is_temporary),
+                _ => b"",
             }),
-            Event::AuthenticationFailure(failure) => rows.count(AUTH_FAILURES, |_| failure.authenticator),
+            Event::AuthenticationFailure(failure) => rows.count(AUTH_FAILURES, |label| match label {
+                label::MECHANISM => failure.authenticator,
+                _ => b"",
+            }),
             Event::Known(_) => {}
         }
     }
@@ -171,7 +178,8 @@ impl Count for Exim {
 fn count_arrival(arrival: &Arrival<'_>, rows: &mut Rows) {
     rows.count(MESSAGES_RECEIVED, |label| match label {
         label::PROTOCOL => arrival.protocol_label().as_bytes(),
-        _ => truth(arrival.is_tls()),
+        label::TLS => truth(arrival.is_tls()),
+        _ => b"",
     });
     observe(rows, MESSAGE_SIZE, arrival.size_bytes, |_| b"");
     observe(rows, RECEIVE_DURATION, arrival.receive_time_ms, |_| b"");
@@ -184,11 +192,12 @@ fn count_delivery(delivery: &Delivery<'_>, rows: &mut Rows) {
     let value = |label| match label {
         label::TRANSPORT => delivery.transport_label(),
         label::ROUTER => delivery.router_label(),
-        _ => delivery.result.as_str().as_bytes(),
+        label::RESULT => delivery.result.as_str().as_bytes(),
+        _ => b"",
     };
     rows.count(DELIVERIES, value);
     observe(rows, DELIVERY_DURATION, delivery.delivery_time_ms, value);
-    observe(rows, QUEUE_DURATION, delivery.queue_time_ms, |_| b"delivery");
+    observe_queue(b"delivery", delivery.queue_time_ms, rows);
     let is_connection = matches!(delivery.result, DeliveryResult::Delivered | DeliveryResult::Cutthrough);
     if let (true, false, Some(version)) = (is_connection, delivery.is_reused, delivery.tls_version()) {
         count_tls(b"outbound", version, rows);
@@ -198,7 +207,15 @@ fn count_delivery(delivery: &Delivery<'_>, rows: &mut Rows) {
 fn count_tls(direction: &[u8], version: &'static str, rows: &mut Rows) {
     rows.count(TLS_CONNECTIONS, |label| match label {
         label::DIRECTION => direction,
-        _ => version.as_bytes(),
+        label::PROTOCOL => version.as_bytes(),
+        _ => b"",
+    });
+}
+
+fn observe_queue(scope: &[u8], time_ms: Option<u64>, rows: &mut Rows) {
+    observe(rows, QUEUE_DURATION, time_ms, |label| match label {
+        label::SCOPE => scope,
+        _ => b"",
     });
 }
 

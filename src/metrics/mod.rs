@@ -158,14 +158,8 @@ impl PartialEq for Family {
 }
 
 /// Every log family with tailmeter's own metrics, by name.
-pub const FAMILIES: &[&Family] = &[
-    &exim::FAMILY,
-    &haproxy::FAMILY,
-    &opensmtpd::FAMILY,
-    &postfix::FAMILY,
-    &postgrey::FAMILY,
-    &sendmail::FAMILY,
-];
+pub const FAMILIES: &[&Family] =
+    &[&exim::FAMILY, &haproxy::FAMILY, &opensmtpd::FAMILY, &postfix::FAMILY, &postgrey::FAMILY, &sendmail::FAMILY];
 
 /// Another program whose metrics can be shown in place of those of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

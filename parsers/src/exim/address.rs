@@ -125,10 +125,7 @@ pub(super) fn take_host<'a>(cursor: &mut Cursor<'a>, skipped: usize) -> Option<&
 ///
 /// A local part that was quoted stands there without its quotes, so it may hold anything; but then the address that the
 /// message came for follows, and that one keeps them.
-pub(super) fn take_recipient<'a>(
-    cursor: &mut Cursor<'a>,
-    is_end: fn(&[u8]) -> bool,
-) -> (&'a [u8], Option<&'a [u8]>) {
+pub(super) fn take_recipient<'a>(cursor: &mut Cursor<'a>, is_end: fn(&[u8]) -> bool) -> (&'a [u8], Option<&'a [u8]>) {
     let text = cursor.rest();
     let mut length = unquoted_end(text).unwrap_or_default();
     if length == 0 && text.starts_with(b"\"") {
@@ -147,28 +144,28 @@ pub(super) fn take_recipient<'a>(
     let whole = &text[..length];
     cursor.take_text(whole);
     let Some(inside) = whole.strip_suffix(b">") else { return (whole, None) };
-    let quoted = memchr::memmem::rfind(inside, b" <\"").filter(|at| unquoted_length(&inside[at + 2..], b" ") == inside.len() - at - 2);
+    let quoted = memchr::memmem::rfind(inside, b" <\"")
+        .filter(|at| unquoted_length(&inside[at + 2..], b" ") == inside.len() - at - 2);
     match quoted.or_else(|| memchr::memmem::rfind(inside, b" <")) {
         Some(at) => (&whole[..at], Some(&inside[at + 2..])),
         None => (whole, None),
     }
 }
 
+/// Most places that are tried where an address in quotes may begin, from the right.
+const QUOTED_ADDRESSES: usize = 8;
+
 /// Length of `x@example.org <"x"@example.org>` at the start of `text`, in which the first local part is the second one
 /// without its quotes. A local part may imitate all of this, but not after itself: the last one counts.
 fn unquoted_end(text: &[u8]) -> Option<usize> {
-    let mut found = None;
-    for at in memchr::memmem::find_iter(text, b" <\"") {
-        let inside = &text[at + 2..];
+    memchr::memmem::rfind_iter(text, b" <\"").take(QUOTED_ADDRESSES).find_map(|at| {
+        let inside = text.get(at + 2..)?;
         let length = unquoted_length(inside, b">");
-        let Some(local) = inside.get(1..length).and_then(|inside| memchr::memrchr(b'"', inside).map(|end| &inside[..end])) else {
-            continue;
-        };
-        if is_same_unquoted(local, &text[..at]) && inside.get(length) == Some(&b'>') {
-            found = Some(at + 2 + length + 1);
-        }
-    }
-    found
+        let address = inside.get(1..length)?;
+        let local = address.get(..memchr::memrchr(b'"', address)?)?;
+        let is_same = inside.get(length) == Some(&b'>') && is_same_unquoted(local, &text[..at]);
+        is_same.then_some(at + 2 + length + 1)
+    })
 }
 
 /// True when `address` is `local` without its escapes, perhaps in lower case, and perhaps a domain.

@@ -8,7 +8,7 @@
 //! The fields up to `S=` are Exim's or have no spaces; `DN=` and `A=` may, when a client's certificate or name does.
 //! From `id=` on everything is the sender's.
 
-use super::address::{take_host, take_field_name, take_name, take_string, take_word, take_written};
+use super::address::{take_field_name, take_host, take_name, take_string, take_word, take_written};
 use super::tls_version;
 use crate::cursor::Cursor;
 use crate::duration::units_ms;
@@ -91,9 +91,16 @@ pub(super) fn read<'a>(cursor: &mut Cursor<'a>, id: &'a [u8], is_fake_reject: bo
     Ok(arrival)
 }
 
+/// The fields in Exim's order. What stands where it cannot stand comes from outside.
+const ORDER: &[&[u8]] = &[
+    b"R", b"H", b"I", b"U", b"Ci", b"P", b"X", b"CV", b"DN", b"SNI", b"A", b"PRX", b"S", b"M8S", b"DKIM", b"RT", b"Q",
+    b"id", b"id*", b"T",
+];
+
 /// Takes all fields. Says besides whether each word was one, and whether a host was found.
 fn take_fields<'a>(cursor: &mut Cursor<'a>, start: Arrival<'a>, skipped: usize) -> (Arrival<'a>, bool, bool) {
     let (mut arrival, mut is_clean, mut has_host) = (start, true, true);
+    let mut places = ORDER;
     while cursor.take(b' ') {
         let before = *cursor;
         let Some((name, is_value)) = take_key(cursor) else {
@@ -104,6 +111,13 @@ fn take_fields<'a>(cursor: &mut Cursor<'a>, start: Arrival<'a>, skipped: usize) 
         if !is_value {
             return (arrival, is_clean, has_host);
         }
+        let Some(place) = places.iter().position(|known| *known == name) else {
+            is_clean = false;
+            *cursor = before;
+            take_word(cursor);
+            continue;
+        };
+        places = places.get(place..).unwrap_or_default();
         match name {
             b"R" => set(&mut arrival.reference, take_word(cursor)),
             b"H" if arrival.host.is_empty() => match take_host(cursor, skipped) {
@@ -137,12 +151,8 @@ fn take_fields<'a>(cursor: &mut Cursor<'a>, start: Arrival<'a>, skipped: usize) 
                 set(&mut arrival.subject, subject);
                 is_clean &= is_closed;
             }
-            b"I" | b"Ci" | b"CV" | b"PRX" | b"M8S" | b"DKIM" => drop(take_word(cursor)),
-            _ => {
-                is_clean = false;
-                *cursor = before;
-                take_word(cursor);
-            }
+            // Others are of no use, and the same ones for a second time come from outside.
+            _ => drop(take_word(cursor)),
         }
     }
     (arrival, is_clean && cursor.rest().is_empty(), has_host)
@@ -209,7 +219,8 @@ impl Arrival<'_> {
 
     /// True when it came over TLS, by its cipher or, where ciphers are not logged, by its protocol.
     pub fn is_tls(&self) -> bool {
-        !self.cipher.is_empty() || matches!(self.protocol_label(), name if name.ends_with("smtps") || name.ends_with("smtpsa"))
+        !self.cipher.is_empty()
+            || matches!(self.protocol_label(), name if name.ends_with("smtps") || name.ends_with("smtpsa"))
     }
 
     /// The version of TLS, where ciphers are logged.

@@ -173,7 +173,7 @@ fn completed<'a>(text: &'a [u8], id: &'a [u8]) -> Option<Completed<'a>> {
 fn authentication_failure(text: &[u8]) -> Option<AuthenticationFailure<'_>> {
     let length = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')).count();
     let text_of = text.get(length..)?.strip_prefix(b" authenticator failed for ")?;
-    (length > 0).then(|| AuthenticationFailure { authenticator: &text[..length], text: text_of })
+    (1..=64).contains(&length).then(|| AuthenticationFailure { authenticator: &text[..length], text: text_of })
 }
 
 /// `2023-05-30 06:10:13[.345][ +0200] [[pid] ]` at `start`.

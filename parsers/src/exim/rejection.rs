@@ -10,10 +10,10 @@
 //!
 //! What the client said is shown raw, at most 100 bytes of it: a recipient ends at the bracket outside its quotes.
 
+use super::Event;
 use super::address::{take_bracketed, take_host, take_name, take_word};
 use super::known;
 use super::tls_version;
-use super::Event;
 use crate::cursor::Cursor;
 use crate::event::Field;
 use crate::{Reason, Reject};
@@ -85,7 +85,9 @@ pub(super) fn read<'a>(cursor: &mut Cursor<'a>, id: Option<&'a [u8]>) -> Option<
     match ahead.rest() {
         [b' ', b'D', b'S', b'H', ..] | [b'H' | b'U', b'=', ..] => Some(by_client(&mut ahead, id)),
         [b'F', b'=', b'<', ..] => Some(by_client(&mut ahead, id)),
-        [b'r' | b't' | b'u' | b'C' | b'c' | b'S', ..] => by_server(&mut ahead, id).map(|found| Ok(Event::Rejection(found))),
+        [b'r' | b't' | b'u' | b'C' | b'c' | b'S', ..] => {
+            by_server(&mut ahead, id).map(|found| Ok(Event::Rejection(found)))
+        }
         _ => None,
     }
 }
@@ -214,7 +216,8 @@ fn by_server<'a>(cursor: &mut Cursor<'a>, id: Option<&'a [u8]>) -> Option<Reject
     let (words, phase, label) = BY_SERVER.iter().find(|(words, ..)| text.starts_with(words))?;
     let mut rejection = Rejection { phase, reason_label: label, ..new(id) };
     cursor.take_text(words);
-    rejection.is_temporary = text.starts_with(b"temporarily ") || memchr::memmem::find(words, b" temporarily ").is_some();
+    rejection.is_temporary =
+        text.starts_with(b"temporarily ") || memchr::memmem::find(words, b" temporarily ").is_some();
     if words.ends_with(b"<") {
         rejection.sender = take_bracketed(cursor);
         cursor.take(b' ');
