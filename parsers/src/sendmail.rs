@@ -222,6 +222,9 @@ fn message<'a>(cursor: &mut Cursor<'a>, id: &'a [u8]) -> Result<Message<'a>, Rej
         message.protocol = memchr::memchr(b',', protocol).map_or(protocol, |end| &protocol[..end]);
         rest = &rest[..at];
     }
+    for kind in [&b", bodytype=8BITMIME"[..], b", bodytype=7BIT"] {
+        rest = rest.strip_suffix(kind).unwrap_or(rest);
+    }
     message.message_id = rest.strip_prefix(b", msgid=").unwrap_or_default();
     Ok(message)
 }
