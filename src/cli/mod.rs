@@ -211,6 +211,11 @@ struct ConfigOption {
 }
 
 impl ConfigOption {
+    /// True when there is a configuration file.
+    fn is_given(&self) -> bool {
+        self.config.is_some()
+    }
+
     fn load(&self) -> Result<Config, Failure> {
         configuration(self.config.as_deref(), None)
     }

@@ -29,7 +29,7 @@ pub use notice::{
 pub use scan::{BATCH, Batch, Line, Scanner};
 pub use sketch::{Sketch, Sketcher, Sketches};
 pub use tcp::Tcp;
-pub use termination::{Meaning, TERMINATION};
+pub use termination::{Meaning, TERMINATION, meanings};
 
 use crate::cursor::Cursor;
 use crate::envelope::{self, Envelope, has_shape};

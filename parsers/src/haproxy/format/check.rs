@@ -91,8 +91,12 @@ impl Check {
         // Unlike an applet's, a proxy's name has no slash; nor have those of OpenSSL.
         const SLASHLESS: [&str; 4] = ["frontend_name", "backend_name", "ssl_version", "ssl_ciphers"];
         let has_slash = !item.canonical().is_some_and(|name| SLASHLESS.contains(&name));
-        // A port has quotes only when it is missing.
-        let has_quotes = item.missing() == Missing::Quotes && !item.is_quoted();
+        let has_quotes = match grammar {
+            // Its own.
+            Grammar::Captures => item.flags.quote,
+            // A port has quotes only when it is missing.
+            _ => item.missing() == Missing::Quotes && !item.is_quoted(),
+        };
         let held = Bytes::of(|byte| {
             (grammar.may_hold(byte, item.flags) && (has_slash || byte != b'/')) || (byte == b'"' && has_quotes)
         });
@@ -171,6 +175,14 @@ impl Check {
     /// The bytes that are taken for one.
     pub(super) const fn taken(&self) -> &Bytes {
         &self.taken
+    }
+
+    /// True when there is a text with `byte` that is taken for a value, whether HAProxy writes such ones or not.
+    pub(super) fn accepts(&self, byte: u8) -> bool {
+        match self.form {
+            Form::Text | Form::Word | Form::Query | Form::Path => self.taken.has(byte),
+            _ => self.held.has(byte),
+        }
     }
 
     /// Its form.

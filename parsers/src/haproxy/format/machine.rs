@@ -326,7 +326,7 @@ impl Run<'_> {
         let next = || self.steps.get(index + 1).map_or(self.tail, |next| &next.before);
         if *end != End::Captures
             && step.may_vanish()
-            && matches!(next(), [b' ', first, ..] if rest.first() == Some(first) && !step.check.held().has(*first))
+            && next().strip_prefix(b" ").is_some_and(|next| step.is_left_out_before(next, rest))
         {
             return Ok(((0, 0), 0));
         }
@@ -342,6 +342,10 @@ impl Run<'_> {
                 find(before, rest).map(|end| memchr::memrchr(byte, &rest[..end]).unwrap_or(end))
             }
             End::Text => memchr::memmem::find(rest, next()),
+            // The last ends where the line's end begins: it may end as that begins.
+            End::Choice if index + 1 == self.steps.len() && self.ends_with_tail(step, rest) => {
+                Some(rest.len() - self.tail.len())
+            }
             End::Choice => {
                 let mut places = memchr::memmem::find_iter(rest, next()).take(MAX_RETURNS);
                 places.find(|length| step.check.fits(&rest[..*length]).is_ok())
@@ -358,6 +362,11 @@ impl Run<'_> {
             None if step.may_vanish() && !step.check.tells_nothing() => Ok(((0, 0), 0)),
             None => step.check.begins(rest).and(Err(Reason::Truncated)),
         }
+    }
+
+    /// True when `rest` is a value and what follows the last one, to the byte.
+    fn ends_with_tail(&self, step: &Step, rest: &[u8]) -> bool {
+        rest.strip_suffix(self.tail).is_some_and(|value| step.check.fits(value).is_ok())
     }
 
     /// True when nothing follows value `index`.
