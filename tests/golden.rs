@@ -18,11 +18,14 @@ use tailmeter::metrics::FAMILIES;
 /// Cases that hold lines to be rejected, and why they do. In any other case a rejected line is a mistake.
 const REJECTING: &[(&str, &str)] = &[
     ("dovecot/hostile", "cut lines, and lines that no Dovecot writes"),
+    ("exim/truncated", "cut lines"),
     ("haproxy/composed", "lines cut before the end of what their metric needs"),
     ("haproxy/hostile", "lines that imitate fields, and lines that no HAProxy writes"),
     ("haproxy/httpslog", "an `error-log-format` of the user's own"),
     ("haproxy/truncated", "lines cut before the end of what every metric needs"),
+    ("opensmtpd/truncated", "cut lines"),
     ("postfix/hostile", "lines that no Postfix writes"),
+    ("sendmail/truncated", "cut lines"),
 ];
 
 /// Lines around a difference that are shown with it.

@@ -8,21 +8,27 @@
 //! # Layout
 //!
 //! - [`envelope`]: what syslog and its kin put before the message.
+//! - [`exim`]: Exim's main and reject log.
 //! - [`haproxy`]: the HAProxy family; [`haproxy::parse`] is the definition of correct,
 //!   [`haproxy::Scanner`] the fast way over whole blocks, tested against it. [`haproxy::config`] reads what a
 //!   `haproxy.cfg` says about these lines: once, not for every line, so it may allocate.
+//! - [`opensmtpd`] and [`sendmail`]: what they send to syslog.
 //! - [`postfix`]: the Postfix family.
 
 #![deny(unsafe_code)]
 
 mod cursor;
 pub mod dovecot;
+mod duration;
 pub mod envelope;
 pub mod event;
+pub mod exim;
 pub mod haproxy;
+pub mod opensmtpd;
 pub mod postfix;
 pub mod postgrey;
 mod reject;
+pub mod sendmail;
 mod time;
 
 pub use envelope::Envelope;

@@ -10,6 +10,8 @@ use foldhash::fast::{FixedState, RandomState};
 use hashbrown::HashTable;
 use tailmeter_parsers::Time;
 
+use super::Rows;
+
 /// Messages at most, unless told otherwise.
 const CAPACITY: usize = 65_536;
 /// How long a message may be under way: longer than any queue keeps one.
@@ -212,6 +214,17 @@ impl Correlator {
     /// How many messages have come less those that have gone, and how many were forgotten, since the last time.
     pub fn take_changes(&mut self) -> (i64, u64) {
         (std::mem::take(&mut self.change), std::mem::take(&mut self.evicted))
+    }
+
+    /// Counts them in the gauge `messages` and the counter `evictions`.
+    pub(super) fn settle(&mut self, messages: usize, evictions: usize, rows: &mut Rows) {
+        let (change, evicted) = self.take_changes();
+        if change != 0 {
+            rows.add(messages, change, |_| b"");
+        }
+        if evicted != 0 {
+            rows.add(evictions, evicted as i64, |_| b"");
+        }
     }
 
     /// Every message: first those that are not in a queue, each kind in the order in which it came.

@@ -16,12 +16,15 @@ macro_rules! places {
 
 mod correlator;
 pub mod dovecot;
+pub mod exim;
 pub mod haproxy;
 mod mail;
+pub mod opensmtpd;
 mod plan;
 pub mod postfix;
 pub mod postgrey;
 mod rows;
+pub mod sendmail;
 mod tally;
 
 pub use correlator::{Correlator, Fate, Message};
@@ -158,7 +161,15 @@ impl PartialEq for Family {
 }
 
 /// Every log family with tailmeter's own metrics, by name.
-pub const FAMILIES: &[&Family] = &[&dovecot::FAMILY, &haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY];
+pub const FAMILIES: &[&Family] = &[
+    &dovecot::FAMILY,
+    &exim::FAMILY,
+    &haproxy::FAMILY,
+    &opensmtpd::FAMILY,
+    &postfix::FAMILY,
+    &postgrey::FAMILY,
+    &sendmail::FAMILY,
+];
 
 /// Another program whose metrics can be shown in place of those of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

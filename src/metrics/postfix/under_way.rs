@@ -9,7 +9,7 @@ use tailmeter_parsers::{Envelope, Time};
 
 use super::count::tag_value;
 use super::label::OUTCOME;
-use super::{CORRELATOR_EVICTIONS, CORRELATOR_MESSAGES, DELIVERY_ATTEMPTS, MESSAGE_DURATION};
+use super::{DELIVERY_ATTEMPTS, MESSAGE_DURATION};
 use crate::metrics::Rows;
 use crate::metrics::correlator::{Correlator, Fate, Id, Message, id};
 
@@ -111,17 +111,6 @@ impl UnderWay {
             _ => {}
         }
         is_new
-    }
-
-    /// Counts the messages that have come and gone.
-    pub(super) fn settle(&mut self, rows: &mut Rows) {
-        let (change, evicted) = self.messages.take_changes();
-        if change != 0 {
-            rows.add(CORRELATOR_MESSAGES, change, |_| b"");
-        }
-        if evicted != 0 {
-            rows.add(CORRELATOR_EVICTIONS, evicted as i64, |_| b"");
-        }
     }
 
     fn deliver(&mut self, delivery: &Delivery<'_>, id: Id, of: &dyn Fn(&[u8]) -> Id, time: Option<Time>) {
