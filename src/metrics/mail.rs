@@ -42,6 +42,9 @@ pub(super) trait Count: Send + 'static {
     /// Adds what `event` counts to `rows`.
     fn count(&mut self, event: &Self::Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows);
 
+    /// Adds what a line counts that could not be read.
+    fn count_rejected(&mut self, _line: &[u8], _envelope: &Envelope<'_>, _rows: &mut Rows) {}
+
     /// The messages under way, if the family follows them.
     fn correlator(&self) -> Option<&Correlator> {
         None
@@ -108,8 +111,14 @@ struct Counting<C> {
 
 impl<C: Count> Messages for Counting<C> {
     fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject> {
-        let event = C::read(line, envelope)?;
         self.rows.begin(envelope.repeated);
+        let event = match C::read(line, envelope) {
+            Ok(event) => event,
+            Err(reject) => {
+                self.count.count_rejected(line, envelope, &mut self.rows);
+                return Err(reject);
+            }
+        };
         self.count.count(&event, envelope, &mut self.rows);
         Ok(!event.is_ignored())
     }
