@@ -153,7 +153,7 @@ pub(super) struct Mail {
 struct Desk {
     member: Member,
     place: Place,
-    /// Made with the first line.
+    /// Made with the first line, as a rule.
     messages: Option<Box<dyn Messages>>,
 }
 
@@ -182,7 +182,12 @@ impl Desk {
 impl Mail {
     /// A counter for the families of `places`, without a row.
     pub(super) fn new(places: Vec<Place>) -> Self {
-        let desk = |place: Place| Some(Desk { member: place.plan.family.member?, place, messages: None });
+        let desk = |place: Place| {
+            let member = place.plan.family.member?;
+            // Another program's metrics are there from the start, with zeros, as they are there.
+            let messages = place.plan.family.compat.map(|_| (member.counting)(place.clone()));
+            Some(Desk { member, place, messages })
+        };
         let desks = places.into_iter().filter_map(desk).collect::<Vec<_>>();
         let envelope = match desks.as_slice() {
             [desk] => desk.member.envelope,

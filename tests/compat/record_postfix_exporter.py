@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""What postfix_exporter shows for logs: writes tests/compat/postfix/CASE.original.prom for each LOG.
+"""What postfix_exporter shows for a log, as an exposition on standard output.
 
-Usage: record_postfix_exporter.py PROGRAM OUT LOG…
+Usage: record_postfix_exporter.py PROGRAM LOG [OPTION…]
 
-PROGRAM is the original; tests/compat/SOURCES.md says which one. It reads a log from where it ends, so it is started on an empty file, to which
-the lines are appended with one more, whose sample tells that all of them are read.
+PROGRAM is the original; tests/compat/SOURCES.md says which one. It begins where a file ends, so it is started on an empty one, to which the
+lines are appended, with one more whose sample tells that all of them are read.
 """
 
-import os
 import pathlib
 import re
 import socket
@@ -18,7 +17,7 @@ import time
 import urllib.request
 
 END = 'postfix_unsupported_log_entries_total{level="",service="the-end"} 1\n'
-# Of the log: not those of the process, of the queue (showq) and of whether they could be read.
+# Of the log: not those of the process, of the queue, and of whether they could be read.
 IS_OF_LOG = re.compile(r"^(# (HELP|TYPE) )?(postfix_(?!exporter_|up\b|showq_)|opendkim_)")
 
 
@@ -43,32 +42,26 @@ def scrape(port, until):
     sys.exit(f"no {until!r} in time")
 
 
-def record(program, log):
+def main():
+    program, log, *options = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         followed = pathlib.Path(folder, "mail.log")
         followed.touch()
         port = free_port()
-        arguments = [f"--web.listen-address=127.0.0.1:{port}", f"--postfix.logfile_path={followed}"]
-        arguments.append(f"--postfix.showq_path={folder}/showq")
-        running = subprocess.Popen([program, *arguments], stderr=subprocess.DEVNULL)
+        options += [f"--web.listen-address=127.0.0.1:{port}", f"--postfix.logfile_path={followed}"]
+        options.append(f"--postfix.showq_path={folder}/showq")
+        running = subprocess.Popen([program, *options], stderr=subprocess.DEVNULL)
         try:
             scrape(port, "postfix_up{")
             with open(followed, "ab") as out:
-                out.write(log.read_bytes())
+                out.write(pathlib.Path(log).read_bytes())
                 out.write(b"Nov 21 00:00:00 mx1 postfix/the-end[1]: read\n")
             shown = scrape(port, END)
         finally:
             running.terminate()
             running.wait()
     lines = shown.splitlines(keepends=True)
-    return "".join(line for line in lines if IS_OF_LOG.match(line) and line != END)
-
-
-def main():
-    program, out, *logs = sys.argv[1:]
-    for log in map(pathlib.Path, logs):
-        pathlib.Path(out, f"{log.stem}.original.prom").write_text(record(program, log))
-        print(log.stem)
+    sys.stdout.writelines(line for line in lines if IS_OF_LOG.match(line) and line != END)
 
 
 main()

@@ -134,7 +134,11 @@ const LABELS: &[Label] = &[
     Label::new("subject", "opendkim's selector."),
     Label::new("domain", "The domain that a signature is for."),
     Label::new("relay", "The service of `master.cf` that piped the message."),
-    Label::new("stage", "`before_queue_manager`, `queue_manager`, `connection_setup` or `transmission`."),
+    Label::new(
+        "stage",
+        "`before_queue_manager`, `queue_manager`, `connection_setup` or `transmission`; empty for smtp, whose parts are in one \
+         histogram.",
+    ),
     Label::new("dsn", "The delivery status, for example `5.1.1`."),
     Label::new("status", "`sent`, `deferred`, `bounced`, `SOFTBOUNCE`, `deliverable`, `undeliverable` or `other`."),
     Label::new("trust", "`Anonymous`, `Untrusted`, `Trusted` or `Verified`."),
@@ -162,6 +166,26 @@ mod label {
 
 /// What METRICS.md says of the differences.
 pub const DIFFERENCES: &str = "\
+Shown in place of the metrics above with `--compat postfix-exporter`, or `compat: postfix-exporter` in the configuration: the
+names, HELP texts, types, labels, buckets and values of postfix_exporter 0.19.0 (the maintained fork of kumina/postfix_exporter),
+so that dashboards and alerts built on it keep working. `/metrics` is then on port 9154, as there, unless told otherwise, but on the
+loopback address alone. Other formats keep tailmeter's metrics. Its quirks are kept: the parts of an SMTP delivery are in one
+histogram with an empty `stage`, a message is inserted anew whenever it becomes active, connections that are lost `after DATA (9
+bytes)` or `after END-OF-MESSAGE` are unsupported lines. What is not there, or differs, is meant to:
+
+- What does not come from logs is left out: the queue's metrics (`postfix_showq_…`, which `postqueue` or Postfix's own socket have),
+  `postfix_up` (`up` of Prometheus and `tailmeter_source_lag_seconds` say whether lines are read) and
+  `postfix_exporter_build_info`.
+- Lines of other programs count nothing; `tailmeter_ignored_program_lines_total` has them. There they are unsupported entries
+  without a service. Those of other instances of Postfix (`postfix-mx/smtpd`) are that here, too.
+- Lines are known by what Postfix writes, not by what may stand anywhere in them: an address or a reply that imitates another
+  line's words counts nothing. Words that Postfix does not write are `other`, lines that it does not write unsupported entries.
+- Every envelope is read, also that of RFC 5424, and `message repeated N times` counts N times.
+- Delays are whole milliseconds.
+- Services with a name of their own (`submission/smtpd`) are unsupported entries, as there, unless `compat_services` under `postfix`
+  in the configuration names them; it stands for `--postfix.smtpd_service_label` and its like. `exclude_services` holds as usual.
+
+Version 0.3.0, which Debian 12 and 13 have, shows fewer metrics, an empty `sasl_method` where it is `NONE`, and no `level`.
 ";
 
 /// The Postfix family as that program shows it.

@@ -22,6 +22,9 @@ use crate::metrics::mail::Count;
 use crate::metrics::postfix::count::{STAGES, is_excluded, ms};
 use crate::metrics::{Plan, Rows};
 
+/// The parts of the time of a delivery by smtp: that program does not tell them apart.
+const NO_STAGES: [&str; 4] = [""; 4];
+
 /// Counts lines as postfix_exporter does.
 pub(super) struct PostfixExporter {
     excluded: Vec<Box<[u8]>>,
@@ -117,8 +120,8 @@ fn count_unsupported(of: Service<'_>, service: &[u8], message: &[u8], rows: &mut
 fn count(daemon: Daemon, event: &Event<'_>, message: &[u8], rows: &mut Rows) -> bool {
     match daemon {
         Daemon::Cleanup => count_cleanup(event, rows),
-        Daemon::Lmtp => count_delays(LMTP_DELAY, event, rows).is_some(),
-        Daemon::Pipe => count_delays(PIPE_DELAY, event, rows).is_some(),
+        Daemon::Lmtp => count_delays(LMTP_DELAY, &STAGES, event, rows).is_some(),
+        Daemon::Pipe => count_delays(PIPE_DELAY, &STAGES, event, rows).is_some(),
         Daemon::Qmgr => count_qmgr(event, rows),
         Daemon::Smtp => count_smtp(event, message, rows),
         Daemon::Smtpd => count_smtpd(event, message, rows),
@@ -144,10 +147,15 @@ fn count_cleanup(event: &Event<'_>, rows: &mut Rows) -> bool {
     }
 }
 
-/// Observes the parts of a delivery's time; `None` when `event` is none.
-fn count_delays<'e, 'a>(metric: usize, event: &'e Event<'a>, rows: &mut Rows) -> Option<&'e Delivery<'a>> {
+/// Observes the parts of a delivery's time, each in its stage; `None` when `event` is none.
+fn count_delays<'e, 'a>(
+    metric: usize,
+    stages: &[&str; 4],
+    event: &'e Event<'a>,
+    rows: &mut Rows,
+) -> Option<&'e Delivery<'a>> {
     let Event::Delivery(delivery) = event else { return None };
-    for (stage, part_ms) in STAGES.iter().zip(delivery.delays_ms) {
+    for (stage, part_ms) in stages.iter().zip(delivery.delays_ms) {
         rows.observe(metric, ms(part_ms), |label| match label {
             STAGE => stage.as_bytes(),
             RELAY => delivery.relay,
@@ -173,7 +181,7 @@ fn count_qmgr(event: &Event<'_>, rows: &mut Rows) -> bool {
 }
 
 fn count_smtp(event: &Event<'_>, message: &[u8], rows: &mut Rows) -> bool {
-    if let Some(delivery) = count_delays(SMTP_DELAY, event, rows) {
+    if let Some(delivery) = count_delays(SMTP_DELAY, &NO_STAGES, event, rows) {
         count_status(delivery, message, rows);
         return true;
     }
