@@ -47,7 +47,7 @@ pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// A configuration whose every name is known and every value in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Address and port of `/metrics`.
+    /// Address and port of `/metrics`: unless something else is asked for, the port of the program that `compat` names.
     pub listen: SocketAddr,
     /// Longest line that is parsed whole, in bytes, within [`MAX_LINE_BYTES_RANGE`].
     pub max_line_bytes: usize,
