@@ -1,9 +1,13 @@
-//! `--compat haproxy-log-exporter`: the metrics are those of the Python prometheus-haproxy-log-exporter.
+//! `--compat haproxy-log-exporter`: the metrics are those of the Python prometheus-haproxy-log-exporter; and, in
+//! `compat/postfix_exporter.rs`, the same for postfix_exporter.
 //!
 //! `compat/CASE.original.prom` is what that program showed for a log (`compat/SOURCES.md`), `compat/CASE.prom` is what
 //! tailmeter shows for it. `UPDATE=1 cargo test --test compat` writes the latter: read the difference before committing it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "compat/postfix_exporter.rs"]
+mod postfix_exporter;
 
 use std::collections::BTreeMap;
 use std::fs;

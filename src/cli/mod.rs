@@ -127,7 +127,7 @@ fn format_name() -> PossibleValuesParser {
 fn configuration(path: Option<&Path>, compat: Option<Compat>) -> Result<Config, Failure> {
     match path {
         Some(path) => Config::load_for(path, compat).map_err(|errors| Failure::Usage(errors.to_string())),
-        None => Ok(Config { compat, ..Config::default() }),
+        None => Ok(Config::with_compat(compat)),
     }
 }
 

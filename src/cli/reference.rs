@@ -9,7 +9,7 @@ use tailmeter_parsers::haproxy::TERMINATION;
 
 pub use log_format::log_format;
 
-use crate::metrics::{Compat, FAMILIES, Family, Kind, Metric, Unit, families, haproxy, own};
+use crate::metrics::{Compat, FAMILIES, Family, Kind, Metric, Unit, families, haproxy, own, postfix};
 
 const INTRODUCTION: &str = "\
 # Metrics
@@ -34,6 +34,7 @@ pub fn metrics() -> String {
             let title = format!("Logs of the format `{}` with `--compat {}`", family.name, compat.name());
             let about = match compat {
                 Compat::HaproxyLogExporter => haproxy::compat::DIFFERENCES,
+                Compat::PostfixExporter => postfix::compat::DIFFERENCES,
             };
             let _ = write_family(&mut text, &title, about, family);
         }

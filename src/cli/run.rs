@@ -72,7 +72,8 @@ pub(super) struct Arguments {
     written: WrittenOptions,
     /// Address and port to serve on [default: the configuration's, else 127.0.0.1:9129]
     ///
-    /// Port 0 takes a free one, which is printed.
+    /// Port 0 takes a free one, which is printed. With --compat the default port is that of the other program: 9154 for
+    /// postfix-exporter.
     #[arg(long, value_name = "ADDR", env = "TAILMETER_LISTEN", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Directory for tailmeter's state; is created, and locked against a second tailmeter [default: see below]

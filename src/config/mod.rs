@@ -47,7 +47,7 @@ pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// A configuration whose every name is known and every value in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Address and port of `/metrics`.
+    /// Address and port of `/metrics`: unless something else is asked for, the port of the program that `compat` names.
     pub listen: SocketAddr,
     /// Longest line that is parsed whole, in bytes, within [`MAX_LINE_BYTES_RANGE`].
     pub max_line_bytes: usize,
@@ -75,6 +75,9 @@ pub struct PostfixConfig {
     pub reject_reasons: Vec<RejectReason>,
     /// Messages under way that are followed, within [`MAX_MESSAGES_RANGE`].
     pub max_messages: usize,
+    /// Services that `--compat postfix-exporter` counts as what the last part of their name says, beside those that have
+    /// no other name: `submission/smtpd` as `smtpd`.
+    pub compat_services: Vec<String>,
 }
 
 /// A word for refusals.
@@ -88,7 +91,12 @@ pub struct RejectReason {
 
 impl Default for PostfixConfig {
     fn default() -> Self {
-        Self { exclude_services: Vec::new(), reject_reasons: Vec::new(), max_messages: DEFAULT_MAX_MESSAGES }
+        Self {
+            exclude_services: Vec::new(),
+            reject_reasons: Vec::new(),
+            max_messages: DEFAULT_MAX_MESSAGES,
+            compat_services: Vec::new(),
+        }
     }
 }
 
@@ -144,6 +152,15 @@ impl Default for MetricConfig {
 }
 
 impl Config {
+    /// The defaults for the metrics of `compat`: it listens on the port of the program whose metrics they are.
+    pub fn with_compat(compat: Option<Compat>) -> Self {
+        let mut config = Self { compat, ..Self::default() };
+        if let Some(compat) = compat {
+            config.listen.set_port(compat.port());
+        }
+        config
+    }
+
     /// Reads the file at `path` and checks it against the catalogue.
     ///
     /// # Errors
@@ -166,8 +183,7 @@ impl Config {
             // One byte more than allowed is enough to see that a file is too large.
             .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
             .map_err(|error| whole_file(format!("cannot read the configuration: {error}")))?;
-        let config = Self::parse_bytes(&bytes, &name, families(compat))?;
-        Ok(Self { compat: compat.or(config.compat), ..config })
+        Self::with_compat(compat).read_bytes(&bytes, &name, families(compat))
     }
 
     /// Reads `text` and checks it against `families`. `file_name` only appears in errors. An empty text
@@ -176,6 +192,19 @@ impl Config {
     /// # Errors
     /// As for [`Config::load`].
     pub fn parse(text: &str, file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
+        Self::default().read(text, file_name, families)
+    }
+
+    /// The same for bytes that may not be text.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn parse_bytes(bytes: &[u8], file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
+        Self::default().read_bytes(bytes, file_name, families)
+    }
+
+    /// Reads `text`, where this holds for what it does not say.
+    fn read(self, text: &str, file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
         if text.len() > MAX_FILE_BYTES {
             let limit = MAX_FILE_BYTES / 1024 / 1024;
             let message = format!("the configuration is larger than {limit} MiB");
@@ -184,16 +213,12 @@ impl Config {
         let source = text.strip_prefix('\u{feff}').unwrap_or(text);
         let root = yaml::parse(source)
             .map_err(|error| ConfigError::at(file_name, source, error.place, error.message).with_help(error.help))?;
-        read::read(&root, file_name, source, families)
+        read::read(&root, file_name, source, families, self)
     }
 
-    /// The same for bytes that may not be text.
-    ///
-    /// # Errors
-    /// As for [`Config::load`].
-    pub fn parse_bytes(bytes: &[u8], file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
+    fn read_bytes(self, bytes: &[u8], file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
         let error = match std::str::from_utf8(bytes) {
-            Ok(text) => return Self::parse(text, file_name, families),
+            Ok(text) => return self.read(text, file_name, families),
             Err(error) => error,
         };
         let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();

@@ -17,10 +17,15 @@ const ROOT_KEYS: &[&str] =
 const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
-/// Applies the schema to `root`, the tree of `source`, and checks names against `families`.
-pub(super) fn read(root: &Node, file_name: &str, source: &str, families: &[&Family]) -> Result<Config, ConfigErrors> {
-    let mut schema =
-        Schema { reader: Reader::new(file_name, source), catalogue: Catalogue(families), config: Config::default() };
+/// Applies the schema to `root`, the tree of `source`, and checks names against `families`. What it does not say is as in `config`.
+pub(super) fn read(
+    root: &Node,
+    file_name: &str,
+    source: &str,
+    families: &[&Family],
+    config: Config,
+) -> Result<Config, ConfigErrors> {
+    let mut schema = Schema { reader: Reader::new(file_name, source), catalogue: Catalogue(families), config };
     schema.root(root);
     match schema.reader.into_errors() {
         None => Ok(schema.config),
@@ -93,7 +98,12 @@ impl<'a> Schema<'a> {
             let help = format!("known programs: {}", known().collect::<Vec<_>>().join(", "));
             return self.reader.unknown("program", &name, node.place, known(), Some(help));
         };
+        // The command line comes first.
+        if self.config.compat.is_some() {
+            return;
+        }
         self.config.compat = Some(compat);
+        self.config.listen.set_port(compat.port());
         self.catalogue = Catalogue(families(Some(compat)));
     }
 

@@ -40,6 +40,7 @@ impl View {
             None => format!("le=\"{bound}\"}} "),
             // As Python does: `5.0`, not `5`. To older Prometheus servers these are two series.
             Some(Compat::HaproxyLogExporter) => format!("le=\"{bound:?}\"}} "),
+            Some(Compat::PostfixExporter) => format!("le=\"{}\"}} ", as_go_does(*bound)),
         };
         let bounds = plan.family.metrics.iter().map(|metric| match metric.kind {
             Kind::Histogram(bounds) => bounds.iter().map(bound).collect(),
@@ -71,6 +72,16 @@ impl View {
                 _ => write_counters(metric, slot, &snapshot.cells, tuples, out),
             }
         }
+    }
+}
+
+/// `bound` as Go's client library writes it: `1e+06`, not `1000000`.
+fn as_go_does(bound: f64) -> String {
+    let scientific = format!("{bound:e}");
+    match scientific.split_once('e').map(|(digits, exponent)| (digits, exponent.parse::<i32>())) {
+        Some((digits, Ok(exponent @ 6..))) => format!("{digits}e+{exponent:02}"),
+        Some((digits, Ok(exponent @ ..-4))) => format!("{digits}e-{:02}", exponent.unsigned_abs()),
+        _ => bound.to_string(),
     }
 }
 
@@ -195,6 +206,15 @@ fn write_value(mut value: u64, unit: Unit, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_are_written_as_go_does() {
+        let bounds =
+            [(0.0, "0"), (0.00001, "1e-05"), (0.001, "0.001"), (1.0, "1"), (2.5, "2.5"), (172_800.0, "172800")];
+        for (bound, text) in bounds.into_iter().chain([(1e6, "1e+06"), (2.5e6, "2.5e+06"), (1e12, "1e+12")]) {
+            assert_eq!(as_go_does(bound), text);
+        }
+    }
 
     #[test]
     fn milliseconds_are_written_as_exact_seconds() {

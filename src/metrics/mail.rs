@@ -44,6 +44,9 @@ pub(super) trait Count: Send + 'static {
     /// Adds what is best added once for many lines: a block of them has been counted.
     fn settle(&mut self, _rows: &mut Rows) {}
 
+    /// Adds what a line counts that could not be read.
+    fn count_rejected(&mut self, _line: &[u8], _envelope: &Envelope<'_>, _rows: &mut Rows) {}
+
     /// The messages under way, if the family follows them.
     fn correlator(&self) -> Option<&Correlator> {
         None
@@ -113,8 +116,14 @@ struct Counting<C> {
 
 impl<C: Count> Messages for Counting<C> {
     fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject> {
-        let event = C::read(line, envelope)?;
         self.rows.begin(envelope.repeated);
+        let event = match C::read(line, envelope) {
+            Ok(event) => event,
+            Err(reject) => {
+                self.count.count_rejected(line, envelope, &mut self.rows);
+                return Err(reject);
+            }
+        };
         self.count.count(&event, envelope, &mut self.rows);
         Ok(!event.is_ignored())
     }
@@ -153,7 +162,7 @@ pub(super) struct Mail {
 struct Desk {
     member: Member,
     place: Place,
-    /// Made with the first line.
+    /// Made with the first line, as a rule.
     messages: Option<Box<dyn Messages>>,
 }
 
@@ -182,7 +191,12 @@ impl Desk {
 impl Mail {
     /// A counter for the families of `places`, without a row.
     pub(super) fn new(places: Vec<Place>) -> Self {
-        let desk = |place: Place| Some(Desk { member: place.plan.family.member?, place, messages: None });
+        let desk = |place: Place| {
+            let member = place.plan.family.member?;
+            // Another program's metrics are there from the start, with zeros, as they are there.
+            let messages = place.plan.family.compat.map(|_| (member.counting)(place.clone()));
+            Some(Desk { member, place, messages })
+        };
         let desks = places.into_iter().filter_map(desk).collect::<Vec<_>>();
         Self {
             is_alone: desks.len() == 1,

@@ -176,16 +176,27 @@ pub const FAMILIES: &[&Family] = &[
 pub enum Compat {
     /// The Python prometheus-haproxy-log-exporter.
     HaproxyLogExporter,
+    /// postfix_exporter, which is written in Go.
+    PostfixExporter,
 }
 
 impl Compat {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::HaproxyLogExporter];
+    pub const ALL: &[Self] = &[Self::HaproxyLogExporter, Self::PostfixExporter];
 
     /// Its name in configuration and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::HaproxyLogExporter => "haproxy-log-exporter",
+            Self::PostfixExporter => "postfix-exporter",
+        }
+    }
+
+    /// The port of its `/metrics`, where whoever scrapes it expects them.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::HaproxyLogExporter => 9129,
+            Self::PostfixExporter => 9154,
         }
     }
 
@@ -195,11 +206,12 @@ impl Compat {
     }
 }
 
-/// The log families whose metrics are shown with `compat`, each format once.
+/// The log families whose metrics are shown with `compat`, each format once: of the other formats they are tailmeter's own.
 pub const fn families(compat: Option<Compat>) -> &'static [&'static Family] {
     match compat {
         None => FAMILIES,
-        Some(Compat::HaproxyLogExporter) => &[&haproxy::compat::FAMILY],
+        Some(Compat::HaproxyLogExporter) => &[&haproxy::compat::FAMILY, &postfix::FAMILY, &postgrey::FAMILY],
+        Some(Compat::PostfixExporter) => &[&haproxy::FAMILY, &postfix::compat::FAMILY, &postgrey::FAMILY],
     }
 }
 
@@ -287,7 +299,7 @@ pub fn counter(format: &str, places: &[Place], dialect: &Dialect) -> Option<Box<
     Some(match (plan.family.member, plan.family.compat) {
         (Some(_), _) => Box::new(mail::Mail::new(places.cloned().collect())),
         (None, Some(Compat::HaproxyLogExporter)) => Box::new(haproxy::compat::Requests::new(plan, directory, dialect)),
-        (None, None) => Box::new(haproxy::Haproxy::new(plan, directory, dialect)),
+        (None, _) => Box::new(haproxy::Haproxy::new(plan, directory, dialect)),
     })
 }
 

@@ -1,8 +1,9 @@
 //! Postfix's metrics, and how its lines update them.
 //!
 //! Here is the catalogue. `count` says which metrics an event counts in; `under_way` follows a message from line to line, for
-//! what can only be known at its end.
+//! what can only be known at its end. `compat` has another program's metrics from the same lines.
 
+pub mod compat;
 mod count;
 mod under_way;
 

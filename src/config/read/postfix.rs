@@ -7,7 +7,7 @@ use crate::config::error::clip;
 use crate::config::yaml::{Key, Node};
 use crate::config::{MAX_MESSAGES_RANGE, PostfixConfig, RejectReason};
 
-const KEYS: &[&str] = &["exclude_services", "reject_reasons", "max_messages"];
+const KEYS: &[&str] = &["exclude_services", "reject_reasons", "max_messages", "compat_services"];
 const REASON_KEYS: &[&str] = &["pattern", "reason"];
 
 impl Schema<'_> {
@@ -23,6 +23,11 @@ impl Schema<'_> {
                 "reject_reasons" => {
                     for item in self.reader.list(key.place, node, "for example [{pattern: mailspike, reason: dnsbl}]") {
                         postfix.reject_reasons.extend(self.reject_reason(key, item));
+                    }
+                }
+                "compat_services" => {
+                    for item in self.reader.list(key.place, node, "for example [submission/smtpd, relay/smtp]") {
+                        postfix.compat_services.extend(self.reader.word("a service", key.place, item));
                     }
                 }
                 "max_messages" => {

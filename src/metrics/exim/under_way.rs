@@ -4,8 +4,8 @@ use tailmeter_parsers::Envelope;
 use tailmeter_parsers::Time;
 use tailmeter_parsers::exim::{DeliveryResult, Event};
 
-use super::label::OUTCOME;
 use super::MESSAGE_DURATION;
+use super::label::OUTCOME;
 use crate::metrics::Rows;
 use crate::metrics::correlator::{Correlator, Fate, Message, id};
 

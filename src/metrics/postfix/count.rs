@@ -23,7 +23,7 @@ use crate::metrics::mail::Count;
 use crate::metrics::{Plan, Rows};
 
 /// The parts of a delivery's time, as labels.
-const STAGES: [&str; 4] = ["before_queue_manager", "queue_manager", "connection_setup", "transmission"];
+pub(super) const STAGES: [&str; 4] = ["before_queue_manager", "queue_manager", "connection_setup", "transmission"];
 
 /// What stands for a value that the line does not have.
 const NONE: &[u8] = b"none";
@@ -41,7 +41,7 @@ impl Count for Postfix {
     type Event<'a> = Event<'a>;
 
     fn new(plan: &Plan) -> Self {
-        let PostfixConfig { exclude_services, reject_reasons, max_messages } = &*plan.postfix;
+        let PostfixConfig { exclude_services, reject_reasons, max_messages, .. } = &*plan.postfix;
         // Patterns were checked when the configuration was read.
         let reasons = reject_reasons.iter();
         let reasons = reasons
@@ -65,7 +65,7 @@ impl Count for Postfix {
     fn count(&mut self, event: &Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows) {
         let Some(tag) = Tag::of(envelope.program) else { return };
         let is_new = self.under_way.follow(event, &tag, envelope, rows);
-        if self.is_excluded(tag.service) {
+        if is_excluded(&self.excluded, tag.service) {
             return;
         }
         let of_tag = |label| tag_value(&tag, label);
@@ -142,15 +142,14 @@ pub(super) fn tag_value<'a>(tag: &Tag<'a>, label: usize) -> &'a [u8] {
     }
 }
 
-impl Postfix {
-    /// True for a service that the configuration leaves out, by its whole name or by what stands before its slash.
-    fn is_excluded(&self, service: &[u8]) -> bool {
-        !self.excluded.is_empty()
-            && self.excluded.iter().any(|excluded| {
-                service.strip_prefix(&**excluded).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-            })
-    }
+/// True for a service that the configuration leaves out, by its whole name or by what stands before its slash.
+pub(super) fn is_excluded(excluded: &[Box<[u8]>], service: &[u8]) -> bool {
+    excluded
+        .iter()
+        .any(|excluded| service.strip_prefix(&**excluded).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")))
+}
 
+impl Postfix {
     fn count_rejection(&self, rejection: &Rejection<'_>, tag: &Tag<'_>, rows: &mut Rows) {
         let own = self.reasons.iter().find(|(pattern, _)| pattern.is_match(rejection.text));
         let reason = own.map_or(rejection.cause.as_str(), |(_, reason)| reason);
@@ -204,7 +203,7 @@ impl Postfix {
     }
 }
 
-fn ms(ms: u64) -> i64 {
+pub(super) fn ms(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
