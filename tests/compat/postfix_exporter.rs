@@ -13,7 +13,7 @@ use super::{path, tailmeter};
 
 const COMPAT: Compat = Compat::PostfixExporter;
 
-const CASES: [&str; 23] = [
+const CASES: [&str; 29] = [
     "basic",
     "basic-3-11",
     "checks",
