@@ -15,13 +15,20 @@
 
 #![deny(unsafe_code)]
 
+pub mod amavis;
+pub mod clamav;
 mod cursor;
 pub mod envelope;
 pub mod event;
 pub mod haproxy;
+pub mod opendkim;
+pub mod opendmarc;
 pub mod postfix;
 pub mod postgrey;
 mod reject;
+pub mod rspamd;
+pub mod spamd;
+pub mod spf;
 mod time;
 
 pub use envelope::Envelope;
