@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::exposition::{Snapshot, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
-use crate::metrics::{self, Dialect, Family, Plan, Totals};
+use crate::metrics::{self, Dialect, Ending, Family, Plan, Totals};
 use crate::series::Directory;
 use crate::state::{self, Checkpoint, SourceKey, Store};
 
@@ -184,7 +184,9 @@ impl Pipeline {
         let counter = metrics::counter(format, &places, dialect)?;
         let counted = Arc::new(Mutex::new(Counted::new(counter)));
         lock(&self.shards).push(Arc::clone(&counted));
-        Some(Shard { format, counted, registry: Arc::clone(&self.registry), say: self.say })
+        let shard = Shard { format, counted, registry: Arc::clone(&self.registry), say: self.say };
+        shard.has_declared();
+        Some(shard)
     }
 
     /// Commits what has changed since the last checkpoint. Without a state it does nothing.
@@ -209,6 +211,15 @@ impl Pipeline {
         if self.keeper.is_durable() {
             self.keeper.report(&StateTelemetry::new());
         }
+    }
+
+    /// How what the lines are about ended abnormally, by family, the commonest first. As recent as for
+    /// [`render`](Self::render).
+    pub fn endings(&self) -> Vec<Ending> {
+        self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
+        let shown = self.keeper.shown();
+        let families = self.families.iter().zip(&shown.families);
+        families.flat_map(|(store, snapshot)| store.family.endings(&store.plan, &store.directory, snapshot)).collect()
     }
 
     fn changes(&self) -> u64 {

@@ -21,6 +21,7 @@ const REJECTING: &[(&str, &str)] = &[
     ("haproxy/hostile", "lines that imitate fields, and lines that no HAProxy writes"),
     ("haproxy/httpslog", "an `error-log-format` of the user's own"),
     ("haproxy/truncated", "lines cut before the end of what every metric needs"),
+    ("postfix/hostile", "lines that no Postfix writes"),
 ];
 
 /// Lines around a difference that are shown with it.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tailmeter::http::{Options, Pages, SourceStatus, serve};
+use tailmeter::http::{EndingStatus, Options, Pages, SourceStatus, serve};
 
 /// No test waits longer for anything.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -19,6 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct Fixture {
     exposition: Vec<u8>,
     sources: Vec<SourceStatus>,
+    endings: Vec<EndingStatus>,
     is_ready: AtomicBool,
     renderings: AtomicUsize,
     is_open: Mutex<bool>,
@@ -30,6 +31,7 @@ impl Default for Fixture {
         Self {
             exposition: b"# HELP a_total A.\n# TYPE a_total counter\na_total 1\n".to_vec(),
             sources: Vec::new(),
+            endings: Vec::new(),
             is_ready: AtomicBool::new(true),
             renderings: AtomicUsize::new(0),
             is_open: Mutex::new(true),
@@ -56,6 +58,10 @@ impl Pages for Fixture {
 
     fn sources(&self) -> Vec<SourceStatus> {
         self.sources.clone()
+    }
+
+    fn endings(&self) -> Vec<EndingStatus> {
+        self.endings.clone()
     }
 
     fn is_ready(&self) -> bool {
@@ -291,6 +297,13 @@ fn the_page_shows_the_sources_and_escapes_their_names() {
                 ..SourceStatus::default()
             },
         ],
+        endings: (0..12)
+            .map(|index| EndingStatus {
+                state: format!("<{index}"),
+                count: 12_000 - index,
+                meaning: "By a `rule` & more.".to_owned(),
+            })
+            .collect(),
         ..Fixture::default()
     };
     let server = Server::with(fixture, Options::default());
@@ -310,9 +323,12 @@ fn the_page_shows_the_sources_and_escapes_their_names() {
         "4\u{202f}200\u{202f}000",
         "&lt;/table&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;\\n",
         "<span class=\"state down\">down</span></td><td>postfix</td>",
+        "<td><code>&lt;0</code></td><td class=\"n\">12\u{202f}000</td><td class=\"w\">By a <code>rule</code> &amp; more.</td>",
+        "<code>&lt;9</code>",
     ] {
         assert!(page.contains(part), "{part} in {page}");
     }
+    assert!(!page.contains("&lt;10"), "only the commonest: {page}");
     // Every element that is opened is closed, in order.
     let mut open = Vec::new();
     for tag in page.split('<').skip(1) {

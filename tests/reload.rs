@@ -172,6 +172,41 @@ fn removed_sources_are_shown_no_more() {
 }
 
 #[test]
+fn an_option_says_how_lines_are_written_after_a_reload_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = Lab::new(folder.path());
+    let cfg = folder.path().join("haproxy.cfg");
+    let written = |log_format: &str| {
+        fs::write(&cfg, format!("frontend f\n mode http\n log-format \"{log_format}\"\n")).unwrap();
+    };
+    written("%ci %ST");
+    lab.configure(0b001, "[]");
+    let mut arguments = lab.arguments();
+    arguments.extend(["--haproxy-config".into(), cfg.display().to_string()]);
+    let exporter = Exporter::start(&arguments);
+    let append = |file: usize, line: &str| {
+        File::options().append(true).open(&lab.files[file]).unwrap().write_all(line.as_bytes()).unwrap();
+    };
+    append(0, "192.0.2.7 200\n");
+    exporter.until_sum(REQUESTS, 1.0);
+    // A source that goes on, and one that is new.
+    lab.configure(0b011, "[]");
+    assert_eq!(reload(&exporter).0, 200);
+    append(0, "192.0.2.7 200\n");
+    append(1, "192.0.2.7 200\n");
+    exporter.until_sum(REQUESTS, 3.0);
+    // The haproxy.cfg is another one.
+    written("%ST %ci");
+    assert_eq!(reload(&exporter).0, 200);
+    append(0, "200 192.0.2.7\n");
+    append(1, "200 192.0.2.7\n");
+    let text = exporter.until_sum(REQUESTS, 5.0);
+    assert_eq!(lines_of(&text), 5.0, "{text}");
+    // The two files and the socket.
+    assert_eq!(samples(&text, "tailmeter_source_up").count(), 3, "{text}");
+}
+
+#[test]
 fn a_port_that_is_taken_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::new(folder.path());

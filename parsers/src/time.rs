@@ -150,13 +150,16 @@ mod tests {
 
     #[test]
     fn times_of_both_kinds_have_no_difference() {
-        let [with, without] = ["2026-02-01T12:14:14Z", "Feb  1 12:14:14"].map(|text| Time::of(text.as_bytes()).unwrap());
+        let [with, without] =
+            ["2026-02-01T12:14:14Z", "Feb  1 12:14:14"].map(|text| Time::of(text.as_bytes()).unwrap());
         assert_eq!((with.since(without), without.since(with)), (None, None));
     }
 
     #[test]
     fn nonsense_is_no_time() {
-        for text in ["", "x", "2026", "2026-02-01T12:14", "Foo  1 12:14:14", "Feb", "Feb  ", "Feb x", "99999999999999999999"] {
+        for text in
+            ["", "x", "2026", "2026-02-01T12:14", "Foo  1 12:14:14", "Feb", "Feb  ", "Feb x", "99999999999999999999"]
+        {
             assert_eq!(Time::of(text.as_bytes()), None, "{text}");
         }
     }

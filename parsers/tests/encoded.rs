@@ -69,6 +69,38 @@ fn maps_of_cbor_are_read() {
     reads(CBOR, &DIGITS.to_ascii_lowercase(), DECODED);
 }
 
+/// Log-formats with the lines that HAProxy 3.0 and 3.2 wrote by them: see `fixtures/record/haproxy_encoded.py`.
+const RECORDED: &str = include_str!("encoded/cbor.txt");
+
+/// What every line says; `UPDATE=1` writes it again, to be read by somebody.
+#[test]
+fn recorded_maps_of_cbor_are_read() {
+    let mut layout = None;
+    let mut found = Vec::new();
+    for line in RECORDED.lines().filter(|line| !line.starts_with("read ")) {
+        found.push(line.to_owned());
+        match line.split_once(' ') {
+            Some(("format", format)) => layout = Some(Layout::of(format).unwrap()),
+            Some(("line", digits)) => {
+                let layout = layout.as_ref().unwrap();
+                assert!(layout.is_certain(), "{}", layout.text());
+                let fields = fields(layout, digits.as_bytes(), &mut Spans::default()).unwrap();
+                found.push(format!("read {}", fields.join(" ")));
+            }
+            _ => assert!(line.starts_with('#'), "{line}"),
+        }
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/encoded/cbor.txt");
+        std::fs::write(path, found.join("\n") + "\n").unwrap();
+        return;
+    }
+    for (found, expected) in found.iter().zip(RECORDED.lines()) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found.len(), RECORDED.lines().count());
+}
+
 #[test]
 fn single_values_are_read() {
     reads(MIXED, LINE, VALUES);
@@ -131,6 +163,14 @@ fn cut_anywhere(format: &str, line: &[u8]) {
 fn cut_lines_have_what_stands_before_the_cut() {
     cut_anywhere(JSON, LATER);
     cut_anywhere(CBOR, DIGITS);
+    let mut format = "";
+    for line in RECORDED.lines() {
+        match line.split_once(' ') {
+            Some(("format", text)) => format = text,
+            Some(("line", digits)) => cut_anywhere(format, digits.as_bytes()),
+            _ => {}
+        }
+    }
     cut_anywhere(MIXED, LINE);
 }
 

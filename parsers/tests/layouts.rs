@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::fs;
+mod fixtures;
 
 use tailmeter_parsers::envelope::{self, Envelope};
 use tailmeter_parsers::haproxy::format::{Layout, Place, Record, Spans};
@@ -10,15 +10,8 @@ use tailmeter_parsers::haproxy::{Event, Http, Layouts, Reading, Tcp, parse};
 
 /// The lines of the logs, but for those that no HAProxy writes.
 fn lines() -> Vec<Vec<u8>> {
-    let folder = format!("{}/../fixtures/haproxy", env!("CARGO_MANIFEST_DIR"));
-    let mut lines = Vec::new();
-    for entry in fs::read_dir(folder).expect("fixtures").flatten() {
-        let is_real = !entry.file_name().to_string_lossy().starts_with("hostile");
-        if is_real && entry.path().extension().is_some_and(|extension| extension == "log") {
-            let text = fs::read(entry.path()).expect("a log");
-            lines.extend(text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec));
-        }
-    }
+    let logs = fixtures::logs(|name| !name.starts_with("hostile"));
+    let lines = logs.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>();
     assert!(lines.len() > 300, "{}", lines.len());
     lines
 }

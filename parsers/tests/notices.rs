@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the failure")]
 
+mod fixtures;
+mod random;
+
+use random::Random;
 use tailmeter_parsers::Reason;
 use tailmeter_parsers::haproxy::{
     CheckResult, ConnectionError, Event, HealthCheck, Http, Notice, Proxy, ProxyState, ServerChange, ServerState, Tcp,
@@ -289,9 +293,8 @@ fn a_session_without_a_log_format_has_its_ends() {
 
 /// All lines of the fixtures that are notices.
 fn recorded() -> Vec<Vec<u8>> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/haproxy");
     let files = ["events.log", "notices.log", "composed.log", "badreq.log", "httpslog.log"];
-    let logs = files.map(|file| std::fs::read(folder.join(file)).expect(file)).concat();
+    let logs = fixtures::logs(|name| files.contains(&name));
     let lines = logs.split(|byte| *byte == b'\n').filter(|line| matches!(parse(line), Ok(Event::Notice(_))));
     lines.map(<[u8]>::to_vec).collect()
 }
@@ -339,34 +342,7 @@ fn ask_everything(notice: &Notice<'_>) {
     }
 }
 
-/// A small generator, so that a failure can be repeated from its seed alone.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-
-    /// `line` with one to three bytes put in, taken away or changed, none of them before `start`.
-    fn change(&mut self, line: &[u8], start: usize) -> Vec<u8> {
-        const BYTES: &[u8] = b" /\"'(),.:-0123456789aZ\0\xff\t<>[]";
-        let mut changed = line.to_vec();
-        for _ in 0..=self.below(3) {
-            let byte = BYTES[self.below(BYTES.len())];
-            let at = start + self.below(changed.len() + 1 - start);
-            match self.below(3) {
-                0 => changed.insert(at, byte),
-                1 if at < changed.len() => drop(changed.remove(at)),
-                _ if at < changed.len() => changed[at] = byte,
-                _ => {}
-            }
-        }
-        changed
-    }
-}
+const BYTES: &[u8] = b" /\"'(),.:-0123456789aZ\0\xff\t<>[]";
 
 #[test]
 fn no_change_of_a_line_makes_it_panic() {
@@ -375,7 +351,7 @@ fn no_change_of_a_line_makes_it_panic() {
     assert!(lines.len() > 200);
     for line in &lines {
         let cuts = (0..=line.len()).map(|end| line[..end].to_vec());
-        let changes = (0..300).map(|_| random.change(line, 0));
+        let changes = (0..300).map(|_| random.change(line, 0, BYTES));
         for bent in cuts.chain(changes) {
             if let Ok(Event::Notice(notice)) = parse(&bent) {
                 ask_everything(&notice);
@@ -396,7 +372,7 @@ fn nothing_right_of_the_labels_changes_them() {
         };
         for _ in 0..300 {
             tried += 1;
-            let bent = random.change(&line, reason + 2);
+            let bent = random.change(&line, reason + 2, BYTES);
             match parse(&bent) {
                 Ok(Event::Notice(notice)) => assert_eq!(labels(&notice), Some(expected), "{}", bent.escape_ascii()),
                 other => panic!("{}: {other:?}, seed {seed:#x}", bent.escape_ascii()),

@@ -2,6 +2,11 @@
 
 #![allow(clippy::expect_used, reason = "in a test, a panic is the failure")]
 
+mod fixtures;
+mod random;
+
+use random::Random;
+use tailmeter_parsers::envelope;
 use tailmeter_parsers::haproxy::{Event, Line, Scanner, parse};
 
 /// Lines of the shapes that matter, in case the fixtures change.
@@ -14,11 +19,19 @@ Feb  6 12:14:15 lb1 haproxy[14390]: ::1:33317 [06/Feb/2009:12:14:16.655] http-in
 10.0.1.2:33320 [06/Feb/2009:12:12:56.319] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0
 "#;
 
-/// Scans `text` both ways; every line must have one outcome, the one of `parse`.
+/// Bytes that mean something somewhere in a line, and some that never do.
+const BYTES: &[u8] = b" /\"-+:[]{}|~#0123456789aZ\0\xff\r\t<>.";
+
+/// Scans `text` in every way; every line must have one outcome, the one of `parse`.
 fn check(text: &[u8]) {
+    // Twice: the second time every envelope is known.
+    check_blocks(&[text, text]);
+}
+
+/// Scans `blocks` in every way, each time by one scanner.
+fn check_blocks(blocks: &[&[u8]]) {
     for mut scanner in Scanner::all() {
-        // Twice: the second time every envelope is known.
-        for _ in 0..2 {
+        for text in blocks {
             let mut lines = text.split(|byte| *byte == b'\n').collect::<Vec<_>>();
             if lines.last().is_some_and(|line| line.is_empty()) {
                 lines.pop();
@@ -28,6 +41,7 @@ fn check(text: &[u8]) {
                 for index in 0..batch.len() {
                     let line = expected.next().expect("one line too many");
                     assert_eq!(batch.text(index), line);
+                    assert_eq!(batch.repeated(index), envelope::detect(line).repeated);
                     let plain = parse(line);
                     let scanned = match batch.line(index) {
                         Line::Http(http) => Ok(Event::Http(*http)),
@@ -43,27 +57,7 @@ fn check(text: &[u8]) {
 
 /// All fixture logs, and the lines above.
 fn corpus() -> Vec<u8> {
-    let mut corpus = LINES.as_bytes().to_vec();
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/haproxy");
-    for entry in std::fs::read_dir(folder).expect("fixtures") {
-        let path = entry.expect("entry").path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            corpus.extend(std::fs::read(path).expect("fixture"));
-        }
-    }
-    corpus
-}
-
-/// A small generator, so that a failure can be repeated from its seed alone.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
+    [LINES.as_bytes(), &fixtures::logs(|_| true)].concat()
 }
 
 #[test]
@@ -94,26 +88,66 @@ fn every_changed_byte_reads_the_same() {
     let corpus = corpus();
     let seed = 0x9e37_79b9_7f4a_7c15;
     let mut random = Random(seed);
-    const BYTES: &[u8] = b" /\"-+:[]{}|~#0123456789aZ\0\xff\r\t<>.";
     for line in corpus.split(|byte| *byte == b'\n').filter(|line| line.len() < 600) {
         // The line itself first: its envelope is known when the changed ones come.
         let mut text = line.to_vec();
         for _ in 0..400 {
-            let mut changed = line.to_vec();
-            for _ in 0..=random.below(3) {
-                let byte = BYTES[random.below(BYTES.len())];
-                let at = random.below(changed.len() + 1);
-                match random.below(3) {
-                    0 => changed.insert(at, byte),
-                    1 if at < changed.len() => drop(changed.remove(at)),
-                    _ if at < changed.len() => changed[at] = byte,
-                    _ => {}
-                }
-            }
             text.push(b'\n');
-            text.extend(changed);
+            text.extend(random.change(line, 0, BYTES));
         }
         check(&text);
+    }
+}
+
+/// A seed of its own for each run, or the one that `SEED` gives from a failure. Not 0.
+fn seed() -> u64 {
+    let elapsed = std::time::UNIX_EPOCH.elapsed().expect("a time after 1970").as_nanos() as u64;
+    let seed = std::env::var("SEED").map_or(elapsed, |seed| seed.parse().expect("a number")) | 1;
+    println!("SEED={seed}");
+    seed
+}
+
+/// `line` as it is, with bytes changed anywhere or in what stands before its message, or without its last bytes.
+fn variant(random: &mut Random, line: &[u8]) -> Vec<u8> {
+    match random.below(6) {
+        0 => random.change(line, 0, BYTES),
+        1 => {
+            let (head, rest) = line.split_at(line.len().min(64));
+            [&random.change(head, 0, BYTES), rest].concat()
+        }
+        2 => line[..line.len() - random.below(line.len().min(4) + 1)].to_vec(),
+        _ => line.to_vec(),
+    }
+}
+
+/// What a scanner has learned, or not yet, from the few lines before decides how the next one is read: in a large block
+/// it has long learned all that there is.
+#[test]
+fn small_blocks_read_the_same() {
+    let mut random = Random(seed());
+    let corpus = corpus();
+    let recorded = corpus.split(|byte| *byte == b'\n').filter(|line| line.len() < 400).collect::<Vec<_>>();
+    for _ in 0..4_000 {
+        // The envelope of one around the message of another; few of them, so that each comes again.
+        let kinds = (0..=random.below(4)).map(|_| {
+            let [one, other] = [(); 2].map(|()| recorded[random.below(recorded.len())]);
+            let [around, envelope] = [one, other].map(envelope::detect);
+            let (before, message) = (&one[..around.start], &other[envelope.start..envelope.end]);
+            match random.below(3) {
+                0 => [before, b"message repeated 2 times: [ ", message, b"]"].concat(),
+                _ => [before, message, &one[around.end..]].concat(),
+            }
+        });
+        let kinds = kinds.collect::<Vec<_>>();
+        let blocks = (0..=random.below(3)).map(|_| {
+            let lines = (0..=random.below(40)).map(|_| {
+                let kind = &kinds[random.below(kinds.len())];
+                variant(&mut random, kind)
+            });
+            lines.collect::<Vec<_>>().join(&b'\n')
+        });
+        let blocks = blocks.collect::<Vec<_>>();
+        check_blocks(&blocks.iter().map(Vec::as_slice).collect::<Vec<_>>());
     }
 }
 

@@ -2,8 +2,12 @@
 
 #![allow(clippy::expect_used, reason = "in a test, a panic is the failure")]
 
+mod fixtures;
+mod random;
+
 use std::sync::Arc;
 
+use random::Random;
 use tailmeter_parsers::envelope;
 use tailmeter_parsers::haproxy::format::{Place, Record, Spans};
 use tailmeter_parsers::haproxy::{Layouts, Method, Reading, Sketch, Sketcher};
@@ -129,17 +133,6 @@ fn check(layouts: &Arc<Layouts>, text: &[u8]) -> usize {
     left
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
-
 fn layouts(format: &str) -> Arc<Layouts> {
     Arc::new(Layouts::of_log_format(format).expect(format))
 }
@@ -178,19 +171,8 @@ fn every_changed_byte_reads_the_same() {
                 let line = format!("{envelope}{line}").into_bytes();
                 let mut text = line.clone();
                 for _ in 0..1500 {
-                    let mut changed = line.clone();
-                    for _ in 0..=random.below(3) {
-                        let byte = BYTES[random.below(BYTES.len())];
-                        let at = random.below(changed.len() + 1);
-                        match random.below(3) {
-                            0 => changed.insert(at, byte),
-                            1 if at < changed.len() => drop(changed.remove(at)),
-                            _ if at < changed.len() => changed[at] = byte,
-                            _ => {}
-                        }
-                    }
                     text.push(b'\n');
-                    text.extend(changed);
+                    text.extend(random.change(&line, 0, BYTES));
                 }
                 check(&layouts, &text);
             }
@@ -200,14 +182,7 @@ fn every_changed_byte_reads_the_same() {
 
 #[test]
 fn every_prefix_and_fixture_reads_the_same() {
-    let mut corpus = Vec::new();
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/haproxy");
-    for entry in std::fs::read_dir(folder).expect("fixtures") {
-        let path = entry.expect("entry").path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            corpus.extend(std::fs::read(path).expect("fixture"));
-        }
-    }
+    let corpus = fixtures::logs(|_| true);
     for (format, lines) in KNOWN {
         let layouts = layouts(format);
         check(&layouts, &corpus);

@@ -14,7 +14,7 @@ use tailmeter_parsers::haproxy::config;
 use tailmeter_parsers::haproxy::format::{Item, Layout, Place, lex};
 use tailmeter_parsers::haproxy::{Asked, Layouts, Means};
 
-use super::{Failure, WrittenOptions, format_name};
+use super::{Failure, LinesOptions};
 use crate::config::Origin;
 use crate::metrics::Dialect;
 use crate::metrics::haproxy::needs::{Needs, feeds, gives, needs, sources};
@@ -28,12 +28,8 @@ use crate::metrics::haproxy::{FAMILY, Lines, lines};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Log family whose usual formats to explain
-    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name(),
-        required_unless_present_any = ["log_format", "haproxy_config"])]
-    format: Option<String>,
     #[command(flatten)]
-    written: WrittenOptions,
+    lines: LinesOptions,
     /// Print one JSON object
     #[arg(long, env = "TAILMETER_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
@@ -46,7 +42,7 @@ Examples:
   tailmeter explain --format haproxy";
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (_, written) = arguments.written.asked(arguments.format.as_deref())?;
+    let (_, written) = arguments.lines.written()?;
     let understood = written.understand().map_err(|error| Failure::Usage(error.to_string()))?;
     let layouts = match &understood.dialect {
         Dialect::Usual => Layouts::usual(),

@@ -157,17 +157,31 @@ impl WrittenOptions {
             None => Some(Written::HaproxyConfig(self.haproxy_config.clone())),
         }
     }
+}
 
-    /// The name of the format and the dialect of the lines to read once; `format` is what was asked for.
-    fn dialect(&self, format: Option<&str>) -> Result<(&'static str, Dialect), Failure> {
-        let (format, written) = self.asked(format)?;
+/// The options that say which lines to read or to explain: their family, and how they are written.
+#[derive(Debug, clap::Args)]
+struct LinesOptions {
+    /// Log family of the lines
+    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name(),
+        required_unless_present_any = ["log_format", "haproxy_config"])]
+    format: Option<String>,
+    #[command(flatten)]
+    written: WrittenOptions,
+}
+
+impl LinesOptions {
+    /// The name of the format, and the dialect of the lines.
+    fn dialect(&self) -> Result<(&'static str, Dialect), Failure> {
+        let (format, written) = self.written()?;
         Ok((format, understand(&written)?))
     }
 
-    /// The name of the format, and how its lines are written; `format` is what was asked for.
-    fn asked(&self, format: Option<&str>) -> Result<(&'static str, Written), Failure> {
+    /// The name of the format, and how its lines are written.
+    fn written(&self) -> Result<(&'static str, Written), Failure> {
         const HAPROXY: &str = "haproxy";
-        let Some(written) = self.written() else {
+        let format = self.format.as_deref();
+        let Some(written) = self.written.written() else {
             let format = format.unwrap_or(HAPROXY);
             let format = metrics::format(format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
             return Ok((format, Written::Usual));
@@ -197,6 +211,11 @@ struct ConfigOption {
 }
 
 impl ConfigOption {
+    /// True when there is a configuration file.
+    fn is_given(&self) -> bool {
+        self.config.is_some()
+    }
+
     fn load(&self) -> Result<Config, Failure> {
         configuration(self.config.as_deref(), None)
     }

@@ -25,7 +25,7 @@ use serde::{Serialize, Serializer};
 use tailmeter_parsers::{Envelope, Reject};
 
 use super::files::Files;
-use super::{ConfigOption, Failure, WrittenOptions, format_name};
+use super::{ConfigOption, Failure, LinesOptions};
 use crate::metrics::Dialect;
 use crate::metrics::own::source_name;
 use crate::source::{Block, Sink};
@@ -40,12 +40,8 @@ use crate::source::{Block, Sink};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Log family of the files
-    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name(),
-        required_unless_present_any = ["log_format", "haproxy_config"])]
-    format: Option<String>,
     #[command(flatten)]
-    written: WrittenOptions,
+    lines: LinesOptions,
     /// Print only the lines with this outcome
     #[arg(long, value_name = "OUTCOME", env = "TAILMETER_ONLY")]
     only: Option<Outcome>,
@@ -76,7 +72,7 @@ enum Outcome {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    let (format, dialect) = arguments.written.dialect(arguments.format.as_deref())?;
+    let (format, dialect) = arguments.lines.dialect()?;
     let output = Output::new().map_err(|error| cannot_write(&error))?;
     let output = Arc::new(Mutex::new(output));
     let shows_source = arguments.files.len() > 1;
@@ -84,7 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         output: Arc::clone(&output),
         source: shows_source.then(|| name.to_owned()),
         only: arguments.only,
-        reader: Reader::new(format, &dialect),
+        reader: reader(format, &dialect),
         line: 0,
     };
     let is_over = || lock(&output).failed.is_some();
@@ -137,7 +133,7 @@ struct Printer {
     output: Arc<Mutex<Output>>,
     source: Option<String>,
     only: Option<Outcome>,
-    reader: Reader,
+    reader: Box<dyn Reader>,
     /// Number of the last line.
     line: u64,
 }
@@ -164,25 +160,16 @@ impl Sink for Printer {
 }
 
 /// Reads lines of one family.
-enum Reader {
-    Haproxy(haproxy::Reader),
-    Mail(mail::Reader),
+trait Reader: Send {
+    /// Reads one line, without its newline.
+    fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a>;
 }
 
-impl Reader {
-    /// What reads lines of the family called `format` in `dialect`.
-    fn new(format: &str, dialect: &Dialect) -> Self {
-        match mail::Reader::new(format) {
-            Some(reader) => Self::Mail(reader),
-            None => Self::Haproxy(haproxy::Reader::new(dialect)),
-        }
-    }
-
-    fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a> {
-        match self {
-            Self::Haproxy(reader) => reader.read(line),
-            Self::Mail(reader) => reader.read(line),
-        }
+/// What reads lines of `format` in `dialect`.
+fn reader(format: &str, dialect: &Dialect) -> Box<dyn Reader> {
+    match format {
+        "haproxy" => Box::new(haproxy::Haproxy::new(dialect)),
+        _ => Box::new(mail::Mail::new(format)),
     }
 }
 
@@ -219,15 +206,11 @@ struct Rejected {
     offset: usize,
 }
 
-/// The fields of an event, one variant per kind.
+/// The fields of an event, one variant per family.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Fields<'a> {
-    HaproxyRecord(haproxy::RecordFields<'a>),
-    HaproxyConnectionError(haproxy::ErrorFields<'a>),
-    HaproxyHealthCheck(haproxy::CheckFields<'a>),
-    HaproxyServerState(Box<haproxy::ServerFields<'a>>),
-    HaproxyBackendState(haproxy::BackendFields<'a>),
+    Haproxy(haproxy::Fields<'a>),
     Mail(mail::Fields),
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::files::Files;
-use super::{CompatOption, ConfigOption, Failure, WrittenOptions, format_name, say};
+use super::{CompatOption, ConfigOption, Failure, LinesOptions, say};
 use crate::metrics::own::Ledger;
 use crate::pipeline::{Lines, Pipeline};
 
@@ -18,12 +18,8 @@ use crate::pipeline::{Lines, Pipeline};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Log family of the files
-    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name(),
-        required_unless_present_any = ["log_format", "haproxy_config"])]
-    format: Option<String>,
     #[command(flatten)]
-    written: WrittenOptions,
+    lines: LinesOptions,
     #[command(flatten)]
     config: ConfigOption,
     #[command(flatten)]
@@ -56,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn replay(arguments: &Arguments, ledger: &Ledger) -> Result<(), Failure> {
     let config = arguments.compat.load(&arguments.config)?;
-    let (format, dialect) = arguments.written.dialect(arguments.format.as_deref())?;
+    let (format, dialect) = arguments.lines.dialect()?;
     let pipeline = Pipeline::new(&config, say);
     let unknown = || Failure::Usage(format!("unknown format {format}"));
     let shard = pipeline.shard(format, &dialect).ok_or_else(unknown)?;

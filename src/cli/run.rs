@@ -7,14 +7,16 @@
 //! the two share nothing but the locks of the shards, each held for one block.
 
 mod live;
+mod logs;
 mod running;
 mod sources;
 mod state;
+mod usual;
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::builder::FalseyValueParser;
@@ -30,6 +32,7 @@ use crate::pipeline::{Exporter, Wish};
 use crate::source::file::{Options, Tailer};
 
 use live::Stage;
+use logs::Logs;
 use running::Running;
 use state::State;
 
@@ -40,7 +43,13 @@ const MAX_READERS: usize = 4;
 /// Follow logs and serve their metrics
 ///
 /// Follows every log of the configuration file and of the options below, through rotations, and serves the metrics
-/// at http://ADDR/metrics, with a status page at /. A log that does not exist yet is picked up when it appears.
+/// at http://ADDR/metrics, with a status page at /. A log that does not exist yet is picked up when it appears. Without a
+/// configuration and without an option that names a log, HAProxy's and the mail programs' logs are looked for where
+/// they usually are: in files below /var/log, or else in the systemd journal.
+///
+/// --log-format or --haproxy-config holds for every HAProxy log, except those whose `format` in the configuration file
+/// says itself how their lines are written. When no log is named anywhere, it means /var/log/haproxy.log, or else what the
+/// systemd journal has of haproxy.
 ///
 /// Every line counts once: counts and the places in the files are kept together in a database in the state directory,
 /// so that both are there again after a restart or a crash, and nothing is shown that is not kept. A file that was
@@ -57,14 +66,8 @@ pub(super) struct Arguments {
     config: ConfigOption,
     #[command(flatten)]
     compat: CompatOption,
-    /// HAProxy log to follow; may be repeated
-    ///
-    /// A path, or a quoted pattern like '/var/log/haproxy*.log', whose files are followed as they come and go;
-    /// udp://127.0.0.1:5514, tcp://…, unix:///… or unixgram:///… to receive syslog there; journal: or
-    /// journal:haproxy for the systemd journal, or those of its entries; a named pipe; - for standard input.
-    /// TAILMETER_HAPROXY holds one of them.
-    #[arg(long, value_name = "PATH|GLOB|URL", env = "TAILMETER_HAPROXY")]
-    haproxy: Vec<String>,
+    #[command(flatten)]
+    logs: Logs,
     #[command(flatten)]
     written: WrittenOptions,
     /// Address and port to serve on [default: the configuration's, else 127.0.0.1:9129]
@@ -164,7 +167,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn load(arguments: &Arguments) -> Result<(Config, Vec<Source>), Failure> {
     let config = arguments.compat.load(&arguments.config)?;
     let written = arguments.written.written();
-    let sources = sources::resolve(&config, &[("haproxy", &arguments.haproxy, written)])?;
+    let usual = if arguments.config.is_given() { Vec::new() } else { usual::found(Path::new("/")) };
+    let sources = sources::resolve(&config, &arguments.logs, written, usual)?;
     Ok((config, sources))
 }
 

@@ -117,7 +117,8 @@ pub struct LabelChoice {
 pub struct LabelPolicy {
     /// Values that are shown as they are; every other one becomes `other`. Exact strings.
     pub allow: Option<Vec<String>>,
-    /// Every value is shown: the operator's consent for a private label.
+    /// Every value is shown, also a name that the haproxy.cfg of the source does not declare: the operator's consent for a
+    /// private label.
     pub unbounded: bool,
 }
 

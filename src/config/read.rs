@@ -12,7 +12,8 @@ use super::yaml::{Key, Node, Place, Value};
 use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig};
 use crate::metrics::{Compat, Family, Metric, families};
 
-const ROOT_KEYS: &[&str] = &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix"];
+const ROOT_KEYS: &[&str] =
+    &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix"];
 const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 

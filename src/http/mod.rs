@@ -21,13 +21,17 @@ pub use server::serve;
 
 /// What the endpoint shows. The pipeline implements it; `http` knows nothing else of the program.
 ///
-/// `exposition` and `sources` are called on threads where they may block.
+/// `exposition`, `sources` and `endings` are called on threads where they may block.
 pub trait Pages: Send + Sync + 'static {
     /// Appends the whole exposition, Prometheus text format 0.0.4, to `out`. Takes milliseconds at most. It may be
     /// called by several threads at once, at most [`Options::max_expositions`].
     fn exposition(&self, out: &mut Vec<u8>);
     /// What the status page shows of each source.
     fn sources(&self) -> Vec<SourceStatus>;
+    /// How what the logs tell of ended abnormally, the commonest first. The page shows the first few.
+    fn endings(&self) -> Vec<EndingStatus> {
+        Vec::new()
+    }
     /// True once every source has been looked at once. Called on an async worker: it must not block.
     fn is_ready(&self) -> bool;
     /// Loads the configuration again, and returns when the new one is in use. May block.
@@ -45,6 +49,17 @@ pub enum Reload {
     Failed(String),
     /// Nobody may ask for it here.
     Disabled,
+}
+
+/// An abnormal ending as the status page shows it.
+#[derive(Clone, Debug, Default)]
+pub struct EndingStatus {
+    /// As the program writes it, for example `CD`.
+    pub state: String,
+    /// How often.
+    pub count: u64,
+    /// What it means, a sentence. What stands between backquotes is of the program's language.
+    pub meaning: String,
 }
 
 /// One source as the status page shows it.

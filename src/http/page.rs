@@ -3,24 +3,27 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::SourceStatus;
+use super::{EndingStatus, SourceStatus};
+
+/// Endings that are shown, at most.
+const ENDINGS: usize = 10;
 
 const STYLE: &str = include_str!("page.css");
 
 /// Nothing may be loaded and only [`STYLE`] applies: its hash stands here. A test computes it anew.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-DAGipw/OzjY8sbz2kfl13FHQw0w8UeKZGkYsGk+q7iw='; \
+    style-src 'sha256-7x+Mv7wuSAY1rue/ZfY17H2YVDQ56AgCDbJwQVLXLP0='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The whole page. Its links are relative: a reverse proxy may serve it under a path of its own.
-pub(super) fn render(sources: &[SourceStatus], is_ready: bool) -> String {
-    let mut html = String::with_capacity(STYLE.len() + 2048 + sources.len() * 512);
+pub(super) fn render(sources: &[SourceStatus], endings: &[EndingStatus], is_ready: bool) -> String {
+    let mut html = String::with_capacity(STYLE.len() + 4096 + sources.len() * 512);
     // Writing to a String cannot fail.
-    let _ = write_page(&mut html, sources, is_ready);
+    let _ = write_page(&mut html, sources, endings, is_ready);
     html
 }
 
-fn write_page(html: &mut String, sources: &[SourceStatus], is_ready: bool) -> fmt::Result {
+fn write_page(html: &mut String, sources: &[SourceStatus], endings: &[EndingStatus], is_ready: bool) -> fmt::Result {
     let version = env!("CARGO_PKG_VERSION");
     let state = if is_ready {
         "Every source has been looked at."
@@ -41,6 +44,9 @@ fn write_page(html: &mut String, sources: &[SourceStatus], is_ready: bool) -> fm
         html.push_str("<p>No source is configured, or none has been found yet.</p>\n");
     } else {
         write_sources(html, sources)?;
+    }
+    if !endings.is_empty() {
+        write_endings(html, endings)?;
     }
     html.push_str("</main>\n</body>\n</html>\n");
     Ok(())
@@ -69,6 +75,27 @@ fn write_sources(html: &mut String, sources: &[SourceStatus]) -> fmt::Result {
             Grouped(ignored),
             Grouped(rejected),
         )?;
+    }
+    html.push_str("</tbody>\n</table>\n</div>\n");
+    Ok(())
+}
+
+/// The commonest endings.
+fn write_endings(html: &mut String, endings: &[EndingStatus]) -> fmt::Result {
+    html.push_str(
+        "<h2>Abnormal ends</h2>\n<div class=\"table\">\n<table>\n<thead><tr><th scope=\"col\">State</th>\
+         <th scope=\"col\" class=\"n\">Times</th><th scope=\"col\">Ended</th></tr></thead>\n<tbody>\n",
+    );
+    for ending in endings.iter().take(ENDINGS) {
+        write!(html, "<tr><td><code>{}</code></td><td class=\"n\">", Escaped(&ending.state))?;
+        write!(html, "{}</td><td class=\"w\">", Grouped(ending.count))?;
+        for (index, part) in ending.meaning.split('`').enumerate() {
+            match index % 2 {
+                0 => write!(html, "{}", Escaped(part))?,
+                _ => write!(html, "<code>{}</code>", Escaped(part))?,
+            }
+        }
+        html.push_str("</td></tr>\n");
     }
     html.push_str("</tbody>\n</table>\n</div>\n");
     Ok(())

@@ -123,7 +123,8 @@ impl Routes {
     async fn status(&self) -> Response<Full<Bytes>> {
         let pages = Arc::clone(&self.pages);
         // The state of the sources lies behind the same locks as the samples.
-        let rendering = tokio::task::spawn_blocking(move || page::render(&pages.sources(), pages.is_ready()));
+        let rendering =
+            tokio::task::spawn_blocking(move || page::render(&pages.sources(), &pages.endings(), pages.is_ready()));
         match timeout(self.render_timeout, rendering).await {
             Ok(Ok(html)) => {
                 let mut response = response(StatusCode::OK, HTML, Bytes::from(html));

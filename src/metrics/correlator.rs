@@ -142,11 +142,6 @@ impl Correlator {
         }
     }
 
-    /// Messages under way.
-    pub fn len(&self) -> usize {
-        self.ids.len()
-    }
-
     /// The message `id`, if it is under way.
     pub fn get(&mut self, id: Id) -> Option<&mut Message> {
         let at = self.find(id)?;
@@ -233,7 +228,7 @@ impl Correlator {
         messages.sort_unstable_by_key(|message| message.began_ms);
         for message in messages {
             if self.find(message.id).is_none() {
-                if self.len() >= self.capacity {
+                if self.ids.len() >= self.capacity {
                     self.forget_oldest();
                 }
                 let at = self.insert(*message);
@@ -304,7 +299,7 @@ impl Correlator {
                 self.finish(id);
             }
         }
-        if self.len() >= self.capacity {
+        if self.ids.len() >= self.capacity {
             self.forget_oldest();
         }
     }

@@ -9,12 +9,14 @@
 
 pub mod compat;
 mod count;
+mod endings;
 mod grid;
 mod labels;
 pub mod needs;
 mod rows;
 
 pub use count::Haproxy;
+pub use endings::endings;
 
 use super::{Family, Kind, Label, Metric, Plan, Unit};
 use crate::config::Config;

@@ -32,8 +32,10 @@ pub use tally::{Strangers, Tally, Totals, mask};
 use std::sync::Arc;
 
 use tailmeter_parsers::haproxy::Layouts;
+use tailmeter_parsers::haproxy::config::Declared;
 
 use crate::config::Config;
+use crate::exposition::Snapshot;
 use crate::series::{Cells, Directory};
 
 pub mod own;
@@ -210,6 +212,27 @@ pub enum Dialect {
     Haproxy(Arc<Layouts>),
 }
 
+/// A way in which what a line is about ended abnormally, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// As the program writes it.
+    pub state: String,
+    /// How often.
+    pub count: u64,
+    /// What it means, a sentence.
+    pub meaning: String,
+}
+
+impl Dialect {
+    /// The names that lines may have, if the program's configuration declares them.
+    pub fn declared(&self) -> Option<Arc<Declared>> {
+        match self {
+            Self::Usual => None,
+            Self::Haproxy(layouts) => layouts.declared().cloned(),
+        }
+    }
+}
+
 /// Parses the lines of one format and counts them in a shard of its own.
 pub trait Counter: Send {
     /// Counts every line of `lines`; the last may lack its newline.
@@ -227,6 +250,12 @@ pub trait Counter: Send {
 
     /// Takes up messages of the family called `family` that an earlier run has left.
     fn resume(&mut self, _family: &str, _messages: &[Message]) {}
+
+    /// Metrics of which not every row that the dialect lets expect is there before a line has it, because that would
+    /// take more than half of what the metric may have.
+    fn held_back(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// What is counted for one family, and where: shared by all shards.
@@ -259,6 +288,14 @@ impl Family {
     /// True when lines of this family may be in a source of `format`.
     pub fn is_read_as(&self, format: &str) -> bool {
         self.name == format || (format == MAIL && self.member.is_some())
+    }
+
+    /// The abnormal endings in `snapshot`, the commonest first; none of families whose lines tell no endings.
+    pub fn endings(&self, plan: &Plan, directory: &Directory, snapshot: &Snapshot) -> Vec<Ending> {
+        match (self.name, self.compat) {
+            ("haproxy", None) => haproxy::endings(plan, directory, snapshot),
+            _ => Vec::new(),
+        }
     }
 
     /// A plan for this family under `config`; `None` for the own telemetry, which no lines count.

@@ -75,7 +75,11 @@ impl Plan {
 fn labels(metric: &Metric, config: &Config) -> Vec<Labels> {
     let policy = |name: &str, own: Option<&LabelPolicy>| {
         let rule = own.or_else(|| config.labels.get(name));
-        rule.and_then(|rule| rule.allow.as_ref()).map(Policy::allow).unwrap_or_default()
+        match rule {
+            Some(LabelPolicy { allow: Some(allow), .. }) => Policy::allow(allow),
+            Some(LabelPolicy { unbounded: true, .. }) => Policy::open(),
+            _ => Policy::default(),
+        }
     };
     match config.metrics.get(metric.name).and_then(|chosen| chosen.labels.as_ref()) {
         Some(chosen) => {

@@ -50,18 +50,10 @@ const METRICS: &[Metric] = &[
         .with(&["username", "instance"]),
     Metric::counter("postfix_log_sasl_failures_total", "Logins that failed.", &["service", "method"])
         .with(&["username", "instance"]),
-    Metric::counter(
-        "postfix_log_tls_connections_total",
-        "TLS sessions.",
-        &["direction", "trust", "protocol"],
-    )
-    .with(&["cipher", "instance", "service"]),
-    Metric::counter(
-        "postfix_log_messages_received_total",
-        "Messages that clients brought.",
-        &["service", "sasl"],
-    )
-    .with(INSTANCE),
+    Metric::counter("postfix_log_tls_connections_total", "TLS sessions.", &["direction", "trust", "protocol"])
+        .with(&["cipher", "instance", "service"]),
+    Metric::counter("postfix_log_messages_received_total", "Messages that clients brought.", &["service", "sasl"])
+        .with(INSTANCE),
     Metric::counter("postfix_log_queue_insertions_total", "Messages that came into the queue.", &[]).with(ANY),
     Metric::counter("postfix_log_queue_removals_total", "Messages that left the queue.", &[]).with(ANY),
     Metric::counter("postfix_log_queue_expirations_total", "Messages that were given up.", &[]).with(ANY),
@@ -187,7 +179,10 @@ const LABELS: &[Label] = &[
     Label::private("relay", "The server, by name, address and port."),
     Label::private("recipient_domain", "The recipient's domain, in lower case."),
     Label::new("outcome", "What became of all recipients: `sent`, `bounced`, `expired`, or `mixed`."),
-    Label::new("kind", "Of a notification `non-delivery`, `delay` or `delivery status`; of a pass `new`, `old` or `allowlist`."),
+    Label::new(
+        "kind",
+        "Of a notification `non-delivery`, `delay` or `delivery status`; of a pass `new`, `old` or `allowlist`.",
+    ),
     Label::new("test", "The test that failed, for example `pregreet`."),
     Label::new("list", "The list's domain."),
     Label::new("severity", "`warning`, `error`, `fatal` or `panic`."),

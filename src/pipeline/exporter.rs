@@ -5,7 +5,8 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Lines, Pipeline};
-use crate::http::{Pages, Reload, SourceStatus};
+use crate::http::{EndingStatus, Pages, Reload, SourceStatus};
+use crate::metrics::Ending;
 use crate::metrics::own::Telemetry;
 use crate::source::Status;
 
@@ -81,6 +82,11 @@ impl Pages for Exporter {
             lines: source.lines.outcomes(),
         };
         self.shown().sources.iter().map(shown).collect()
+    }
+
+    fn endings(&self) -> Vec<EndingStatus> {
+        let shown = |Ending { state, count, meaning }| EndingStatus { state, count, meaning };
+        self.shown().pipeline.endings().into_iter().map(shown).collect()
     }
 
     fn is_ready(&self) -> bool {

@@ -90,6 +90,19 @@ impl Shard {
     /// Lines are written in `dialect` from now on.
     pub fn speak(&self, dialect: &Dialect) {
         lock(&self.counted).counter.speak(dialect);
+        self.has_declared();
+    }
+
+    /// Rows may be there before a line: they are a change, too. Tells which metrics lack some.
+    pub(super) fn has_declared(&self) {
+        self.registry.changes.fetch_add(1, Relaxed);
+        let names = lock(&self.counted).counter.held_back().join(", ");
+        if !names.is_empty() {
+            (self.say)(format_args!(
+                "not every series that the configuration of {} lets expect is there from the beginning:                  half of `max_series` is kept for others ({names})",
+                self.format
+            ));
+        }
     }
 
     /// What takes the blocks of the source named `source` (see [`source_name`](crate::metrics::own::source_name)),

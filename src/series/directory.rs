@@ -80,14 +80,7 @@ impl Directory {
     /// The row of the tuple in `group` whose raw value for label number i is what `value(i, out)` appends.
     pub fn row(&self, group: usize, mut value: impl FnMut(usize, &mut Vec<u8>)) -> Found {
         let Group { labels, max_series, .. } = &self.groups[group];
-        let (mut block, mut raw, mut fell_out) = (Vec::with_capacity(256), Vec::with_capacity(64), false);
-        for (index, label) in labels.iter().enumerate() {
-            raw.clear();
-            value(index, &mut raw);
-            let shown = label.policy.apply(&raw);
-            fell_out |= shown.is_none();
-            write_label(&label.name, shown.unwrap_or(OTHER), &mut block);
-        }
+        let (block, mut fell_out) = shown(labels, &mut value);
         let mut tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
         let tuples = &mut tuples[group];
         if let Some(row) = self.find(tuples, &block) {
@@ -106,6 +99,17 @@ impl Directory {
         let row = self.find(tuples, &other).unwrap_or_else(|| self.insert(tuples, other));
         tuples.overflow = Some(row);
         Found { row, fell_out }
+    }
+
+    /// The row of a tuple that may come: before a line has it, it is shown as zero. `None` when there is no room for it,
+    /// because half of the rows are for what is not known beforehand.
+    pub fn declare(&self, group: usize, mut value: impl FnMut(usize, &mut Vec<u8>)) -> Option<RowId> {
+        let Group { labels, max_series, .. } = self.groups.get(group)?;
+        let (block, _) = shown(labels, &mut value);
+        let mut tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
+        let tuples = tuples.get_mut(group)?;
+        let known = self.find(tuples, &block);
+        known.or_else(|| (tuples.blocks.len() < max_series / 2).then(|| self.insert(tuples, block)))
     }
 
     /// The row of a tuple that an earlier run wrote as `block`. The limit does not hold for it: what has been shown
@@ -128,6 +132,11 @@ impl Directory {
     pub fn block(&self, group: usize, row: RowId) -> Option<Arc<str>> {
         let tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
         tuples.get(group)?.blocks.get(row as usize).map(Arc::clone)
+    }
+
+    /// The values of `row` of `group`, by label.
+    pub fn values(&self, group: usize, row: RowId) -> Option<Vec<Vec<u8>>> {
+        values(&self.groups.get(group)?.labels, self.block(group, row)?.as_bytes())
     }
 
     fn find(&self, tuples: &Tuples, block: &[u8]) -> Option<RowId> {
@@ -157,6 +166,19 @@ impl Directory {
         let tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
         tuples[group].blocks.iter().skip(first).for_each(&mut visit);
     }
+}
+
+/// The tuple of the values that `value(i, out)` appends, as it is written, and whether one of them is not allowed.
+fn shown(labels: &[Labels], value: &mut impl FnMut(usize, &mut Vec<u8>)) -> (Vec<u8>, bool) {
+    let (mut block, mut raw, mut fell_out) = (Vec::with_capacity(256), Vec::with_capacity(64), false);
+    for (index, label) in labels.iter().enumerate() {
+        raw.clear();
+        value(index, &mut raw);
+        let shown = label.policy.apply(&raw);
+        fell_out |= shown.is_none();
+        write_label(&label.name, shown.unwrap_or(OTHER), &mut block);
+    }
+    (block, fell_out)
 }
 
 /// The values of `labels` in `block`; `None` when it is not what [`write_label`] writes for them.
@@ -211,6 +233,21 @@ mod tests {
         let mut blocks = Vec::new();
         directory.visit_from(0, 1, |block| blocks.push(block.to_string()));
         assert_eq!(blocks, [r#"a="2",b="1""#, r#"a="other",b="other""#]);
+    }
+
+    #[test]
+    fn half_of_the_rows_can_be_declared() {
+        let directory = directory(5, Policy::allow(["1", "2"]));
+        let declare =
+            |values: [&str; 2]| directory.declare(0, |index, out| out.extend_from_slice(values[index].as_bytes()));
+        assert_eq!(declare(["1", "1"]), Some(0));
+        assert_eq!(declare(["1", "3"]), Some(1));
+        assert_eq!(declare(["2", "2"]), None);
+        assert_eq!(declare(["1", "9"]), Some(1));
+        assert_eq!(directory.values(0, 1), Some(vec![b"1".to_vec(), b"other".to_vec()]));
+        assert_eq!(row(&directory, ["2", "2"]), Found { row: 2, fell_out: false });
+        assert_eq!(declare(["2", "2"]), Some(2));
+        assert_eq!(directory.len(0), 3);
     }
 
     #[test]

@@ -9,12 +9,23 @@ pub const OTHER: &[u8] = b"other";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     allow: Option<HashSet<Box<[u8]>>>,
+    is_open: bool,
 }
 
 impl Policy {
     /// Only these values are kept; every other becomes [`OTHER`].
     pub fn allow<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> Self {
-        Self { allow: Some(values.into_iter().map(|value| value.as_ref().into()).collect()) }
+        Self { allow: Some(values.into_iter().map(|value| value.as_ref().into()).collect()), is_open: false }
+    }
+
+    /// Every value is kept, also one that nothing declares.
+    pub const fn open() -> Self {
+        Self { allow: None, is_open: true }
+    }
+
+    /// True when the operator says nothing: then the configuration of the program that writes the log may.
+    pub const fn is_none(&self) -> bool {
+        self.allow.is_none() && !self.is_open
     }
 
     /// The value to show for `raw`; `None` when it falls out.

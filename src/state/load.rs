@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::messages;
 use super::checkpoint::{Checkpoint, Place, SourceKey};
 use super::error::Cause;
+use super::messages;
 use super::record::{
     Generation, Group, Metric, Stand, Texts, overflow_checksum, read_numbers, total_checksum, write_numbers,
 };

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::harness::{DEADLINE, Exporter, LOG, append, request, run, samples, sum, until, wait};
+use crate::harness::{DEADLINE, Exporter, LOG, append, request, run, samples, sum, tailmeter, until, wait};
 
 #[test]
 fn every_line_is_counted_once() {
@@ -111,6 +112,68 @@ fn patterns_name_several_logs() {
     fs::write(folder.path().join("z.none"), request()).unwrap();
     exporter.until_sum("tailmeter_lines_total", 5.0);
     exporter.until_sum("tailmeter_source_up", 4.0);
+}
+
+/// Lines of a source with an outcome.
+fn lines_of(text: &str, source: &Path, outcome: &str) -> f64 {
+    let (source, outcome) = (format!("source=\"{}\"", source.display()), format!("outcome=\"{outcome}\""));
+    let is_asked = |labels: &str| labels.contains(&source) && labels.contains(&outcome);
+    samples(text, "tailmeter_lines_total").filter(|(labels, _)| is_asked(labels)).map(|(_, value)| value).sum()
+}
+
+#[test]
+fn an_option_says_how_the_logs_of_the_configuration_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let [configuration, cfg, usual, other, added] =
+        ["tailmeter.yml", "haproxy.cfg", "usual.log", "other.log", "added.log"].map(|name| folder.path().join(name));
+    fs::write(&cfg, "frontend f\n mode http\n log-format \"%ci %ST\"\n").unwrap();
+    let sources = format!("sources:\n  - {{file: {}, format: haproxy}}\n", usual.display());
+    let own = format!("  - {{file: {}, format: {{log_format: '%ST %ci'}}}}\n", other.display());
+    fs::write(&configuration, sources + &own).unwrap();
+    for log in [&usual, &added] {
+        fs::write(log, "192.0.2.7 200\n").unwrap();
+    }
+    fs::write(&other, "200 192.0.2.7\n").unwrap();
+
+    let config = ["--config", configuration.to_str().unwrap()];
+    let by_environment = |name: &str, value: &Path| {
+        let mut command = tailmeter();
+        command.args(["run", "--listen", "127.0.0.1:0"]).args(config).env(name, value);
+        Exporter::started(&mut command)
+    };
+    let by_options = |more: &[&str]| Exporter::start(config.iter().chain(more));
+    let (cfg_name, usual_name, added_name) = (cfg.to_str().unwrap(), usual.to_str().unwrap(), added.to_str().unwrap());
+    for (exporter, logs) in [
+        (by_options(&["--haproxy-config", cfg_name]), &[&usual, &other][..]),
+        (by_options(&["--log-format", "%ci %ST"]), &[&usual, &other]),
+        (by_environment("TAILMETER_HAPROXY_CONFIG", &cfg), &[&usual, &other]),
+        (by_environment("TAILMETER_LOG_FORMAT", Path::new("%ci %ST")), &[&usual, &other]),
+        (by_options(&["--haproxy-config", cfg_name, "--haproxy", usual_name]), &[&usual, &other]),
+        (by_options(&["--haproxy-config", cfg_name, "--haproxy", added_name]), &[&usual, &other, &added]),
+    ] {
+        let text = exporter.until_sum("tailmeter_lines_total", logs.len() as f64);
+        for log in logs {
+            assert_eq!(lines_of(&text, log, "parsed"), 1.0, "{}\n{text}", log.display());
+        }
+        // Nothing else is read: not the log that is usual where none is named.
+        let read = exporter.said.iter().filter(|line| line.contains(": reading "));
+        assert_eq!(read.count(), logs.len(), "{:?}", exporter.said);
+    }
+}
+
+#[test]
+fn a_warning_is_told_once_for_all_logs() {
+    let exporter = Exporter::start(["--no-state", "--log-format", "%ci%cp %ST", "--haproxy", "/a", "--haproxy", "/b"]);
+    let warnings = exporter.said.iter().filter(|line| line.starts_with("warning: log-format, column 4: "));
+    assert_eq!(warnings.count(), 1, "{:?}", exporter.said);
+}
+
+#[test]
+fn an_option_alone_means_the_usual_log() {
+    let exporter = Exporter::start(["--no-state", "--log-format", "%ci %ST"]);
+    let usual = ["/var/log/haproxy.log", "journal:haproxy"].map(|name| format!(": reading {name} as haproxy, "));
+    let read = exporter.said.iter().filter(|line| line.contains(": reading ")).collect::<Vec<_>>();
+    assert!(read.len() == 1 && usual.iter().any(|usual| read[0].contains(usual)), "{:?}", exporter.said);
 }
 
 #[test]

@@ -50,7 +50,8 @@ fn is_refused(arguments: &[&str], words: &[&str]) {
 fn wrong_usage_is_explained() {
     is_refused(&[], &["Usage: tailmeter"]);
     is_refused(&["rum"], &["rum", "'run'"]);
-    is_refused(&["run"], &["nothing to read", "--haproxy", "--config"]);
+    // Without a configuration it would look for logs of this machine.
+    is_refused(&["run", "--config", "/dev/null"], &["nothing to read", "--haproxy", "--config"]);
     is_refused(&["run", "--haproxi", "a"], &["--haproxi", "--haproxy"]);
     is_refused(&["run", "--haproxy", ""], &["--haproxy"]);
     is_refused(&["run", "--haproxy", "a["], &["--haproxy a[", "bad glob pattern"]);

@@ -2,8 +2,9 @@
 //! all of a line at one moment, so what it says there is the truth about every item.
 
 use crate::catalogue::{CAPTURES, CLIENT_ADDRESSES, Mode, aliases};
-use crate::json;
+
 use crate::random::Random;
+use crate::{cbor, json};
 
 /// Stands between the truths. No client of the test sends it, and no expression makes it.
 const SENTINEL: u8 = 1;
@@ -53,7 +54,7 @@ const LITERALS: &[&str] = &[
     "?",
 ];
 
-/// What stands in a line of JSON besides: the format's number, the frontend's count of lines, and how it ended.
+/// What stands in an object besides: the format's number, the frontend's count of lines, and how it ended.
 const NUMBER: &str = "differential-number";
 const COUNT: &str = "differential-count";
 const STATE: &str = "differential-state";
@@ -71,8 +72,8 @@ const MOST_ITEMS: usize = 14;
 #[derive(Clone, Debug)]
 pub(crate) struct Format {
     pub(crate) mode: Mode,
-    /// `%{+json}o` at the beginning: a line is an object of the named items, and nothing else.
-    pub(crate) is_json: bool,
+    /// `%{+json}o` or `%{+cbor}o` at the beginning: a line is an object of the named items, and nothing else.
+    encoding: Option<&'static str>,
     nodes: Vec<Node>,
 }
 
@@ -93,7 +94,7 @@ pub(crate) struct Item {
     pub(crate) what: String,
     /// `%(name)`: since 3.0.
     pub(crate) name: Option<String>,
-    /// `%(name:type)`: of consequence for JSON only.
+    /// `%(name:type)`: of consequence for encodings only.
     cast: Option<&'static str>,
     /// The flags as written, without braces.
     flags: String,
@@ -143,6 +144,11 @@ impl Options {
 }
 
 impl Item {
+    /// How its value is encoded.
+    pub(crate) const fn encoding(&self) -> Option<&'static str> {
+        self.options.encoding
+    }
+
     fn with(&self, options: Options) -> String {
         format!("%{}{{{}}}{}", self.parenthesis(), options.flags(), self.what)
     }
@@ -188,10 +194,12 @@ impl Format {
         let mut nodes = Vec::new();
         let mut defaults = Options::FIRST;
         let has_names = dialect.has_names();
-        let is_json = has_names && random.one_in(6);
-        if is_json {
-            nodes.push(Node::Defaults("+json".to_owned()));
-            defaults = defaults.after("+json");
+        let encoding = (has_names && random.one_in(5)).then(|| *random.pick(ENCODINGS));
+        let is_object = encoding.is_some();
+        if let Some(encoding) = encoding {
+            let flags = format!("+{encoding}");
+            defaults = defaults.after(&flags);
+            nodes.push(Node::Defaults(flags));
         }
         // Most formats use few delimiters, as people do; some any.
         let habit = [" ", " ", *random.pick(LITERALS), *random.pick(LITERALS)];
@@ -200,7 +208,7 @@ impl Format {
             literal(random.pick::<&str>(LITERALS), &mut nodes);
         }
         for count in 0..=random.below(MOST_ITEMS) {
-            if !is_json && random.one_in(if count == 0 { 4 } else { 30 }) {
+            if !is_object && random.one_in(if count == 0 { 4 } else { 30 }) {
                 let flags = flags(random, false);
                 defaults = defaults.after(&flags);
                 nodes.push(Node::Defaults(flags));
@@ -210,15 +218,20 @@ impl Format {
                 true => format!("[{}]", random.pick(&expressions)),
                 false => (*random.pick(&aliases)).to_owned(),
             };
-            let flags = if random.one_in(3) { flags(random, has_names && !is_json) } else { String::new() };
-            let is_named = if is_json { !random.one_in(6) } else { has_names && random.one_in(6) };
+            let flags = if random.one_in(3) { flags(random, has_names && !is_object) } else { String::new() };
+            let is_named = if is_object { !random.one_in(6) } else { has_names && random.one_in(6) };
             let name = is_named.then(|| format!("name_{count}"));
             let cast = (is_named && random.one_in(4)).then(|| *random.pick(CASTS));
             let options = defaults.after(&flags);
             nodes.push(Node::Item(Item { what, name, cast, flags, options }));
             separate(random, is_wild, &habit, &mut nodes);
         }
-        Self { mode, is_json, nodes }
+        Self { mode, encoding, nodes }
+    }
+
+    /// True when a line is an object, of JSON or CBOR.
+    pub(crate) const fn is_object(&self) -> bool {
+        self.encoding.is_some()
     }
 
     /// The log-format string.
@@ -235,7 +248,7 @@ impl Format {
     /// The items that have a place in a line.
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
         self.nodes.iter().filter_map(|node| match node {
-            Node::Item(item) if !self.is_json || item.name.is_some() => Some(item),
+            Node::Item(item) if !self.is_object() || item.name.is_some() => Some(item),
             _ => None,
         })
     }
@@ -243,7 +256,7 @@ impl Format {
     /// The log-format string, and behind it a number by which its lines are known, the frontend's count of lines, how
     /// it ended, and every item alone.
     pub(crate) fn with_truth(&self, number: usize) -> String {
-        if self.is_json {
+        if self.is_object() {
             return format!("{} %({NUMBER})[int({number})] %({COUNT})lc %({STATE})ts", self.text());
         }
         let sentinel = char::from(SENTINEL);
@@ -261,7 +274,7 @@ impl Format {
         self.items().any(|item| item.options.letters[hexadecimal] && CLIENT_ADDRESSES.contains(&item.what.as_str()))
     }
 
-    /// What HAProxy writes for a format that is not JSON, given what it writes for each item.
+    /// What HAProxy writes for a format whose lines are no objects, given what it writes for each item.
     pub(crate) fn line(&self, truths: &[Truth], version: (u32, u32)) -> Vec<u8> {
         let mut line = Vec::new();
         let mut truths = truths.iter();
@@ -325,16 +338,13 @@ pub(crate) fn cut(line: &[u8]) -> Option<Cut<'_>> {
     Some(Cut { left, number, count, state: state.to_owned(), truths: truths.collect() })
 }
 
-/// Takes a line of JSON. An object that is none, or that lacks a named item, is `None`.
-pub(crate) fn cut_json<'a>(line: &'a [u8], formats: &[Format]) -> Option<Cut<'a>> {
-    let mut object = json::object(line)?;
-    let number = usize::try_from(object.remove(NUMBER)?.as_u64()?).ok()?;
-    let count = object.remove(COUNT)?.as_u64()?;
-    let state = object.remove(STATE)?.as_str()?.to_owned();
-    let truths = formats.get(number)?.items().map(|item| {
-        let value = object.remove(item.name.as_ref()?)?;
-        Some(Truth { written: value.to_string().into_bytes(), plain: json::bytes(&value) })
-    });
+/// Takes a line of JSON or CBOR. An object that is none, or that lacks a named item, is `None`.
+pub(crate) fn cut_object<'a>(line: &'a [u8], formats: &[Format]) -> Option<Cut<'a>> {
+    let mut object = if line.starts_with(b"{") { json::object(line)? } else { cbor::object(line)? };
+    let mut number = |name| String::from_utf8(object.remove(name)?.plain).ok();
+    let (count, state) = (number(COUNT)?.parse().ok()?, number(STATE)?);
+    let number: usize = number(NUMBER)?.parse().ok()?;
+    let truths = formats.get(number)?.items().map(|item| object.remove(item.name.as_ref()?));
     let truths = truths.collect::<Option<Vec<_>>>()?;
     object.is_empty().then_some(Cut { left: line, number, count, state, truths })
 }

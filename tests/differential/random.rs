@@ -1,6 +1,8 @@
 //! Random numbers from a seed, so that a failure can be seen again.
 
 use std::env;
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The variable that takes a seed from an earlier failure.
 const VARIABLE: &str = "SEED";
@@ -35,10 +37,13 @@ impl Random {
     }
 }
 
-/// The seed of this run: always the same, unless another one is given.
+/// The seed of this run: the time of its start, unless another one is given. It is printed, so that a run can be repeated.
 pub(crate) fn seed() -> u64 {
-    match env::var(VARIABLE) {
-        Ok(seed) => seed.parse().unwrap_or_else(|error| panic!("{VARIABLE}={seed}: {error}")),
-        Err(_) => 2,
-    }
+    static SEED: LazyLock<u64> = LazyLock::new(|| {
+        let seed = env::var(VARIABLE).ok();
+        let given = seed.map(|seed| seed.parse().unwrap_or_else(|error| panic!("{VARIABLE}={seed}: {error}")));
+        given.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs())
+    });
+    println!("{VARIABLE}={}", *SEED);
+    *SEED
 }

@@ -52,7 +52,9 @@ impl Verdict {
             self.unsure += unsure;
             self.found += fields.len() - unsure;
             let mut wrong = pairs.filter_map(|(((name, found), truth), item)| match found {
-                Found::Value(value) if !agrees(value.as_deref(), truth) => Some((name, value, truth, item)),
+                Found::Value(value) if !agrees(value.as_deref(), truth, item.encoding()) => {
+                    Some((name, value, truth, item))
+                }
                 _ => None,
             });
             wrong.next().map(|(name, value, truth, item)| {
@@ -70,17 +72,18 @@ impl Verdict {
     }
 }
 
-/// True when a value is what HAProxy wrote, with or without the quotes and escapes that the format asks for, or when it is
-/// none and HAProxy had none: nothing, quoted or not, `-`, or JSON's `null`.
-pub(crate) fn agrees(value: Option<&[u8]>, truth: &Truth) -> bool {
-    match value {
-        Some(value) => {
-            let known = [&truth.written[..], &truth.plain, bare(&truth.written), bare(&truth.plain)];
-            known.contains(&value)
-                || cbor::agrees(value, truth)
-                || json::content(&truth.written).is_some_and(|content| content == value || bare(&content) == value)
-        }
-        None => [&b""[..], b"-", b"\"\"", b"null", b"F6", b"60", b"7FFF"].contains(&truth.written.as_slice()),
+/// True when a value is what HAProxy wrote: of an encoded one, what that stands for; of another, with or without the quotes
+/// and escapes that the format asks for. Or when it is none and HAProxy had none: nothing, quoted or not, `-`, JSON's
+/// `null`, CBOR's `F6`.
+pub(crate) fn agrees(value: Option<&[u8]>, truth: &Truth, encoding: Option<&str>) -> bool {
+    let written = &truth.written[..];
+    match (encoding, value) {
+        (Some("json"), Some(value)) => json::agrees(value, written),
+        (Some("json"), None) => [&b"null"[..], b"\"\""].contains(&written),
+        (Some(_), Some(value)) => cbor::agrees(value, written),
+        (Some(_), None) => [&b"F6"[..], b"60", b"7FFF", b"\"\""].contains(&written),
+        (None, Some(value)) => [written, &truth.plain, bare(written), bare(&truth.plain)].contains(&value),
+        (None, None) => [&b""[..], b"-", b"\"\""].contains(&written),
     }
 }
 
@@ -124,11 +127,16 @@ pub(crate) fn compiled(format: &str, line: &[u8]) -> Result<Fields, String> {
 #[test]
 fn a_value_agrees_with_what_was_written() {
     let truth = |written: &str, plain: &str| Truth { written: written.into(), plain: plain.into() };
-    assert!(agrees(Some(b"a b"), &truth("\"a b\"", "a b")));
-    assert!(agrees(Some(b"\"a b\""), &truth("\"a b\"", "a b")));
-    assert!(!agrees(Some(b"a"), &truth("\"a b\"", "a b")));
-    assert!(!agrees(Some(b""), &truth("-", "-")));
-    assert!(agrees(None, &truth("-", "")));
-    assert!(agrees(None, &truth("\"\"", "")));
-    assert!(!agrees(None, &truth("0", "0")));
+    let plain = |value: Option<&[u8]>, truth: &Truth| agrees(value, truth, None);
+    assert!(plain(Some(b"a b"), &truth("\"a b\"", "a b")));
+    assert!(plain(Some(b"\"a b\""), &truth("\"a b\"", "a b")));
+    assert!(!plain(Some(b"a"), &truth("\"a b\"", "a b")));
+    assert!(!plain(Some(b""), &truth("-", "-")));
+    assert!(plain(None, &truth("-", "")));
+    assert!(plain(None, &truth("\"\"", "")));
+    assert!(!plain(None, &truth("0", "0")));
+    assert!(!plain(None, &truth("null", "null")));
+    assert!(agrees(None, &truth("null", ""), Some("json")));
+    assert!(agrees(None, &truth("F6", ""), Some("cbor")));
+    assert!(!agrees(Some(b"1839"), &truth("1839", "1839"), Some("cbor")));
 }

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::config::{Config, Format};
+use super::config::{Config, Declared, Format};
 use super::format::{Layout, Mistake, Note, Place, Record, Spans};
 use super::{Notice, config, notice};
 use crate::envelope::Envelope;
@@ -13,6 +13,7 @@ use crate::{Reason, Reject};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layouts {
     known: Vec<Known>,
+    declared: Option<Arc<Declared>>,
 }
 
 /// A layout, and whose lines have it.
@@ -20,8 +21,10 @@ pub struct Layouts {
 struct Known {
     layout: Layout,
     means: Means,
-    /// The frontends that write it; empty: any.
+    /// The frontends that are known to write it.
     frontends: Vec<Vec<u8>>,
+    /// Lines of any other may have it, too.
+    is_anybodys: bool,
     /// Names of the captured headers, as labels have them.
     captures: [Vec<Option<String>>; 2],
 }
@@ -74,7 +77,8 @@ impl Layouts {
         static USUAL: LazyLock<Arc<Layouts>> = LazyLock::new(|| {
             let formats = [Format::HttpLog, Format::HttpsLog, Format::TcpLog, Format::HttpLogClf, Format::TcpLogClf];
             let texts = formats.iter().filter_map(|format| str::from_utf8(format.text()).ok());
-            Arc::new(Layouts { known: texts.filter_map(|text| Layout::of(text).ok()).map(Known::of).collect() })
+            let known = texts.filter_map(|text| Layout::of(text).ok()).map(Known::of).collect();
+            Arc::new(Layouts { known, declared: None })
         });
         Arc::clone(&USUAL)
     }
@@ -84,7 +88,7 @@ impl Layouts {
     /// # Errors
     /// The mistake in it.
     pub fn of_log_format(text: &str) -> Result<Self, Mistake> {
-        Ok(Self { known: vec![Known::of(Layout::of(text)?)] })
+        Ok(Self { known: vec![Known::of(Layout::of(text)?)], declared: None })
     }
 
     /// Those of all frontends of a configuration, and what is to be said of them.
@@ -92,7 +96,8 @@ impl Layouts {
     /// # Errors
     /// The mistakes in its log-formats.
     pub fn of_config(config: &Config) -> Result<(Self, Vec<config::Warning>), Vec<config::Mistake>> {
-        let (mut layouts, mut warnings, mut mistakes) = (Self { known: Vec::new() }, Vec::new(), Vec::new());
+        let declared = Some(Arc::new(Declared::of(config)));
+        let (mut layouts, mut warnings, mut mistakes) = (Self { known: Vec::new(), declared }, Vec::new(), Vec::new());
         for proxy in config.proxies.iter().filter(|proxy| is_active(config, proxy)) {
             for Asked { word, text, means, .. } in formats(config, proxy) {
                 let Ok(text) = str::from_utf8(text) else {
@@ -119,7 +124,7 @@ impl Layouts {
         }
         if let [only] = layouts.known.as_mut_slice() {
             // There is nothing to tell apart.
-            only.frontends.clear();
+            only.is_anybodys = true;
         }
         if mistakes.is_empty() { Ok((layouts, warnings)) } else { Err(mistakes) }
     }
@@ -141,7 +146,17 @@ impl Layouts {
 
     /// True when lines of layout `number` may be of any frontend.
     pub(super) fn is_anybodys(&self, number: usize) -> bool {
-        self.known.get(number).is_some_and(|known| known.frontends.is_empty())
+        self.known.get(number).is_some_and(|known| known.is_anybodys)
+    }
+
+    /// The frontends that write layout `number`, as far as the configuration says it.
+    pub fn frontends(&self, number: usize) -> &[Vec<u8>] {
+        self.known.get(number).map(|known| known.frontends.as_slice()).unwrap_or_default()
+    }
+
+    /// The names that lines may have, if there is a configuration that declares them.
+    pub const fn declared(&self) -> Option<&Arc<Declared>> {
+        self.declared.as_ref()
     }
 
     /// What lines of layout `number` are about.
@@ -266,19 +281,19 @@ fn captures(proxy: &config::Proxy) -> [Vec<Option<String>>; 2] {
 impl Known {
     fn of(layout: Layout) -> Self {
         let means = if layout.is_http() { Means::Http } else { Means::Tcp };
-        Self { layout, means, frontends: Vec::new(), captures: [Vec::new(), Vec::new()] }
+        Self { layout, means, frontends: Vec::new(), is_anybodys: true, captures: [Vec::new(), Vec::new()] }
     }
 
     fn of_proxy(layout: Layout, means: Means, proxy: &config::Proxy) -> Self {
         // Lines that do not say whose they are are anybody's.
-        let frontends = if layout.has(Place::FrontendName) { vec![proxy.name.clone()] } else { Vec::new() };
-        Self { layout, means, frontends, captures: captures(proxy) }
+        let is_anybodys = !layout.has(Place::FrontendName);
+        Self { layout, means, frontends: vec![proxy.name.clone()], is_anybodys, captures: captures(proxy) }
     }
 
     /// The number of values that were read; `None` when the line is another frontend's.
     fn read(&self, line: &[u8], envelope: &Envelope<'_>, spans: &mut Spans) -> Result<Option<usize>, Reject> {
         let record = self.layout.read(line, envelope, spans)?;
-        if self.frontends.is_empty() {
+        if self.is_anybodys {
             return Ok(Some(record.len()));
         }
         let name = record.text(Place::FrontendName).unwrap_or_default();

@@ -29,7 +29,7 @@ pub use notice::{
 pub use scan::{BATCH, Batch, Line, Scanner};
 pub use sketch::{Sketch, Sketcher, Sketches};
 pub use tcp::Tcp;
-pub use termination::{Meaning, TERMINATION};
+pub use termination::{Meaning, TERMINATION, meanings};
 
 use crate::cursor::Cursor;
 use crate::envelope::{self, Envelope, has_shape};
@@ -70,24 +70,11 @@ pub fn parse(line: &[u8]) -> Result<Event<'_>, Reject> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_message<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-    let line = &line[..envelope.end];
-    if let Some(notice) = Notice::parse(line, envelope.start) {
-        return notice.map(Event::Notice);
-    }
-    let mut cursor = Cursor::new(line, envelope.start);
-    if let Err(reject) = client(&mut cursor) {
-        return Notice::parse_address(&line[envelope.start..]).map(Event::Notice).ok_or(reject);
-    }
-    let client_end = cursor.field_end();
-    date(&mut cursor)?;
-    let frontend = cursor.until(b' ', "frontend_name")?;
-    if notice::is_listener(frontend) {
-        let error = notice::parse_connection_error(cursor, envelope.start, client_end)?;
-        return Ok(Event::Notice(Notice::ConnectionError(error)));
-    }
-    if frontend.is_empty() {
-        return cursor.reject(Reason::Grammar, "frontend_name");
-    }
+    let (mut cursor, client_end) = match start(&line[..envelope.end], envelope.start) {
+        Start::Notice(notice) => return notice.map(Event::Notice),
+        Start::Session { cursor, client_end } => (cursor, client_end),
+        Start::Other(reject) => return Err(reject),
+    };
     names(&mut cursor)?;
     let head = Head { start: envelope.start as u32, client_end, names_end: cursor.field_end() };
     let timers = memchr::memchr(b' ', cursor.rest()).map_or(cursor.rest(), |end| &cursor.rest()[..end]);
@@ -102,18 +89,44 @@ pub fn parse_message<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Even
 
 /// What the line is, if it is neither a request nor a session.
 fn notice<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Option<Result<Notice<'a>, Reject>> {
-    let line = line.get(..envelope.end)?;
-    if let Some(notice) = Notice::parse(line, envelope.start) {
-        return Some(notice);
+    match start(line.get(..envelope.end)?, envelope.start) {
+        Start::Notice(notice) => Some(notice),
+        Start::Session { .. } | Start::Other(_) => None,
     }
-    let mut cursor = Cursor::new(line, envelope.start);
-    if client(&mut cursor).is_err() {
-        return Notice::parse_address(line.get(envelope.start..)?).map(Ok);
+}
+
+/// What a message turns out to be by how it begins.
+enum Start<'a> {
+    /// A notice, which has been read, or a broken one.
+    Notice(Result<Notice<'a>, Reject>),
+    /// A request or a session: client, date and frontend have been read.
+    Session { cursor: Cursor<'a>, client_end: u32 },
+    /// None of them.
+    Other(Reject),
+}
+
+/// Reads the message at offset `at` of `line` as far as it takes to tell what it is.
+fn start(line: &[u8], at: usize) -> Start<'_> {
+    if let Some(notice) = Notice::parse(line, at) {
+        return Start::Notice(notice);
+    }
+    let mut cursor = Cursor::new(line, at);
+    if let Err(reject) = client(&mut cursor) {
+        let notice = Notice::parse_address(line.get(at..).unwrap_or_default());
+        return notice.map_or(Start::Other(reject), |notice| Start::Notice(Ok(notice)));
     }
     let client_end = cursor.field_end();
-    date(&mut cursor).ok()?;
-    let is_error = notice::is_listener(cursor.until(b' ', "frontend_name").ok()?);
-    is_error.then(|| notice::parse_connection_error(cursor, envelope.start, client_end).map(Notice::ConnectionError))
+    if let Err(reject) = date(&mut cursor) {
+        return Start::Other(reject);
+    }
+    match cursor.until(b' ', "frontend_name") {
+        Ok([]) => Start::Other(Reject { reason: Reason::Grammar, field: "frontend_name", offset: cursor.at() }),
+        Ok(frontend) if notice::is_listener(frontend) => {
+            Start::Notice(notice::parse_connection_error(cursor, at, client_end).map(Notice::ConnectionError))
+        }
+        Ok(_) => Start::Session { cursor, client_end },
+        Err(reject) => Start::Other(reject),
+    }
 }
 
 /// Where the fields that every session has stand in the line.

@@ -197,6 +197,17 @@ impl Scanner {
     }
 }
 
+/// The lines of `block`, without their newlines. The last may lack its own.
+pub(super) fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let open_end = block.last().is_some_and(|byte| *byte != b'\n').then_some(block.len());
+    let mut start = 0;
+    memchr::memchr_iter(b'\n', block).chain(open_end).map(move |end| {
+        let line = &block[start..end];
+        start = end + 1;
+        line
+    })
+}
+
 /// A scan under way.
 pub(super) struct Reader<'r, 'a> {
     pub(super) batch: Batch<'a>,
@@ -207,14 +218,7 @@ pub(super) struct Reader<'r, 'a> {
 impl<'a> Reader<'_, 'a> {
     /// Reads every line of `block` the plain way.
     pub(super) fn read(&mut self, block: &'a [u8]) {
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', block) {
-            self.push(&block[start..end]);
-            start = end + 1;
-        }
-        if start < block.len() {
-            self.push(&block[start..]);
-        }
+        lines(block).for_each(|line| self.push(line));
     }
 
     /// Reads one line the plain way.

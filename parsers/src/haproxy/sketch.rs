@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::format::stretch::{Found, Mark, Stretch};
 use super::format::{Layout, Spans};
-use super::scan::{BATCH, Templates};
+use super::scan::{BATCH, Templates, lines};
 #[cfg(target_arch = "x86_64")]
 use super::vector::Level;
 use super::{Layouts, Means};
@@ -205,14 +205,7 @@ impl Sketcher {
 impl<'a> Job<'_, 'a> {
     /// Leaves every line of `block`.
     pub(super) fn leave(&mut self, block: &'a [u8]) {
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', block) {
-            self.push(&block[start..end]);
-            start = end + 1;
-        }
-        if start < block.len() {
-            self.push(&block[start..]);
-        }
+        lines(block).for_each(|line| self.push(line));
         self.flush();
     }
 

@@ -15,6 +15,15 @@ const fn meaning(character: u8, meaning: &'static str) -> Meaning {
     Meaning { character, meaning }
 }
 
+/// What ended a session whose termination state begins with `state`, and when; `None` for what HAProxy does not write.
+pub fn meanings(state: &[u8]) -> Option<[&'static str; 2]> {
+    let meaning = |place: usize| {
+        let known = TERMINATION.get(place)?.iter();
+        known.into_iter().find(|known| state.get(place) == Some(&known.character)).map(|known| known.meaning)
+    };
+    Some([meaning(0)?, meaning(1)?])
+}
+
 /// The characters that may stand at each of the four places: what ended the session, in which phase, what the client's
 /// persistence cookie was, what became of the server's. TCP lines have the first two.
 pub const TERMINATION: [&[Meaning]; 4] = [

@@ -44,11 +44,11 @@ const WORDS: [(&[u8], Cause); 24] = [
     (b"all screening ports busy", Cause::RateLimit),
 ];
 
-/// What a reply's text says, without its codes.
-pub(super) fn of(text: &[u8]) -> Cause {
+/// What a reply says: its three digits, and its text without codes.
+pub(super) fn of(code: Option<u16>, text: &[u8]) -> Cause {
     if text.first() != Some(&b'<') {
         if let Some(words) = text.strip_prefix(b"Service ") {
-            return service(words);
+            return service(code, words);
         }
         return classed(text);
     }
@@ -62,10 +62,11 @@ pub(super) fn of(text: &[u8]) -> Cause {
     }
 }
 
-/// Behind `Service `: a DNS list, postscreen's request to come again, or a service that did not answer.
-fn service(words: &[u8]) -> Cause {
+/// Behind `Service `: a DNS list, postscreen's request to come again or its answer to those on a deny list, or a service
+/// that did not answer.
+fn service(code: Option<u16>, words: &[u8]) -> Cause {
     if words.starts_with(b"currently unavailable") {
-        Cause::Greylist
+        if code.is_some_and(|code| code < 500) { Cause::Greylist } else { Cause::Access }
     } else if words.starts_with(b"unavailable; ") && memchr::memmem::find(words, b" blocked using ").is_some() {
         Cause::Dnsbl
     } else if words.starts_with(b"unavailable") {

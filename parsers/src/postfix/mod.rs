@@ -50,10 +50,17 @@ pub struct Tag<'a> {
 }
 
 impl<'a> Tag<'a> {
-    /// Takes `program` apart, if it is one of Postfix's: it has a slash and ends with the name of a daemon.
+    /// Takes `program` apart, if it is one of Postfix's: it has a slash and ends with the name of a daemon, or it is
+    /// `postfix` alone, for a daemon whose name is lost.
     pub fn of(program: &'a [u8]) -> Option<Self> {
-        let last = memchr::memrchr(b'/', program)?;
-        let daemon = Daemon::of(program.get(last + 1..)?)?;
+        let Some(last) = memchr::memrchr(b'/', program) else {
+            return (program == b"postfix").then_some(Self {
+                instance: program,
+                service: &[],
+                daemon: Daemon::Unnamed,
+            });
+        };
+        let daemon = Daemon::of(program.get(last + 1..)?).filter(|daemon| *daemon != Daemon::Unnamed)?;
         let first = memchr::memchr(b'/', program)?;
         Some(Self { instance: program.get(..first)?, service: program.get(first + 1..)?, daemon })
     }
@@ -92,6 +99,7 @@ pub fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Re
         Daemon::Smtpd | Daemon::Qmqpd => smtpd(cursor, tag.daemon),
         Daemon::Postscreen => postscreen(cursor),
         Daemon::Dnsblog => dnsblog(cursor),
+        Daemon::Unnamed => unnamed(cursor),
         daemon => other(cursor, daemon),
     }
 }
@@ -109,7 +117,7 @@ fn smtpd<'a>(mut cursor: Cursor<'a>, daemon: Daemon) -> Result<Event<'a>, Reject
         }
         Some(b'p') => {
             if let Some(action) = rejection::action(&mut cursor) {
-                return rejection::read(cursor, None, action, daemon);
+                return rejection::read(cursor, None, action);
             }
         }
         _ => {}
@@ -126,7 +134,7 @@ fn noqueue<'a>(mut cursor: Cursor<'a>, daemon: Daemon) -> Result<Event<'a>, Reje
         return session::lost_connection(cursor, None, lost);
     }
     if let Some(action) = rejection::action(&mut cursor) {
-        return rejection::read(cursor, None, action, daemon);
+        return rejection::read(cursor, None, action);
     }
     match known::of_message(cursor.rest(), daemon) {
         Some(kind) => Ok(Event::Known(kind)),
@@ -142,7 +150,7 @@ fn postscreen<'a>(mut cursor: Cursor<'a>) -> Result<Event<'a>, Reject> {
     if cursor.take_text(b"NOQUEUE: ") || cursor.rest().starts_with(b"reject: connect from ") {
         return noqueue(cursor, Daemon::Postscreen);
     }
-    other(cursor, Daemon::Postscreen)
+    other(cursor, Daemon::Unnamed)
 }
 
 /// `addr ADDRESS listed by domain LIST as ANSWER`
@@ -157,12 +165,26 @@ fn dnsblog<'a>(mut cursor: Cursor<'a>) -> Result<Event<'a>, Reject> {
     Ok(Event::Listed(Listed { address, list, answer: cursor.take_rest() }))
 }
 
+/// A line of any of them. tlsproxy, too, writes `CONNECT from`, but not to where.
+fn unnamed<'a>(cursor: Cursor<'a>) -> Result<Event<'a>, Reject> {
+    match cursor.rest() {
+        [b'a', b'd', b'd', b'r', b' ', ..] => dnsblog(cursor),
+        [b'r', b'e', b'j', b'e', b'c', b't', ..] => postscreen(cursor),
+        [b'C', b'O', b'N', b'N', ..] if memchr::memmem::find(cursor.rest(), b" to [").is_none() => {
+            other(cursor, Daemon::Tlsproxy)
+        }
+        [b'N', b'O', b'Q', ..] => smtpd(cursor, Daemon::Unnamed),
+        [b'A'..=b'Z', ..] => postscreen(cursor),
+        _ => smtpd(cursor, Daemon::Unnamed),
+    }
+}
+
 /// Any other line that does not begin with a queue id.
 fn other<'a>(mut cursor: Cursor<'a>, daemon: Daemon) -> Result<Event<'a>, Reject> {
     if let Some(trust) = session::trust(&mut cursor) {
         return session::tls(cursor, &[], trust);
     }
-    if matches!(daemon, Daemon::Smtp | Daemon::Lmtp | Daemon::Tlsproxy)
+    if matches!(daemon, Daemon::Smtp | Daemon::Lmtp | Daemon::Tlsproxy | Daemon::Unnamed)
         && let Some(event) = smtp::read(cursor, &[])
     {
         return Ok(event);
@@ -207,7 +229,7 @@ fn warning<'a>(cursor: Cursor<'a>, severity: Severity, daemon: Daemon) -> Event<
         (b"connect to Milter service ", "milter"),
         (b"milter ", "milter"),
     ];
-    if daemon == Daemon::Smtpd
+    if matches!(daemon, Daemon::Smtpd | Daemon::Unnamed)
         && let Some(event) = session::sasl_failure(cursor)
     {
         return event;

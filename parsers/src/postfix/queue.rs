@@ -23,7 +23,7 @@ pub(super) fn read<'a>(mut cursor: Cursor<'a>, queue_id: &'a [u8], daemon: Daemo
                 return Ok(event);
             }
         }
-        Some(b'l' | b't') if daemon == Daemon::Smtpd => {
+        Some(b'l' | b't') => {
             if let Some(lost) = session::lost(&mut cursor) {
                 return session::lost_connection(cursor, Some(queue_id), lost);
             }
@@ -37,9 +37,9 @@ pub(super) fn read<'a>(mut cursor: Cursor<'a>, queue_id: &'a [u8], daemon: Daemo
         Some(_) => {}
     }
     if let Some(action) = rejection::action(&mut cursor) {
-        return rejection::read(cursor, Some(queue_id), action, daemon);
+        return rejection::read(cursor, Some(queue_id), action);
     }
-    if matches!(daemon, Daemon::Smtp | Daemon::Lmtp)
+    if matches!(daemon, Daemon::Smtp | Daemon::Lmtp | Daemon::Unnamed)
         && let Some(event) = smtp::read(cursor, queue_id)
     {
         return Ok(event);

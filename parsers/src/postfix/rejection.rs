@@ -9,7 +9,7 @@
 
 use super::event::{Event, Peer, Rejection};
 use super::tail::Tail;
-use super::words::{Action, Cause, Daemon, Stage};
+use super::words::{Action, Cause, Stage};
 use super::{cause, scan};
 use crate::cursor::Cursor;
 use crate::{Reason, Reject};
@@ -36,7 +36,6 @@ pub(super) fn read<'a>(
     mut cursor: Cursor<'a>,
     queue_id: Option<&'a [u8]>,
     action: Action,
-    daemon: Daemon,
 ) -> Result<Event<'a>, Reject> {
     let start = cursor;
     let rest = cursor.rest();
@@ -64,20 +63,22 @@ pub(super) fn read<'a>(
         client = scan::peer(&mut cursor, "client")?;
     }
     cursor.expect_text(b": ", "client")?;
-    let mut rejection = reply(cursor.rest(), daemon);
+    // postscreen does not look for the client's name: it writes `[ADDRESS]:PORT`.
+    let is_postscreen = client.name.is_empty() && !client.address.is_empty();
+    let mut rejection = reply(cursor.rest(), is_postscreen);
     (rejection.queue_id, rejection.action, rejection.stage, rejection.client) = (queue_id, action, stage, client);
     rejection.cause = match action {
         Action::MilterReject | Action::MilterDiscard | Action::MilterHold => Cause::Milter,
         Action::ProxyAccept | Action::ProxyReject => Cause::Proxy,
-        Action::Reject | Action::RejectWarning | Action::Abort => cause::of(rejection.text),
+        Action::Reject | Action::RejectWarning | Action::Abort => cause::of(rejection.code, rejection.text),
         _ => Cause::Access,
     };
     Ok(Event::Reject(rejection))
 }
 
 /// `[CODE ][ENHANCED ]TEXT` and the tail.
-fn reply(text: &[u8], daemon: Daemon) -> Rejection<'_> {
-    let (text, tail) = if daemon == Daemon::Postscreen { Tail::split_postscreen(text) } else { Tail::split(text) };
+fn reply(text: &[u8], is_postscreen: bool) -> Rejection<'_> {
+    let (text, tail) = if is_postscreen { Tail::split_postscreen(text) } else { Tail::split(text) };
     let (code, text) = code(text);
     let (enhanced, text) = enhanced(text);
     with(tail, code, enhanced, text)

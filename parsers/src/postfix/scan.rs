@@ -92,10 +92,10 @@ pub(super) fn quoted_length(text: &[u8]) -> usize {
     0
 }
 
-/// Takes an address, without its brackets, of which `<` has been taken. Since 3.5 Postfix quotes what is not a plain
-/// local part, so that the address's end is the first `>` behind the quotes; before, or with
-/// `info_log_address_format = internal`, it quotes nothing: then it is the first `>` with something behind it that
-/// Postfix writes there.
+/// Takes an address, without its brackets, of which `<` has been taken, up to a `>` with something behind it that Postfix
+/// writes there. Since 3.5 Postfix quotes what is not a plain local part, and nothing within the quotes ends the address,
+/// not even in a line that is cut. Before, or with `info_log_address_format = internal`, it quotes nothing: there, an
+/// address that itself begins with a quote is refused.
 pub(super) fn address<'a>(
     cursor: &mut Cursor<'a>,
     field: &'static str,
@@ -103,16 +103,14 @@ pub(super) fn address<'a>(
 ) -> Result<&'a [u8], Reject> {
     let rest = cursor.rest();
     let quoted = quoted_length(rest);
-    for from in if quoted > 0 { [quoted, 0] } else { [0, usize::MAX] } {
-        let Some(text) = rest.get(from..) else { break };
-        for length in memchr::memchr_iter(b'>', text) {
-            if follows(&text[length + 1..]) {
-                cursor.skip(from + length + 1);
-                return Ok(&rest[..from + length]);
-            }
-        }
+    if quoted == 0 && rest.first() == Some(&b'"') {
+        return cursor.reject(Reason::Truncated, field);
     }
-    cursor.reject(Reason::Truncated, field)
+    let plain = rest.get(quoted..).unwrap_or_default();
+    let end = memchr::memchr_iter(b'>', plain).find(|end| follows(plain.get(end + 1..).unwrap_or_default()));
+    let Some(end) = end else { return cursor.reject(Reason::Truncated, field) };
+    cursor.skip(quoted + end + 1);
+    Ok(&rest[..quoted + end])
 }
 
 /// Takes a time in seconds, at most six digits behind its point, as milliseconds.

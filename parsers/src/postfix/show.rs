@@ -127,7 +127,7 @@ impl crate::Event for Event<'_> {
                 see("to", Field::Text(event.to));
                 see("orig_to", Field::text(event.orig_to));
                 see("relay", Field::text(event.relay));
-                see("conn_use", Field::Number(event.conn_use.into()));
+                see("conn_use", Field::number((event.conn_use > 1).then_some(event.conn_use)));
                 see("delay", Field::Seconds(event.delay_ms));
                 see("delays", Field::AllSeconds(&event.delays_ms));
                 see("tls", Field::text(event.tls));

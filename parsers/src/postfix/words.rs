@@ -136,6 +136,9 @@ words! {
         Trace = "trace",
         /// Resolves and rewrites addresses.
         TrivialRewrite = "trivial-rewrite",
+        /// One of them whose name is lost: rsyslog cuts `postfix/smtpd` at its slash where it writes RFC 5424 or
+        /// `%programname%`. What it says tells most lines apart.
+        Unnamed = "other",
         /// Verifies addresses.
         Verify = "verify",
         /// Delivers to virtual mailboxes.

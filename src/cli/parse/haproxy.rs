@@ -11,24 +11,24 @@ use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use tailmeter_parsers::envelope;
+use tailmeter_parsers::envelope::{self, Envelope};
 use tailmeter_parsers::haproxy::format::{Record, Spans, Value};
 use tailmeter_parsers::haproxy::{Layouts, Means, Reading};
 
-use super::{Fields, Row, Text};
+use super::{Reader, Row, Text};
 use crate::metrics::Dialect;
 
-pub(super) use notices::{BackendFields, CheckFields, ErrorFields, ServerFields};
+use notices::{BackendFields, CheckFields, ErrorFields, ServerFields};
 
 const FAMILY: &str = "haproxy";
 
-/// Reads lines.
-pub(super) struct Reader {
+/// Reads HAProxy's lines.
+pub(super) struct Haproxy {
     layouts: Arc<Layouts>,
     spans: Spans,
 }
 
-impl Reader {
+impl Haproxy {
     pub(super) fn new(dialect: &Dialect) -> Self {
         let layouts = match dialect {
             Dialect::Usual => Layouts::usual(),
@@ -36,14 +36,15 @@ impl Reader {
         };
         Self { layouts, spans: Spans::default() }
     }
+}
 
-    /// Reads one line.
-    pub(super) fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a> {
+impl Reader for Haproxy {
+    fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a> {
         let envelope = envelope::detect(line);
         match self.layouts.read(line, &envelope, &mut self.spans) {
             Err(reject) => Row::rejected(reject),
             Ok(Reading::Notice(notice)) => match notices::fields(&notice) {
-                Some(fields) => Row::parsed(FAMILY, notice.as_str(), &envelope, fields),
+                Some(fields) => parsed(notice.as_str(), &envelope, fields),
                 None => Row::ignored(FAMILY, notice.as_str(), &envelope),
             },
             Ok(Reading::Record { layout, record }) => {
@@ -55,10 +56,25 @@ impl Reader {
                     Means::Error => "connection_error",
                 };
                 let fields = RecordFields::of(&record, self.layouts.captures(layout));
-                Row::parsed(FAMILY, kind, &envelope, Fields::HaproxyRecord(fields))
+                parsed(kind, &envelope, Fields::Record(fields))
             }
         }
     }
+}
+
+fn parsed<'a>(kind: &'static str, envelope: &Envelope<'a>, fields: Fields<'a>) -> Row<'a> {
+    Row::parsed(FAMILY, kind, envelope, super::Fields::Haproxy(fields))
+}
+
+/// The fields of a line, one variant per kind.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Fields<'a> {
+    Record(RecordFields<'a>),
+    ConnectionError(ErrorFields<'a>),
+    HealthCheck(CheckFields<'a>),
+    ServerState(Box<ServerFields<'a>>),
+    BackendState(BackendFields<'a>),
 }
 
 /// What a line has that a log-format lays out.

@@ -4,24 +4,24 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tailmeter_parsers::{Envelope, Field, Reason, Reject, envelope};
 
-use super::{Outcome, Row, Text};
+use super::{Outcome, Reader, Row, Text};
 use crate::metrics::{FAMILIES, Family, Member};
 
 /// Reads lines of one family, or of all.
-pub(super) struct Reader {
+pub(super) struct Mail {
     members: Vec<(&'static Family, Member)>,
 }
 
-impl Reader {
-    /// What reads lines of `format`; `None` when it is not of the mail room.
-    pub(super) fn new(format: &str) -> Option<Self> {
+impl Mail {
+    /// What reads lines of `format`.
+    pub(super) fn new(format: &str) -> Self {
         let families = FAMILIES.iter().filter(|family| family.is_read_as(format));
-        let members = families.filter_map(|family| Some((*family, family.member?))).collect::<Vec<_>>();
-        (!members.is_empty()).then_some(Self { members })
+        Self { members: families.filter_map(|family| Some((*family, family.member?))).collect() }
     }
+}
 
-    /// Reads one line.
-    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Row<'a> {
+impl Reader for Mail {
+    fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a> {
         let (envelope, alone) = match self.members.as_slice() {
             [alone] => ((alone.1.envelope)(line), Some(alone)),
             _ => (envelope::detect(line), None),

@@ -24,7 +24,8 @@ and what cannot be told apart.
 | `--log-format STRING`, `format: {log_format: STRING}` | All lines are written by this one: as it stands between the quotes of haproxy.cfg |
 | `--haproxy-config FILE`, `format: {haproxy_config: FILE}` | Every frontend's lines are written as this haproxy.cfg says, with what it inherits from `defaults`: `log-format`, `error-log-format`, HAProxy's own formats, and those of the `log-profile` sections that its `log` lines name. The names of captured headers come from it, too. Variables are those of tailmeter's own environment and of `setenv`. A folder stands for its `.cfg` files |
 
-The options are the same for `run`, `replay`, `parse` and `explain`; `format:` belongs to a source of the configuration file.
+The options are the same for `run`, `replay`, `parse` and `explain`; `format:` belongs to a source of the configuration file, and comes
+before the options there.
 
 With a haproxy.cfg, a line that names its frontend (`%ft`, `%f`) is only taken for one of that frontend's, and the mode of the frontend decides
 whether lines are about requests or sessions. Without one, lines are about requests when the log-format has an item that only HTTP has, or

@@ -49,11 +49,16 @@ impl Part {
     /// # Errors
     /// It cannot be known how the lines of one are written.
     pub(super) fn all(sources: &[Source]) -> Result<Vec<Self>, Failure> {
-        let part = |(index, source): (usize, &Source)| {
-            let dialect = understand(&source.written)?;
-            Ok(Self { source: source.clone(), dialect, without: read_by_others(sources, index) })
-        };
-        sources.iter().enumerate().map(part).collect()
+        let mut parts: Vec<Self> = Vec::new();
+        for (index, source) in sources.iter().enumerate() {
+            // Once for all that are written so: what is to be said of it is said once.
+            let dialect = match parts.iter().find(|part| part.source.written == source.written) {
+                Some(part) => part.dialect.clone(),
+                None => understand(&source.written)?,
+            };
+            parts.push(Self { source: source.clone(), dialect, without: read_by_others(sources, index) });
+        }
+        Ok(parts)
     }
 
     /// True when `other` can go on for it: they read the same in the same way, and differ in how it is written at most.

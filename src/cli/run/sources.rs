@@ -1,17 +1,25 @@
 //! What to read: the sources of the configuration and of the command line, each once.
 
-use std::path::Path;
-
 use super::super::Failure;
 use super::live::pattern_of;
+use super::logs::Logs;
+use super::usual;
 use crate::config::{Config, Input, Source, Written};
 
-/// The sources of `config`, then those of the options: each a format, what is to be read as that, and how it is written.
-/// Who says how but not what means the program's usual log.
+/// The family whose lines are written as operators please.
+const HAPROXY: &str = "haproxy";
+
+/// The sources of `config`, then those of the options. HAProxy's are `written` as asked wherever a source does not say so itself;
+/// who says how while nothing is to be read at all means its usual log. `usual` are read when nobody says anything.
 ///
 /// # Errors
 /// There is no source at all, or an option names none.
-pub(super) fn resolve(config: &Config, options: &[(&str, &[String], Option<Written>)]) -> Result<Vec<Source>, Failure> {
+pub(super) fn resolve(
+    config: &Config,
+    logs: &Logs,
+    written: Option<Written>,
+    usual: Vec<Source>,
+) -> Result<Vec<Source>, Failure> {
     let mut sources: Vec<Source> = Vec::new();
     let mut add = |source: Source| {
         // The same twice would count its lines twice.
@@ -20,28 +28,35 @@ pub(super) fn resolve(config: &Config, options: &[(&str, &[String], Option<Writt
         }
     };
     config.sources.iter().cloned().for_each(&mut add);
-    for (format, texts, written) in options {
-        let usual = if texts.is_empty() && written.is_some() { usual_logs(format) } else { Vec::new() };
-        for text in texts.iter().chain(&usual) {
-            let wrong = |error| Failure::Usage(format!("--{format} {text}: {error}"));
-            let input = Input::of(text).map_err(wrong)?;
-            let written = written.clone().unwrap_or_default();
-            add(Source { input, format: (*format).to_owned(), written, name: None });
+    for (format, texts) in logs.iter() {
+        for text in texts {
+            add(named(format, text)?);
+        }
+    }
+    if sources.is_empty() {
+        match written {
+            Some(_) => sources.push(named(HAPROXY, &usual::haproxy())?),
+            None => sources = usual,
         }
     }
     if sources.is_empty() {
         return Err(Failure::Usage(
-            "nothing to read: name a log with --haproxy PATH, or a configuration with `sources` with --config FILE"
+            "nothing to read: name a log, for example with --haproxy PATH or --mail PATH, or a configuration with \
+             `sources` with --config FILE; without either, the usual places are looked at, where nothing was found"
                 .to_owned(),
         ));
+    }
+    if let Some(written) = written {
+        let is_asked = |source: &&mut Source| source.format == HAPROXY && source.written == Written::Usual;
+        sources.iter_mut().filter(is_asked).for_each(|source| source.written = written.clone());
     }
     Ok(sources)
 }
 
-/// Where the logs of `format` usually are.
-fn usual_logs(format: &str) -> Vec<String> {
-    let file = format!("/var/log/{format}.log");
-    vec![if Path::new(&file).exists() { file } else { format!("journal:{format}") }]
+/// The source that the option `--format text` names.
+fn named(format: &str, text: &str) -> Result<Source, Failure> {
+    let input = Input::of(text).map_err(|error| Failure::Usage(format!("--{format} {text}: {error}")))?;
+    Ok(Source { input, format: format.to_owned(), written: Written::Usual, name: None })
 }
 
 /// The patterns of what `sources[index]` must not read, if it is a pattern itself: files and earlier patterns that are

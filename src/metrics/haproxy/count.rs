@@ -1,5 +1,6 @@
 //! Counts lines in a shard.
 
+mod declare;
 mod notices;
 mod records;
 
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use tailmeter_parsers::haproxy::{Batch, Event, Http, Line, Scanner, Tcp};
 
-use super::labels::{Field, Subject, pack, write_field};
+use super::labels::{Field, Naming, Subject, pack, write_field};
 use super::rows::{self, Found, Places, Resolver};
 use super::{
     ABORTED, BACKEND_QUEUE, INCOMPLETE, METRICS, PHASES, REDISPATCHES, REQUESTS, RESPONSE_BYTES, RETRIES, SERVER_QUEUE,
@@ -83,9 +84,11 @@ pub struct Haproxy {
 /// Cells and what leads to them.
 struct Shard {
     plan: Arc<Plan>,
-    directory: Arc<Directory>,
+    directory: Naming,
     cells: Cells,
     fell_out: Vec<u64>,
+    /// Metrics of which not every row that can be expected is there.
+    held_back: Vec<usize>,
     /// The sources of each group's labels.
     fields: Vec<Vec<Field>>,
     /// Those of them that the names do not say.
@@ -104,7 +107,7 @@ struct Shard {
 }
 
 impl Haproxy {
-    /// A counter without a row.
+    /// A counter with those rows that can be expected of `dialect`.
     pub fn new(plan: Arc<Plan>, directory: Arc<Directory>, dialect: &Dialect) -> Self {
         let mut fields = vec![Vec::new(); plan.groups.len()];
         for (metric, slot) in plan.slots.iter().enumerate() {
@@ -129,6 +132,7 @@ impl Haproxy {
         let shard = Shard {
             cells: Cells::new(plan.groups.iter().map(|group| group.layout)),
             fell_out: vec![0; METRICS.len()],
+            held_back: Vec::new(),
             http: Places::new(&plan, &fields, http),
             tcp: Places::new(&plan, &fields, tcp),
             some: Memo::new(plan.memo_entries, 1),
@@ -141,11 +145,13 @@ impl Haproxy {
                 .map(|fields| fields.iter().copied().filter(|field| !field.is_in_names()).collect())
                 .collect(),
             plan,
-            directory,
+            directory: Naming::new(directory),
             fields,
         };
-        let records = Records::new(dialect, &shard);
-        Self { scanner: Scanner::new(), records, is_usual: *dialect == Dialect::Usual, shard }
+        let records = Records::new(dialect);
+        let mut counter = Self { scanner: Scanner::new(), records, is_usual: *dialect == Dialect::Usual, shard };
+        counter.shard.declare(dialect);
+        counter
     }
 }
 
@@ -160,12 +166,20 @@ impl Counter for Haproxy {
     }
 
     fn speak(&mut self, dialect: &Dialect) {
-        self.records = Records::new(dialect, &self.shard);
+        self.records = Records::new(dialect);
         self.is_usual = *dialect == Dialect::Usual;
+        // Names of lines are numbered anew, and may have other rows.
+        self.shard.some.forget();
+        self.shard.rare.forget();
+        self.shard.declare(dialect);
     }
 
     fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64])) {
         see(self.shard.plan.family, &self.shard.cells, &self.shard.fell_out);
+    }
+
+    fn held_back(&self) -> Vec<&'static str> {
+        self.shard.held_back.iter().filter_map(|metric| METRICS.get(*metric)).map(|metric| metric.name).collect()
     }
 }
 
@@ -308,8 +322,7 @@ impl Shard {
         };
         let entry = match known {
             NO_ENTRY => {
-                let write = |index: usize, out: &mut Vec<u8>| subject.write(fields[index], word, out);
-                let found = self.directory.row(slot.group, write);
+                let found = self.directory.row(slot.group, fields, subject, word);
                 let base = self.cells.base(slot.group, found.row);
                 self.some.insert(hash, &key, &[base], u32::from(found.fell_out))
             }

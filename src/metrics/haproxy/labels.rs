@@ -2,15 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tailmeter_parsers::envelope;
+use tailmeter_parsers::haproxy::config::Declared;
 use tailmeter_parsers::haproxy::format::{Grammar, Layout, Place, Record, Request, Spans};
 use tailmeter_parsers::haproxy::{Http, Layouts, Meaning, Method, Notice, Reading, Sketch, TERMINATION, Tcp};
 
 use super::TERMINATIONS;
 use super::count::method;
-use crate::series::OTHER;
+use crate::series::{Directory, Found, OTHER};
 
 /// Where a label's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,61 @@ fn interned(name: &str) -> &'static str {
     }
 }
 
+/// Which row the labels of a line name. It is asked once for each tuple of raw values, as long as that is remembered.
+#[derive(Debug)]
+pub(super) struct Naming {
+    pub(super) directory: Arc<Directory>,
+    /// The names that lines may have. Where the operator has a policy for a label, that one holds instead.
+    pub(super) declared: Option<Arc<Declared>>,
+}
+
+impl Naming {
+    pub(super) const fn new(directory: Arc<Directory>) -> Self {
+        Self { directory, declared: None }
+    }
+
+    /// The row of `subject` in `group`, whose labels come from `fields`. `word` is the value of phase and reason.
+    pub(super) fn row(&self, group: usize, fields: &[Field], subject: Subject<'_, '_>, word: &str) -> Found {
+        self.checked(
+            group,
+            |index| fields.get(index).copied(),
+            subject,
+            |index, out| {
+                if let Some(field) = fields.get(index) {
+                    subject.write(*field, word, out);
+                }
+            },
+        )
+    }
+
+    /// The same for values that `write(i, out)` appends. Of those labels whose field `field(i)` says, a name that is
+    /// not declared becomes `other`.
+    pub(super) fn checked(
+        &self,
+        group: usize,
+        field: impl Fn(usize) -> Option<Field>,
+        subject: Subject<'_, '_>,
+        mut write: impl FnMut(usize, &mut Vec<u8>),
+    ) -> Found {
+        let labels = self.directory.groups().get(group).map(|group| group.labels.as_slice()).unwrap_or_default();
+        let mut is_strange = false;
+        let found = self.directory.row(group, |index, out| {
+            write(index, out);
+            let Some(declared) = &self.declared else { return };
+            let Some(field) = field(index).filter(|_| labels.get(index).is_some_and(|label| label.policy.is_none()))
+            else {
+                return;
+            };
+            if !subject.may_have(field, out, declared) {
+                is_strange = true;
+                out.clear();
+                out.extend_from_slice(OTHER);
+            }
+        });
+        Found { fell_out: found.fell_out | is_strange, ..found }
+    }
+}
+
 /// The line whose labels are wanted.
 #[derive(Clone, Copy)]
 pub(super) enum Subject<'s, 'a> {
@@ -167,6 +223,21 @@ impl<'a> Subject<'_, 'a> {
             (Field::Resumed, Subject::Http(http)) => truth(http.tls().is_some_and(|tls| tls.ssl_fc_is_resumed == b"1")),
         };
         out.extend_from_slice(text);
+    }
+
+    /// True when a line of a configuration that declares these names can have this one for `field`.
+    fn may_have(self, field: Field, name: &[u8], declared: &Declared) -> bool {
+        match field {
+            // The other program leaves the `~` of TLS where it is.
+            Field::Frontend => declared.knows_frontend(name.strip_suffix(b"~").unwrap_or(name)),
+            Field::Backend => declared.knows_backend(name),
+            Field::Server => {
+                let mut backend = Vec::new();
+                self.write(Field::Backend, "", &mut backend);
+                declared.knows_server(&backend, name)
+            }
+            _ => true,
+        }
     }
 
     fn termination_state(self) -> &'a [u8] {

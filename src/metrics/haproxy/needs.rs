@@ -80,7 +80,7 @@ pub fn sources(name: &str, metric: usize) -> Option<&'static [Place]> {
         "resumed" => &[SslFcIsResumed],
         "ssl_ciphers" => &[SslCiphers],
         "ssl_fc_sni" => &[SslFcSni],
-        "reason" if matches!(needs(metric), Needs::Lines([Error])) => &[FcErrStr],
+        "reason" if matches!(needs(metric), Needs::Lines([Error])) => &[FcErrStr, FcErr, SslFcErr, SslFcErrStr],
         "phase" if metric == ABORTED => TIMES,
         _ if name.starts_with("request_header_") => &[RequestHeaders],
         _ if name.starts_with("response_header_") => &[ResponseHeaders],

@@ -4,9 +4,9 @@ use tailmeter_parsers::haproxy::{BATCH, Http, Sketch};
 
 use super::count::Numbers;
 use super::grid::Grid;
-use super::labels::{Field, Subject, write_fields};
+use super::labels::{Field, Naming, Subject, write_fields};
 use crate::metrics::{Buckets, Plan, Slot};
-use crate::series::{Base, Cells, Directory, EntryId, Key, Memo, NO_ENTRY, Open, Texts};
+use crate::series::{Base, Cells, EntryId, Key, Memo, NO_ENTRY, Open, Texts};
 
 /// Where a metric is counted: its cells in a row, and which of the line's rows that is: one of its names, or,
 /// from [`GROUPS`] on, one of its full tuple. The last row of the names is where disabled metrics go.
@@ -542,7 +542,7 @@ fn words((status, (length, method)): (i16, (u32, u64))) -> [u64; 2] {
 
 /// Finds the entries of a line, and makes what is missing.
 pub(super) struct Resolver<'r> {
-    pub(super) directory: &'r Directory,
+    pub(super) directory: &'r Naming,
     pub(super) fields: &'r [Vec<Field>],
     pub(super) cells: &'r mut Cells,
     /// The bytes of a key's fields beyond the names.
@@ -602,7 +602,7 @@ impl Resolver<'_> {
 /// `groups[i]` it fell out.
 #[cold]
 pub(super) fn resolve(
-    directory: &Directory,
+    directory: &Naming,
     fields: &[Vec<Field>],
     cells: &mut Cells,
     groups: &[usize],
@@ -610,7 +610,7 @@ pub(super) fn resolve(
 ) -> (Vec<Base>, u32) {
     let mut fell_out = 0;
     let bases = groups.iter().enumerate().map(|(position, group)| {
-        let found = directory.row(*group, |index, out| subject.write(fields[*group][index], "", out));
+        let found = directory.row(*group, &fields[*group], subject, "");
         fell_out |= u32::from(found.fell_out) << position;
         cells.base(*group, found.row)
     });

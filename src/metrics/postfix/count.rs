@@ -44,8 +44,8 @@ impl Count for Postfix {
         let PostfixConfig { exclude_services, reject_reasons, max_messages } = &*plan.postfix;
         // Patterns were checked when the configuration was read.
         let reasons = reject_reasons.iter();
-        let reasons =
-            reasons.filter_map(|rule| Some((regex::bytes::Regex::new(&rule.pattern).ok()?, rule.reason.as_str().into())));
+        let reasons = reasons
+            .filter_map(|rule| Some((regex::bytes::Regex::new(&rule.pattern).ok()?, rule.reason.as_str().into())));
         Self {
             under_way: UnderWay::new(*max_messages),
             excluded: exclude_services.iter().map(|service| service.as_bytes().into()).collect(),

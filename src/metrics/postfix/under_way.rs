@@ -25,7 +25,13 @@ impl UnderWay {
     }
 
     /// Takes in what `event` says of its message; true when that has come into the queue by it.
-    pub(super) fn follow(&mut self, event: &Event<'_>, tag: &Tag<'_>, envelope: &Envelope<'_>, rows: &mut Rows) -> bool {
+    pub(super) fn follow(
+        &mut self,
+        event: &Event<'_>,
+        tag: &Tag<'_>,
+        envelope: &Envelope<'_>,
+        rows: &mut Rows,
+    ) -> bool {
         let of = |queue_id: &[u8]| id(&[envelope.hostname, queue_id]);
         let mut is_new = false;
         match event {

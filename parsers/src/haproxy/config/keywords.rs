@@ -344,6 +344,7 @@ fn add_server(line: &Line<'_>, proxy: &mut Proxy, name: Vec<u8>, servers: &mut S
         return;
     }
     servers.count += 1;
+    proxy.has_unsure_servers |= servers.count > SERVERS;
     if servers.count <= SERVERS {
         proxy.servers.push(name);
     } else if servers.count == SERVERS + 1 {

@@ -23,9 +23,11 @@
 //! - `words`: a line, cut into words; `variables`: the environment; `condition`: `.if`; `version`: numbers to compare.
 //! - `reader`: lines, conditional blocks and sections.
 //! - `proxy`: what is known of a proxy, and inheritance; `keywords`: the keywords that change it.
+//! - `declared`: the names that lines may have.
 //! - `target`: `log` lines; `profile`: `log-profile` sections; `formats`: HAProxy's own formats.
 
 mod condition;
+mod declared;
 mod formats;
 mod keywords;
 mod profile;
@@ -40,6 +42,7 @@ mod words;
 
 use core::fmt;
 
+pub use declared::{Backend, Declared, Frontend, NO_SERVER};
 pub use formats::{Format, LogFormat};
 pub use profile::{LogProfile, Step};
 pub use proxy::{Bind, Capture, Kind, Mode, Proxy};
@@ -115,6 +118,8 @@ pub struct Config {
     pub send_hostname: Option<Vec<u8>>,
     /// `node`, the name that the statistics page shows.
     pub node: Option<Vec<u8>>,
+    /// The name of a proxy depends on a variable that is not set here.
+    pub has_unsure_names: bool,
     /// `log-profile` sections.
     pub profiles: Vec<LogProfile>,
     /// What could not be known for sure, in the order of the files.

@@ -60,6 +60,8 @@ pub struct Proxy {
     pub computes_backend: bool,
     /// The names of its servers. Those that are added while HAProxy runs are unknown here.
     pub servers: Vec<Vec<u8>>,
+    /// It has other servers, too: more than are kept, or their names depend on a variable that is not set here.
+    pub has_unsure_servers: bool,
     /// What stands in the place of a server where HAProxy itself answers, but for `<NOSRV>`: `<STATS>`, `<CACHE>`,
     /// `<PROMEX>`, `<lua.name>`.
     pub applets: Vec<Vec<u8>>,
@@ -169,6 +171,7 @@ impl Proxy {
             use_backends: Vec::new(),
             computes_backend: false,
             servers: Vec::new(),
+            has_unsure_servers: false,
             applets: Vec::new(),
         }
     }

@@ -245,11 +245,27 @@ impl Reader<'_> {
         }
         let line = Line::new(&words);
         self.open(&line);
+        if warnings.iter().any(|warning| warning.place < line.place(2)) {
+            self.doubt_name(&line);
+        }
         if !matches!(self.section, Section::Other) {
             let is_lossy = shapes_lines(line.text(0));
             warnings.into_iter().for_each(|warning| self.notes.tell(Warning { is_lossy, ..warning }));
         }
         self.keyword(&line);
+    }
+
+    /// The name in a line is not sure: a variable in it is not set here.
+    fn doubt_name(&mut self, line: &Line<'_>) {
+        match (line.text(0), self.section) {
+            (b"frontend" | b"listen" | b"backend", _) => self.config.has_unsure_names = true,
+            (b"server" | b"server-template", Section::Proxy(index)) => {
+                if let Some(proxy) = self.config.proxies.get_mut(index) {
+                    proxy.has_unsure_servers = true;
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Takes `.if` and the like.

@@ -9,13 +9,27 @@ use crate::envelope::{self, has_shape};
 pub(super) struct Bytes([u64; 4]);
 
 impl Bytes {
-    /// Those that `is_in` says.
+    /// Those that `is_in` says, which takes either all bytes beyond ASCII or none: no grammar tells them apart.
     pub(super) fn of(is_in: impl Fn(u8) -> bool) -> Self {
-        let mut words = [0; 4];
-        for byte in (0..=u8::MAX).filter(|byte| is_in(*byte)) {
-            words[usize::from(byte >> 6)] |= 1 << (byte & 63);
-        }
-        Self(words)
+        let word = |first: u8| (0..64).fold(0, |word, bit| word | u64::from(is_in(first + bit)) << bit);
+        let beyond = if is_in(0x80) { u64::MAX } else { 0 };
+        Self([word(0), word(64), beyond, beyond])
+    }
+
+    const ALL: Self = Self([u64::MAX; 4]);
+    /// All but those from the space to `~`.
+    const UNPRINTABLE: Self = Self([u64::MAX >> 32, 1 << 63, u64::MAX, u64::MAX]);
+
+    /// These and `byte`.
+    const fn with(mut self, byte: u8) -> Self {
+        self.0[(byte >> 6) as usize] |= 1 << (byte & 63);
+        self
+    }
+
+    /// These and `other`.
+    fn or(mut self, other: Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word |= other);
+        self
     }
 
     #[inline]
@@ -77,8 +91,12 @@ impl Check {
         // Unlike an applet's, a proxy's name has no slash; nor have those of OpenSSL.
         const SLASHLESS: [&str; 4] = ["frontend_name", "backend_name", "ssl_version", "ssl_ciphers"];
         let has_slash = !item.canonical().is_some_and(|name| SLASHLESS.contains(&name));
-        // A port has quotes only when it is missing.
-        let has_quotes = item.missing() == Missing::Quotes && !item.is_quoted();
+        let has_quotes = match grammar {
+            // Its own.
+            Grammar::Captures => item.flags.quote,
+            // A port has quotes only when it is missing.
+            _ => item.missing() == Missing::Quotes && !item.is_quoted(),
+        };
         let held = Bytes::of(|byte| {
             (grammar.may_hold(byte, item.flags) && (has_slash || byte != b'/')) || (byte == b'"' && has_quotes)
         });
@@ -108,10 +126,10 @@ impl Check {
             Grammar::Uri | Grammar::Path | Grammar::Version | Grammar::Cookie => (Form::Text, None),
             Grammar::UrlEncoded | Grammar::Text => (Form::Text, None),
         };
-        let is_address = grammar == Grammar::Address;
-        let taken = Bytes::of(|byte| {
-            held.has(byte) || !matches!(byte, b' '..=b'~') || (is_address && matches!(byte, b'[' | b']' | b'%'))
-        });
+        let taken = match grammar {
+            Grammar::Address => held.or(Bytes::UNPRINTABLE).with(b'[').with(b']').with(b'%'),
+            _ => held.or(Bytes::UNPRINTABLE),
+        };
         let missing = item.missing();
         // What can be a dash does not always have its length.
         let length = length.filter(|_| missing == Missing::Never);
@@ -140,8 +158,8 @@ impl Check {
 
     /// The same for values that end at the first `end`.
     pub(super) fn ending_at(self, end: Option<u8>) -> Self {
-        let is_free = (1..=u8::MAX).all(|byte| self.taken.has(byte) || byte == b'\n' || Some(byte) == end);
-        Self { is_free, ..self }
+        let or_none = self.taken.with(0).with(b'\n');
+        Self { is_free: end.map_or(or_none, |end| or_none.with(end)) == Bytes::ALL, ..self }
     }
 
     /// True for text that has bytes which it must not hold.
@@ -157,6 +175,14 @@ impl Check {
     /// The bytes that are taken for one.
     pub(super) const fn taken(&self) -> &Bytes {
         &self.taken
+    }
+
+    /// True when there is a text with `byte` that is taken for a value, whether HAProxy writes such ones or not.
+    pub(super) fn accepts(&self, byte: u8) -> bool {
+        match self.form {
+            Form::Text | Form::Word | Form::Query | Form::Path => self.taken.has(byte),
+            _ => self.held.has(byte),
+        }
     }
 
     /// Its form.

@@ -141,9 +141,6 @@ impl Decoder<'_> {
             }
             json::Token::Bare(b"true") => self.truth(true),
             json::Token::Bare(b"false") => self.truth(false),
-            json::Token::Bare(number) if self.step.is_hexadecimal => {
-                self.number(str::from_utf8(number).ok()?.parse().ok()?)
-            }
             json::Token::Bare(_) => Some(Place::Line(at, at + value.len())),
         }
     }
@@ -152,7 +149,10 @@ impl Decoder<'_> {
         let start = self.decoded.len();
         match cbor::Item::of(digits) {
             cbor::Item::Nothing => Ok(None),
-            cbor::Item::Number(number) => Ok(self.number(number)),
+            cbor::Item::Number(number) => {
+                self.decoded.extend_from_slice(number.to_string().as_bytes());
+                Ok(Some(Place::Decoded(start, self.decoded.len())))
+            }
             cbor::Item::Truth(truth) => Ok(self.truth(truth)),
             cbor::Item::Text(digits) => {
                 cbor::text(digits, self.decoded)?;
@@ -191,25 +191,6 @@ impl Decoder<'_> {
         };
         let start = self.decoded.len();
         self.decoded.extend_from_slice(text);
-        Some(Place::Decoded(start, self.decoded.len()))
-    }
-
-    /// A number in the digits of its field.
-    fn number(&mut self, number: i64) -> Option<Place> {
-        let (radix, mut rest) = (if self.step.is_hexadecimal { 16 } else { 10 }, number.unsigned_abs());
-        let start = self.decoded.len();
-        loop {
-            let digit = char::from_digit((rest % radix) as u32, 16)?.to_ascii_uppercase();
-            self.decoded.push(digit as u8);
-            rest /= radix;
-            if rest == 0 {
-                break;
-            }
-        }
-        if number < 0 {
-            self.decoded.push(b'-');
-        }
-        self.decoded.get_mut(start..)?.reverse();
         Some(Place::Decoded(start, self.decoded.len()))
     }
 

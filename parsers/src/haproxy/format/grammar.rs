@@ -353,6 +353,35 @@ mod tests {
     }
 
     #[test]
+    fn bytes_beyond_ascii_are_all_alike() {
+        let grammars = [
+            &[Number, Counter, Timer, TotalTimer, Bytes, Retries, Status, Address, Port, Name][..],
+            &[
+                NameTls,
+                Termination(2),
+                Termination(4),
+                Date,
+                DateUtc,
+                DateLocal,
+                Seconds,
+                Milliseconds,
+                Cookie,
+                Captures,
+            ],
+            &[CaptureList, Request, Method, Uri, Path, Query, Version, Word, Integer, Boolean],
+            &[Hexadecimal, Base64, UrlEncoded, Text],
+        ];
+        let cbor = Flags { encoding: Encoding::Cbor, ..PLAIN };
+        let binary = Flags { bin: true, ..cbor };
+        for grammar in grammars.concat() {
+            for flags in [PLAIN, QUOTED, HEXA, ESCAPED, JSON, cbor, binary] {
+                let first = grammar.may_hold(0x80, flags);
+                assert!((0x81..=0xff).all(|byte| grammar.may_hold(byte, flags) == first), "{grammar:?}");
+            }
+        }
+    }
+
+    #[test]
     fn what_stands_for_nothing_depends_on_the_flags() {
         let optional = Flags { mandatory: false, ..PLAIN };
         for (grammar, [plain, quoted, bare, json]) in [

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::check::{Bytes, Check};
+use super::doubt::{doubt, doubts};
 use super::lexer::{Item, Kind, Mistake, lex};
 use super::machine::{self, End, MAX_VALUES, Spans};
 use super::record::{Place, Record};
@@ -53,9 +54,12 @@ pub(super) struct Step {
     column: usize,
     /// The text before it; its key as it is written, in a line that is an object.
     pub(super) before: Box<[u8]>,
-    pub(super) end: End,
+    /// `None`: where its encoding says.
+    pub(super) end: Option<End>,
     /// How it is written.
     pub(super) encoding: Encoding,
+    /// A number whose digits the text that follows seems to go on with.
+    pub(super) runs_on: bool,
     /// The type that its name asks for.
     pub(super) typed: Option<Type>,
     pub(super) check: Check,
@@ -80,9 +84,17 @@ impl Step {
         (is_list && self.encoding == Encoding::None) || self.missing == Missing::Nothing
     }
 
+    /// True when nothing was written, since `rest`, behind a space that HAProxy does not write twice, is what follows: either
+    /// its first byte is none of a value's, or all of it is there with some such byte.
+    pub(super) fn is_left_out_before(&self, next: &[u8], rest: &[u8]) -> bool {
+        let is_strange = |byte: &u8| !self.check.held().has(*byte);
+        let begins = next.first().is_some_and(|first| is_strange(first) && rest.first() == Some(first));
+        begins || (rest.starts_with(next) && next.iter().any(is_strange))
+    }
+
     /// Its name in a [`Reject`].
     pub(super) fn name(&self) -> &'static str {
-        const SAMPLES: [&str; 4] = ["fc_err", "ssl_fc_err", "ssl_c_err", "ssl_c_ca_err"];
+        const SAMPLES: [&str; 2] = ["ssl_c_err", "ssl_c_ca_err"];
         match &self.canonical {
             Cow::Borrowed(name) => name,
             Cow::Owned(name) => {
@@ -239,9 +251,11 @@ impl Layout {
 }
 
 /// A value of a log-format: an item that writes something, and the text before it.
-struct Value<'i> {
+pub(super) struct Value<'i> {
     item: &'i Item,
     grammar: Grammar,
+    /// Of its grammar; of any text when it is more than one value. Made once, which is most of what compiling takes.
+    check: Check,
     before: Vec<u8>,
     /// It is more than one.
     is_blurred: bool,
@@ -264,7 +278,7 @@ fn values(items: &[Item]) -> (Vec<Value<'_>>, Vec<u8>) {
                     text.push(b'"');
                 }
                 let grammar = if item.flags.encoding == Encoding::None { grammar } else { typed(grammar, item) };
-                values.push(Value { item, grammar, before: std::mem::take(&mut text), is_blurred: false });
+                values.push(Value::new(item, grammar, std::mem::take(&mut text)));
                 if is_quoted {
                     text.push(b'"');
                 }
@@ -282,7 +296,7 @@ fn members(items: &[Item], encoding: Encoding) -> Vec<Value<'_>> {
             Encoding::Cbor => cbor::key(name),
             Encoding::Json | Encoding::None => format!("\"{name}\"").into_bytes(),
         };
-        Some(Value { item, grammar: typed(grammar, item), before, is_blurred: false })
+        Some(Value::new(item, typed(grammar, item), before))
     });
     values.collect()
 }
@@ -317,13 +331,23 @@ fn is_quoted(item: &Item) -> bool {
     item.is_quoted() && !matches!(item.grammar(), Some(Grammar::Captures))
 }
 
-impl Value<'_> {
-    fn check(&self) -> Check {
-        match self.item.flags.encoding {
-            _ if self.is_blurred => Check::any(),
-            Encoding::None => Check::of(self.grammar, self.item),
-            Encoding::Json | Encoding::Cbor => Check::of_encoded(self.grammar, self.item),
-        }
+impl<'i> Value<'i> {
+    /// Where its item stands in the log-format.
+    pub(super) fn column(&self) -> usize {
+        self.item.column
+    }
+
+    fn new(item: &'i Item, grammar: Grammar, before: Vec<u8>) -> Self {
+        let check = match item.flags.encoding {
+            Encoding::None => Check::of(grammar, item),
+            Encoding::Json | Encoding::Cbor => Check::of_encoded(grammar, item),
+        };
+        Self { item, grammar, check, before, is_blurred: false }
+    }
+
+    /// Nothing tells it from the one behind it.
+    fn blur(&mut self) {
+        (self.check, self.is_blurred) = (Check::any(), true);
     }
 
     fn is_http(&self) -> bool {
@@ -337,46 +361,68 @@ impl Value<'_> {
         self.item.flags.encoding != Encoding::None && !self.is_blurred
     }
 
+    /// True when it may be a number of JSON, which goes on as long as digits follow.
+    fn is_bare(&self) -> bool {
+        let Item { kind, typed, flags, .. } = self.item;
+        let is_text = match (kind, self.grammar) {
+            (_, Grammar::Termination(_) | Grammar::Date | Grammar::DateUtc | Grammar::DateLocal) => true,
+            (Kind::Alias(_), Grammar::Counter | Grammar::Seconds | Grammar::Milliseconds) => flags.hexa,
+            // What its type is, only HAProxy knows.
+            (Kind::Expression(_), Grammar::Text) => false,
+            (_, grammar) => grammar.is_quotable(),
+        };
+        let is_number = match typed {
+            Some(Type::Str | Type::Bool) => false,
+            Some(Type::Sint) if matches!(kind, Kind::Expression(_)) => true,
+            _ => !is_text,
+        };
+        is_number && self.is_encoded() && flags.encoding == Encoding::Json
+    }
+
     /// True when its own bytes tell where it ends and `next` begins, with nothing between them. Behind that one stands
     /// the byte `beyond`: of a value that is not there.
     fn ends_before(&self, next: &Self, beyond: Option<u8>) -> bool {
-        let check = self.check();
-        if self.is_encoded() {
-            return true;
-        }
+        let check = &self.check;
+        let held = match self.is_encoded() {
+            true if !self.is_bare() => return true,
+            true => Bytes::of(|byte| byte.is_ascii_digit()),
+            false => *check.held(),
+        };
         let begins = match next.grammar {
             _ if next.is_encoded() => match next.item.flags.encoding {
                 Encoding::Cbor => Bytes::of(|byte| byte.is_ascii_hexdigit() || byte == b'"'),
-                Encoding::Json | Encoding::None => Bytes::of(|byte| b"\"[-0123456789tfn".contains(&byte)),
+                Encoding::Json | Encoding::None => {
+                    let is_bare = next.is_bare();
+                    Bytes::of(|byte| b"\"[tfn".contains(&byte) || (is_bare && b"-0123456789".contains(&byte)))
+                }
             },
             Grammar::Captures if next.item.flags.quote => Bytes::of(|byte| byte == b'"'),
             Grammar::Captures => Bytes::of(|byte| byte == b'{'),
             Grammar::Query => Bytes::of(|byte| byte == b'?'),
-            _ => *next.check().held(),
+            _ => *next.check.held(),
         };
         let may_vanish = next.item.missing() == Missing::Nothing;
-        let is_clear = !may_vanish || beyond.is_some_and(|byte| !check.held().has(byte));
-        check.length().is_some() || self.grammar == Grammar::Captures || (is_clear && !check.held().meets(&begins))
+        let is_clear = !may_vanish || beyond.is_some_and(|byte| !held.has(byte));
+        check.length().is_some() || self.grammar == Grammar::Captures || (is_clear && !held.meets(&begins))
     }
 
     fn step(&self, following: &[Value<'_>], tail: &[u8], last: Option<&Step>) -> Step {
-        let check = self.check();
+        let check = &self.check;
         let next = following.first();
         let after = next.map_or(tail, |next| &next.before);
         // What follows the value that follows.
         let beyond = following.get(1).map_or(tail, |beyond| &beyond.before);
-        let end = match check.length() {
-            _ if self.is_encoded() => End::Encoded,
+        let end = (!self.is_encoded()).then(|| match check.length() {
             // Those of HAProxy 1.1 had no milliseconds.
             Some(_) if self.grammar == Grammar::Date && after.first().is_some_and(|byte| !check.held().has(*byte)) => {
-                self.end(&check, after, next, beyond, last)
+                self.end(after, next, beyond, last)
             }
             Some(length) => End::Length(length),
             None if self.grammar == Grammar::Captures => End::Captures,
-            None => self.end(&check, after, next, beyond, last),
-        };
+            None => self.end(after, next, beyond, last),
+        });
         let check = check.ending_at(match end {
-            End::Byte(byte) => Some(byte),
+            Some(End::Byte(byte)) => Some(byte),
             _ => None,
         });
         let canonical = match &self.item.kind {
@@ -398,7 +444,8 @@ impl Value<'_> {
             column: self.item.column,
             before: self.before.clone().into(),
             end,
-            encoding: self.item.flags.encoding,
+            encoding: if self.is_encoded() { self.item.flags.encoding } else { Encoding::None },
+            runs_on: self.is_bare() && after.first().is_some_and(u8::is_ascii_digit),
             typed: self.item.typed,
             check,
             field,
@@ -413,14 +460,14 @@ impl Value<'_> {
 
     /// The byte at which it ends for sure, if it does not hold `other`; `after` follows it.
     fn ends_at(&self, other: u8, after: &[u8]) -> Option<u8> {
-        let held = *self.check().held();
+        let held = self.check.held();
         let first = after.first().copied()?;
         (!held.has(first) && !held.has(other)).then_some(first)
     }
 
     /// Where it ends, if its length does not say so.
-    fn end(&self, check: &Check, after: &[u8], next: Option<&Self>, beyond: &[u8], last: Option<&Step>) -> End {
-        let held = check.held();
+    fn end(&self, after: &[u8], next: Option<&Self>, beyond: &[u8], last: Option<&Step>) -> End {
+        let held = self.check.held();
         match after {
             [] if next.is_none() => End::Line,
             // It ends with the bytes that it can hold, if what follows cannot begin with one of them.
@@ -434,7 +481,9 @@ impl Value<'_> {
                 End::Last { byte: *byte, before }
             }
             // Of several in a row, the first one takes what could belong to either.
-            _ if last.is_some_and(|last| last.end == End::Choice) && *self.before == *after => End::Byte(after[0]),
+            _ if last.is_some_and(|last| last.end == Some(End::Choice)) && *self.before == *after => {
+                End::Byte(after[0])
+            }
             _ => End::Choice,
         }
     }
@@ -454,84 +503,12 @@ fn told_apart<'i>(values: Vec<Value<'i>>, tail: &[u8], notes: &mut Vec<Note>) ->
                 let message =
                     format!("nothing stands between {one} and {other} to tell where one ends: neither is read");
                 notes.push(Note { column: value.item.column, is_lossy: true, message });
-                last.is_blurred = true;
+                last.blur();
             }
             _ => apart.push(value),
         }
     }
     apart
-}
-
-/// Marks the steps whose values cannot be found for sure.
-///
-/// From the left, all are found up to a value that may hold what follows it. Where that ends is sure nevertheless if the
-/// text that follows has a byte that nothing behind it can hold: then there are as many of these bytes in the rest of the line as in
-/// the texts there. From the right, all are found back to a value that may hold the last byte of the text before it.
-fn doubt(steps: &mut [Step], tail: &[u8]) {
-    // Where nothing may be written, a space is left out.
-    let is_free = |byte: u8, steps: &[Step]| {
-        let touches = |step: &Step| step.check.held().has(byte) || (byte == b' ' && step.may_vanish());
-        !steps.iter().any(touches)
-    };
-    let mut first = steps.len();
-    for (index, step) in steps.iter().enumerate() {
-        let after = steps.get(index + 1).map_or(tail, |next| &next.before);
-        let behind = steps.get(index + 1..).unwrap_or_default();
-        // Paths and queries tell by their first byte.
-        let is_optional = step.missing == Missing::Nothing
-            && !matches!(step.grammar, Grammar::Captures | Grammar::Path | Grammar::Query);
-        let is_open = step.is_blurred || step.end == End::Choice || is_optional || is_taken_short(step, after);
-        // Nobody says whether the brace is the captures' own.
-        if step.end == End::Captures && matches!(after, [b'{', ..] | [b'"', b'{', ..]) {
-            first = index;
-            break;
-        }
-        let is_counted = |byte: &&u8| is_free(**byte, behind) && !(**byte == b' ' && step.may_vanish());
-        if is_open && !after.iter().any(|byte| is_counted(&byte)) && !(after.is_empty() && behind.is_empty()) {
-            first = index;
-            break;
-        }
-    }
-    let mut last = steps.len();
-    while last > first {
-        let step = &steps[last - 1];
-        let is_found = match step.before.last() {
-            Some(byte) => !step.check.held().has(*byte) && !step.may_vanish(),
-            None => false,
-        };
-        if !(is_found || (step.check.length().is_some() && !step.before.is_empty())) {
-            break;
-        }
-        last -= 1;
-    }
-    steps.iter_mut().take(last).skip(first).for_each(|step| step.is_certain = false);
-}
-
-/// True when a value may hold what follows it, but is taken to end there at once: another one before it takes the rest.
-fn is_taken_short(step: &Step, after: &[u8]) -> bool {
-    matches!((&step.end, after.first()), (End::Byte(byte), Some(first)) if byte == first && step.check.held().has(*byte))
-}
-
-/// Says which values cannot be found for sure, and why.
-fn doubts(steps: &[Step], values: &[Value<'_>]) -> Option<Note> {
-    let first = steps.iter().position(|step| !step.is_certain)?;
-    let fields = steps.iter().filter(|step| !step.is_certain).map(|step| &*step.field).collect::<Vec<_>>();
-    let (step, column) = (steps.get(first)?, values.get(first).map_or(0, |value| value.item.column));
-    // A quote in a quoted text or a blank in a cookie is no accident.
-    let after = steps.get(first + 1).map_or(&[][..], |next| &next.before);
-    let is_free = matches!(
-        step.grammar,
-        Grammar::Text | Grammar::Word | Grammar::Request | Grammar::Uri | Grammar::Path | Grammar::CaptureList
-    );
-    let is_lossy = is_free && !after.contains(&b'"');
-    let message = match fields.as_slice() {
-        [one] => format!("{one} can hold the text that follows it: where it ends is a guess"),
-        [one, others @ ..] => {
-            format!("{one} can hold the text that follows it: when it does, {one}, {} are misread", others.join(", "))
-        }
-        [] => return None,
-    };
-    Some(Note { column, is_lossy, message })
 }
 
 /// Behind which value a line that ends is taken for one that was cut.

@@ -127,13 +127,11 @@ impl Spans {
     }
 }
 
-/// How the end of a value is found.
+/// How the end of a value is found, unless its encoding says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// It always has so many bytes.
     Length(usize),
-    /// Its encoding says so.
-    Encoded,
     /// At its first byte that the value cannot hold.
     Span,
     /// Behind the closing brace, and the quote if there is one; or at once, when there is no opening one.
@@ -209,7 +207,7 @@ pub(super) fn read(
     let mut from = (0, at);
     for choice in choices.iter().take(depth) {
         let _ = run.forward_to(from.0, from.1, choice.step + 1);
-        if steps.get(choice.step).is_some_and(|step| step.end != End::Captures || choice.is_nothing) {
+        if steps.get(choice.step).is_some_and(|step| step.end != Some(End::Captures) || choice.is_nothing) {
             run.spans.set(choice.step, choice.start, choice.end);
         }
         from = (choice.step + 1, choice.end);
@@ -282,7 +280,8 @@ impl Run<'_> {
             let rest = self.line.get(at..).unwrap_or_default();
             let (value, length) = self.value(index, step, rest).map_err(|reason| stop(at, reason))?;
             self.spans.set(index, at + value.0, at + value.1);
-            if (step.end == End::Choice || (step.missing == Missing::Nothing && length > 0)) && self.depth < MAX_CHOICES
+            if (step.end == Some(End::Choice) || (step.missing == Missing::Nothing && length > 0))
+                && self.depth < MAX_CHOICES
             {
                 self.choices[self.depth] = Choice { step: index, is_nothing: false, start: at, end: at + length };
                 self.depth += 1;
@@ -317,23 +316,22 @@ impl Run<'_> {
     /// Finds the value at the start of `rest`: where it is without its braces and quotes, and where it ends with them.
     #[inline]
     fn value(&self, index: usize, step: &Step, rest: &[u8]) -> Result<((usize, usize), usize), Reason> {
-        if step.end == End::Encoded {
+        let Some(end) = &step.end else {
             let length = encoded::length_within(step.encoding, rest, self.is_last(index))?;
             return Ok(((0, length), length));
-        }
+        };
         if step.check.is_left_out(rest) {
             return Ok(((0, 0), 0));
         }
         let next = || self.steps.get(index + 1).map_or(self.tail, |next| &next.before);
-        if step.end != End::Captures
+        if *end != End::Captures
             && step.may_vanish()
-            && matches!(next(), [b' ', first, ..] if rest.first() == Some(first) && !step.check.held().has(*first))
+            && next().strip_prefix(b" ").is_some_and(|next| step.is_left_out_before(next, rest))
         {
             return Ok(((0, 0), 0));
         }
-        let length = match step.end {
+        let length = match *end {
             End::Length(length) => Some(length).filter(|length| *length <= rest.len()),
-            End::Encoded => None,
             End::Captures => return captures(rest),
             // What ends with the line may have been cut there.
             End::Span => {
@@ -344,6 +342,10 @@ impl Run<'_> {
                 find(before, rest).map(|end| memchr::memrchr(byte, &rest[..end]).unwrap_or(end))
             }
             End::Text => memchr::memmem::find(rest, next()),
+            // The last ends where the line's end begins: it may end as that begins.
+            End::Choice if index + 1 == self.steps.len() && self.ends_with_tail(step, rest) => {
+                Some(rest.len() - self.tail.len())
+            }
             End::Choice => {
                 let mut places = memchr::memmem::find_iter(rest, next()).take(MAX_RETURNS);
                 places.find(|length| step.check.fits(&rest[..*length]).is_ok())
@@ -360,6 +362,11 @@ impl Run<'_> {
             None if step.may_vanish() && !step.check.tells_nothing() => Ok(((0, 0), 0)),
             None => step.check.begins(rest).and(Err(Reason::Truncated)),
         }
+    }
+
+    /// True when `rest` is a value and what follows the last one, to the byte.
+    fn ends_with_tail(&self, step: &Step, rest: &[u8]) -> bool {
+        rest.strip_suffix(self.tail).is_some_and(|value| step.check.fits(value).is_ok())
     }
 
     /// True when nothing follows value `index`.
@@ -379,7 +386,8 @@ impl Run<'_> {
             let step = self.steps.get(index)?;
             let next = self.steps.get(index + 1).map_or(self.tail, |next| &next.before);
             let rest = self.line.get(end + 1..).unwrap_or_default();
-            let further = if is_nothing || step.end != End::Choice { None } else { memchr::memmem::find(rest, next) };
+            let further =
+                if is_nothing || step.end != Some(End::Choice) { None } else { memchr::memmem::find(rest, next) };
             let choice = &mut self.choices[self.depth - 1];
             match further {
                 Some(further) => choice.end = end + 1 + further,

@@ -23,6 +23,7 @@
 pub mod alias;
 mod cbor;
 mod check;
+mod doubt;
 mod encoded;
 pub mod expression;
 pub mod grammar;

@@ -3,7 +3,7 @@
 use super::layout::{Layout, Step};
 use super::machine::Spans;
 use super::{Encoding, Grammar, Missing};
-use crate::haproxy::notice::reason_of;
+use crate::haproxy::notice::{TLS_REASON, reason_of, reason_of_number};
 
 /// A line that was read by a [`Layout`].
 #[derive(Clone, Copy, Debug)]
@@ -142,8 +142,25 @@ impl<'r> Record<'r> {
     }
 
     /// Why the connection failed, as a word; `other` where the layout does not say it, or in words that are not known.
+    /// HAProxy's own message comes first, then its number, then that TLS has one of its own.
     pub fn error_reason(&self) -> &'static str {
-        self.text(Place::FcErrStr).map_or("other", reason_of)
+        if let Some(message) = self.text(Place::FcErrStr) {
+            return reason_of(message);
+        }
+        let number = match self.layout.grammar(Place::FcErr) {
+            Some(Grammar::Hexadecimal) => {
+                let digits = self.text(Place::FcErr).and_then(|digits| core::str::from_utf8(digits).ok());
+                digits.and_then(|digits| i64::from_str_radix(digits, 16).ok())
+            }
+            _ => self.number(Place::FcErr),
+        };
+        if let Some(number) = number {
+            return reason_of_number(number);
+        }
+        // In any base, it is zeros without an error.
+        let is_tls = self.text(Place::SslFcErr).is_some_and(|number| number.iter().any(|digit| *digit != b'0'))
+            || self.text(Place::SslFcErrStr).is_some_and(|message| !message.is_empty());
+        if is_tls { TLS_REASON } else { "other" }
     }
 
     /// The values as they stand in the line (what they stand for, if they are encoded), signs and all, in the order of the log-format; `None` for those that are missing.
@@ -200,7 +217,9 @@ impl Step {
             [b'-', digits @ ..] => (true, digits),
             digits => (false, digits),
         };
-        let radix = if self.is_hexadecimal { 16 } else { 10 };
+        // The number of a listener, which is written in a port's place, is not.
+        let is_port = self.grammar == Grammar::Port && digits.len() != 4;
+        let radix = if self.is_hexadecimal && !is_port { 16 } else { 10 };
         let mut number: i64 = 0;
         for digit in digits {
             let digit = char::from(*digit).to_digit(radix)?;
@@ -387,6 +406,9 @@ pub enum Place {
     UniqueId,
     LogOrigin,
     FcErrStr,
+    FcErr,
+    SslFcErr,
+    SslFcErrStr,
 }
 
 impl Place {
@@ -396,7 +418,7 @@ impl Place {
     }
 
     /// Every place, with its field's name.
-    pub(super) const ALL: [(Self, &'static str); 32] = [
+    pub(super) const ALL: [(Self, &'static str); 35] = [
         (Self::ClientIp, "client_ip"),
         (Self::ClientPort, "client_port"),
         (Self::FrontendName, "frontend_name"),
@@ -429,5 +451,8 @@ impl Place {
         (Self::UniqueId, "unique_id"),
         (Self::LogOrigin, "log_origin"),
         (Self::FcErrStr, "fc_err_str"),
+        (Self::FcErr, "fc_err"),
+        (Self::SslFcErr, "ssl_fc_err"),
+        (Self::SslFcErrStr, "ssl_fc_err_str"),
     ];
 }

@@ -256,7 +256,7 @@ impl Layout {
         let mut length = at + 1;
         if run.is_loose
             && let Some(step) = self.steps.get(last).filter(|step| *step.before == *b" ")
-            && let (Form::Termination, End::Length(characters)) = (step.check.form(), &step.end)
+            && let (Form::Termination, Some(End::Length(characters))) = (step.check.form(), &step.end)
             && self.behind(last).first() == Some(&b' ')
         {
             run.termination = *characters as u32;
@@ -277,7 +277,7 @@ impl Layout {
     /// True when value `index` is a number between texts without a digit.
     fn is_number(&self, index: usize) -> bool {
         let Some(step) = self.steps.get(index) else { return false };
-        let is_end = matches!(step.end, End::Byte(_) | End::Line);
+        let is_end = matches!(step.end, Some(End::Byte(_) | End::Line));
         let has_digit = |text: &[u8]| text.iter().any(u8::is_ascii_digit);
         let behind = self.behind(index);
         is_end
@@ -298,7 +298,7 @@ impl Layout {
         let is_short = matches!(step.grammar, Grammar::Name | Grammar::NameTls | Grammar::Cookie | Grammar::Boolean)
             || matches!(step.grammar, Grammar::Version | Grammar::Method);
         is_short
-            && matches!(step.end, End::Byte(_) | End::Line | End::Choice | End::Text)
+            && matches!(step.end, Some(End::Byte(_) | End::Line | End::Choice | End::Text))
             && matches!(step.check.form(), Form::Word | Form::Text)
             && (is_delimiter(&step.before) || (index == 0 && step.before.is_empty()))
             && is_delimiter(self.behind(index))
@@ -323,7 +323,7 @@ impl Layout {
     fn shape(&self, first: usize) -> Option<(Kind, [u8; WINDOW], usize, usize)> {
         let (mut shape, mut text, mut at, mut last) = (Shape::default(), [0; WINDOW], 0, first);
         while let Some(step) = self.steps.get(last) {
-            let End::Length(length) = step.end else { break };
+            let Some(End::Length(length)) = step.end else { break };
             let start = at + step.before.len();
             if start + length > WINDOW {
                 break;
@@ -361,10 +361,11 @@ impl Layout {
         let mut text = [0; WINDOW];
         text.get_mut(..step.before.len())?.copy_from_slice(&step.before);
         let bad = step.check.is_choosy().then(|| self.bad_of(first, step, b"\n"));
-        let (kind, count) = match step.end {
+        let (kind, count) = match *step.end.as_ref()? {
             End::Captures => {
                 let rest = self.steps.get(first..).unwrap_or_default();
-                let count = rest.iter().take_while(|step| step.end == End::Captures && *step.before == *b" ").count();
+                let count =
+                    rest.iter().take_while(|step| step.end == Some(End::Captures) && *step.before == *b" ").count();
                 let is_lenient = match rest.get(count) {
                     Some(next) => next.before.first() == Some(&b' ') && next.before.get(1) != Some(&b' '),
                     None => false,

@@ -11,11 +11,13 @@ use crate::cursor::Cursor;
 use crate::haproxy::{date, split_at, split_client};
 use crate::{Reason, Reject};
 
-/// Messages of `conn_err_code_str` (`connection.c` of 2.6 and 3.0) and of `session.c`, and the words that labels have for
-/// them.
-const REASONS: [(&str, &str); 58] = [
+/// What `session.c` says by itself, and the word that labels have for it.
+const UNKNOWN: (&str, &str) = ("unknown connection error", "unknown_connection_error");
+
+/// Messages of `conn_err_code_str` (`connection.c` of 2.6 and 3.0), and the words that labels have for them. Each is at the
+/// place of its number, which `fc_err` fetches (`CO_ER_…` in `connection-t.h`): no version gives another meaning to one.
+const REASONS: [(&str, &str); 57] = [
     ("Success", "success"),
-    ("unknown connection error", "unknown_connection_error"),
     ("Reached configured maxconn value", "configured_maxconn_reached"),
     ("Too many sockets on the process", "too_many_process_sockets"),
     ("Too many sockets on the system", "too_many_system_sockets"),
@@ -54,11 +56,11 @@ const REASONS: [(&str, &str); 58] = [
     ("Stopped a TLSv1 heartbeat attack (CVE-2014-0160)", "ssl_heartbeat_attack"),
     ("Attempt to use SSL on an unknown target (internal error)", "ssl_unknown_target"),
     ("Server refused early data", "ssl_early_data_refused"),
-    ("SSL fatal error", "ssl_fatal_error"),
     ("SOCKS4 Proxy write error during handshake", "socks4_write_error"),
     ("SOCKS4 Proxy read error during handshake", "socks4_read_error"),
     ("SOCKS4 Proxy deny the request", "socks4_denied"),
     ("SOCKS4 Proxy handshake aborted by server", "socks4_aborted"),
+    ("SSL fatal error", "ssl_fatal_error"),
     ("Reverse connect failure", "reverse_connect_failure"),
     ("Poller reported POLLERR", "poll_error"),
     ("ECONNREFUSED returned by OS", "connection_refused"),
@@ -141,7 +143,8 @@ impl<'a> ConnectionError<'a> {
 
 /// The word for `message`, and what follows the text that it stands for: nothing, or parentheses.
 fn look_up(message: &[u8]) -> Option<(&'static str, &[u8])> {
-    let known = REASONS.iter().filter_map(|(text, word)| Some((*word, message.strip_prefix(text.as_bytes())?)));
+    let all = REASONS.iter().chain([&UNKNOWN]);
+    let known = all.filter_map(|(text, word)| Some((*word, message.strip_prefix(text.as_bytes())?)));
     known.into_iter().find(|(_, rest)| rest.is_empty() || rest.starts_with(b" ("))
 }
 
@@ -149,6 +152,15 @@ fn look_up(message: &[u8]) -> Option<(&'static str, &[u8])> {
 pub(in crate::haproxy) fn reason_of(message: &[u8]) -> &'static str {
     look_up(message).map_or(OTHER, |(reason, _)| reason)
 }
+
+/// The word for the number that `fc_err` fetches; `other` for one that is not known.
+pub(in crate::haproxy) fn reason_of_number(number: i64) -> &'static str {
+    let known = usize::try_from(number).ok().and_then(|number| REASONS.get(number));
+    known.map_or(OTHER, |(_, word)| *word)
+}
+
+/// The word for what OpenSSL complains of, whatever that is: HAProxy says more only in `fc_err` and `fc_err_str`.
+pub(in crate::haproxy) const TLS_REASON: &str = "ssl_handshake_failure";
 
 /// Reads on from the message, behind `FRONTEND/BIND: `. The client starts at `start` of the line.
 pub(in crate::haproxy) fn parse<'a>(
@@ -159,7 +171,7 @@ pub(in crate::haproxy) fn parse<'a>(
     let message = cursor.rest();
     let reason = match look_up(message) {
         Some((reason, _)) => reason,
-        None if REASONS.iter().any(|(text, _)| text.as_bytes().starts_with(message)) => {
+        None if REASONS.iter().chain([&UNKNOWN]).any(|(text, _)| text.as_bytes().starts_with(message)) => {
             return cursor.reject(Reason::Truncated, "reason");
         }
         None => OTHER,

@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::super::http::Http;
-use super::super::scan::{BATCH, Reader, TEMPLATE, Template, Templates};
+use super::super::scan::{Reader, TEMPLATE, Template, Templates};
 use super::{
     AHEAD, COUNTS, Lines, NAMES, NUMBERS, Newlines, is_last_quote, is_termination, read_aborted, read_request,
     take_method,

@@ -23,37 +23,9 @@ macro_rules! scan_in_steps {
         /// Reads the lines of `block`.
         #[target_feature(enable = $features)]
         pub(super) fn scan<'a>(block: &'a [u8], reader: &mut Reader<'_, 'a>) {
-            let (mut found, mut start) = (Newlines::new(), 0);
-            let (chunks, _) = block.as_chunks::<64>();
-            for (index, chunks) in chunks.chunks(Newlines::CHUNKS).enumerate() {
-                for (offset, chunk) in chunks.iter().enumerate() {
-                    found.add(64 * (Newlines::CHUNKS * index + offset), newlines(chunk));
-                }
-                if found.count >= BATCH {
-                    start = read_found(block, start, &mut found, BATCH, reader);
-                }
-            }
-            start = read_found(block, start, &mut found, 1, reader);
+            let mut start = 0;
+            Newlines::find(block, |chunk| newlines(chunk), |ends| start = read_batch(block, start, ends, reader));
             reader.read(&block[start..]);
-        }
-
-        /// Reads the lines that end at the newlines found, the first from `start` on, but for those beyond a
-        /// multiple of `batch`. Returns where the next line starts.
-        #[target_feature(enable = $features)]
-        fn read_found<'a>(
-            block: &'a [u8],
-            mut start: usize,
-            found: &mut Newlines,
-            batch: usize,
-            reader: &mut Reader<'_, 'a>,
-        ) -> usize {
-            let count = found.count - found.count % batch;
-            for ends in found.ends[..count].chunks(BATCH) {
-                start = read_batch(block, start, ends, reader);
-            }
-            found.ends.copy_within(count..found.count, 0);
-            found.count -= count;
-            start
         }
 
         /// Reads the lines that end at `ends`, the first from `start` on. Returns where the next line starts.
@@ -84,6 +56,7 @@ macro_rules! scan_in_steps {
 
 mod avx2;
 mod avx512;
+mod sketch512;
 mod stretch512;
 
 use super::http::method_word;
@@ -137,7 +110,7 @@ impl Level {
         match self {
             Self::Avx2 => job.leave(block),
             // SAFETY: the processor has every feature that the function is compiled for; asked just above.
-            Self::Avx512 => unsafe { stretch512::sketch(block, job) },
+            Self::Avx512 => unsafe { sketch512::sketch(block, job) },
         }
     }
 }
@@ -208,8 +181,33 @@ impl Newlines {
     /// Chunks of 64 bytes that are searched before a look at how many newlines there are.
     const CHUNKS: usize = 8;
 
-    const fn new() -> Self {
-        Self { ends: [0; Self::ROOM], count: 0 }
+    /// Finds the newlines of `block`, of whose chunks `newlines` makes bits, and hands them to `read`, a batch at a
+    /// time.
+    #[inline(always)]
+    fn find(block: &[u8], newlines: impl Fn(&[u8; 64]) -> u64, mut read: impl FnMut(&[usize])) {
+        let mut found = Self { ends: [0; Self::ROOM], count: 0 };
+        let (chunks, rest) = block.as_chunks::<64>();
+        for (index, chunks) in chunks.chunks(Self::CHUNKS).enumerate() {
+            for (offset, chunk) in chunks.iter().enumerate() {
+                found.add(64 * (Self::CHUNKS * index + offset), newlines(chunk));
+            }
+            if found.count >= BATCH {
+                found.take(BATCH, &mut read);
+            }
+        }
+        let mut last = [0; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        found.add(block.len() - rest.len(), newlines(&last));
+        found.take(1, &mut read);
+    }
+
+    /// Hands what has been found to `read`, but for what is beyond a multiple of `batch`.
+    #[inline(always)]
+    fn take(&mut self, batch: usize, read: impl FnMut(&[usize])) {
+        let count = self.count - self.count % batch;
+        self.ends[..count].chunks(BATCH).for_each(read);
+        self.ends.copy_within(count..self.count, 0);
+        self.count -= count;
     }
 
     /// Adds the newlines of the 64 bytes at `at`, given as bits.

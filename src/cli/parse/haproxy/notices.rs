@@ -3,15 +3,16 @@
 use serde::Serialize;
 use tailmeter_parsers::haproxy::{ConnectionError, Details, HealthCheck, Notice, ServerState};
 
-use crate::cli::parse::{Fields, Text};
+use super::Fields;
+use crate::cli::parse::Text;
 
 /// The fields of a line that is counted; `None` for one that is ignored.
 pub(super) fn fields<'a>(notice: &Notice<'a>) -> Option<Fields<'a>> {
     match notice {
-        Notice::ConnectionError(error) => Some(Fields::HaproxyConnectionError(ErrorFields::of(error))),
-        Notice::HealthCheck(check) => Some(Fields::HaproxyHealthCheck(CheckFields::of(check))),
-        Notice::ServerState(server) => Some(Fields::HaproxyServerState(Box::new(ServerFields::of(server)))),
-        Notice::BackendState(backend) => Some(Fields::HaproxyBackendState(BackendFields {
+        Notice::ConnectionError(error) => Some(Fields::ConnectionError(ErrorFields::of(error))),
+        Notice::HealthCheck(check) => Some(Fields::HealthCheck(CheckFields::of(check))),
+        Notice::ServerState(server) => Some(Fields::ServerState(Box::new(ServerFields::of(server)))),
+        Notice::BackendState(backend) => Some(Fields::BackendState(BackendFields {
             backend_name: Text(backend.backend_name),
             state: "no_server_available",
             truncated: backend.truncated,

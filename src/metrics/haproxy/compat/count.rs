@@ -11,7 +11,7 @@ use tailmeter_parsers::haproxy::{Layouts, Line, Means, Reading, Scanner};
 
 use super::{ABORTS, BYTES_READ, METRICS, PROCESSING_ERRORS, QUEUES, REQUESTS, SESSION_DURATION, TIMERS};
 use crate::metrics::haproxy::count::Numbers;
-use crate::metrics::haproxy::labels::{Field, Laid, Subject};
+use crate::metrics::haproxy::labels::{Field, Laid, Naming, Subject};
 use crate::metrics::{Buckets, Counter, Dialect, Family, Kind, Plan, Slot, Tally, Unit};
 use crate::series::{Base, Cells, Directory, NO_ENTRY, Texts};
 
@@ -32,7 +32,7 @@ struct Reader {
 /// Cells and what leads to them.
 struct Shard {
     plan: Arc<Plan>,
-    directory: Arc<Directory>,
+    directory: Naming,
     cells: Cells,
     fell_out: Vec<u64>,
     /// The sources of each group's labels.
@@ -109,7 +109,7 @@ impl Requests {
             timer_buckets: buckets(SESSION_DURATION),
             queue_buckets: buckets(QUEUES[0]),
             plan,
-            directory,
+            directory: Naming { directory, declared: dialect.declared() },
         };
         let reader = Reader { layouts: layouts(dialect), spans: Spans::default() };
         Self { scanner: Scanner::new(), is_usual: *dialect == Dialect::Usual, reader, shard }
@@ -149,6 +149,9 @@ impl Counter for Requests {
     fn speak(&mut self, dialect: &Dialect) {
         self.reader.layouts = layouts(dialect);
         self.is_usual = *dialect == Dialect::Usual;
+        self.shard.directory.declared = dialect.declared();
+        // Tuples may have other rows.
+        self.shard.rows.fill(None);
     }
 
     fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64])) {
@@ -256,8 +259,13 @@ impl Shard {
     #[cold]
     fn make(&mut self, group: usize, at: usize, request: Request<'_, '_>) -> Row {
         let values = &self.values[group];
+        let field = |index: usize| match values.get(index)? {
+            Value::Usual(field) => Some(*field),
+            Value::Frontend => Some(Field::Frontend),
+            Value::Method | Value::Path | Value::Logasap => None,
+        };
         let write = |index: usize, out: &mut Vec<u8>| values[index].write(request.subject, request.logasap, out);
-        let found = self.directory.row(group, write);
+        let found = self.directory.checked(group, field, request.subject, write);
         let row = Row { base: self.cells.base(group, found.row), fell_out: found.fell_out };
         if let Some(known) = self.rows.get_mut(at) {
             *known = Some(row);
@@ -268,7 +276,7 @@ impl Shard {
     /// Counts a line that could not be read.
     fn count_error(&mut self) {
         let Some(slot) = self.plan.slots[PROCESSING_ERRORS] else { return };
-        let row = self.directory.row(slot.group, |_, _| {}).row;
+        let row = self.directory.directory.row(slot.group, |_, _| {}).row;
         let base = self.cells.base(slot.group, row);
         self.cells.add(base, slot.sum, 1);
     }

@@ -50,8 +50,7 @@ impl Shard {
         let hash = self.rare.hash(&key);
         let entry = match self.rare.get(hash, &key) {
             NO_ENTRY => {
-                let write = |index: usize, out: &mut Vec<u8>| subject.write(fields[index], word, out);
-                let found = self.directory.row(slot.group, write);
+                let found = self.directory.row(slot.group, fields, subject, word);
                 let base = self.cells.base(slot.group, found.row);
                 self.rare.insert(hash, &key, &[base], u32::from(found.fell_out))
             }

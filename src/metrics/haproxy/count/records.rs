@@ -26,6 +26,12 @@ pub(super) const UNKNOWN_MS: i32 = -2;
 
 /// What reads the lines of a source that are not, or not all, of the usual layouts.
 pub(super) struct Records {
+    dialect: Dialect,
+    /// Made for the first line: of the usual layouts most sources never have one that the scanner leaves.
+    ready: Option<Ready>,
+}
+
+struct Ready {
     sketcher: Sketcher,
     readers: Readers,
 }
@@ -41,7 +47,28 @@ struct Readers {
 }
 
 impl Records {
-    pub(super) fn new(dialect: &Dialect, shard: &Shard) -> Self {
+    pub(super) fn new(dialect: &Dialect) -> Self {
+        Self { dialect: dialect.clone(), ready: None }
+    }
+
+    /// Counts every line of `block`.
+    pub(super) fn count(&mut self, shard: &mut Shard, block: &[u8], tally: &mut Tally) {
+        let Ready { sketcher, readers } = self.ready(shard);
+        sketcher.scan(block, &mut |batch| readers.count_batch(shard, batch, tally));
+    }
+
+    pub(super) fn count_line(&mut self, shard: &mut Shard, line: &[u8], tally: &mut Tally) {
+        self.ready(shard).readers.count_line(shard, line, tally);
+    }
+
+    fn ready(&mut self, shard: &Shard) -> &mut Ready {
+        self.ready.get_or_insert_with(|| Ready::new(&self.dialect, shard))
+    }
+}
+
+impl Ready {
+    #[cold]
+    fn new(dialect: &Dialect, shard: &Shard) -> Self {
         let layouts = match dialect {
             Dialect::Usual => Layouts::usual(),
             Dialect::Haproxy(layouts) => Arc::clone(layouts),
@@ -49,16 +76,6 @@ impl Records {
         let places = (0..layouts.all().len()).map(|number| places(&layouts, number, shard)).collect();
         let sketcher = Sketcher::new(Arc::clone(&layouts));
         Self { sketcher, readers: Readers { layouts, spans: Spans::default(), places, names: Vec::new() } }
-    }
-
-    /// Counts every line of `block`.
-    pub(super) fn count(&mut self, shard: &mut Shard, block: &[u8], tally: &mut Tally) {
-        let Self { sketcher, readers } = self;
-        sketcher.scan(block, &mut |batch| readers.count_batch(shard, batch, tally));
-    }
-
-    pub(super) fn count_line(&mut self, shard: &mut Shard, line: &[u8], tally: &mut Tally) {
-        self.readers.count_line(shard, line, tally);
     }
 }
 
