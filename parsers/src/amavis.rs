@@ -111,7 +111,7 @@ pub fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Re
     let category = category(cursor.rest().get(..length).unwrap_or_default());
     cursor.skip(length);
     let names = match cursor.take_text(b" (") {
-        // What a scanner found, or names of files, which are the sender's: to the last parenthesis before the addresses.
+        // What a scanner found, or names of files, which are the sender's.
         true => names(&mut cursor)?,
         false => b"",
     };
@@ -171,7 +171,7 @@ fn am_id(text: &[u8]) -> Option<&[u8]> {
     (is_id && text.get(length + 1) == Some(&b' ')).then_some(id)
 }
 
-/// Takes names and their closing parenthesis. Names can hold one: what follows the last is ` {` or `, [` or `, <` or ` LOCAL`.
+/// Takes names and their closing parenthesis, which is the first that is followed by actions or addresses.
 fn names<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Reject> {
     let rest = cursor.rest();
     for at in memchr::memchr_iter(b')', rest) {

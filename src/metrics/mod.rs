@@ -14,13 +14,20 @@ macro_rules! places {
     };
 }
 
+pub mod amavis;
+pub mod clamav;
 mod correlator;
 pub mod haproxy;
 mod mail;
+pub mod opendkim;
+pub mod opendmarc;
 mod plan;
 pub mod postfix;
 pub mod postgrey;
 mod rows;
+pub mod rspamd;
+pub mod spamd;
+pub mod spf;
 mod tally;
 
 pub use correlator::{Correlator, Fate, Message};
@@ -107,7 +114,6 @@ impl Metric {
     }
 
     /// The same, counted only if configuration asks for it.
-    #[expect(dead_code, reason = "families to come")]
     pub(crate) const fn off(self) -> Self {
         Self { is_on: false, ..self }
     }
@@ -157,7 +163,18 @@ impl PartialEq for Family {
 }
 
 /// Every log family with tailmeter's own metrics, by name.
-pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY];
+pub const FAMILIES: &[&Family] = &[
+    &amavis::FAMILY,
+    &clamav::FAMILY,
+    &haproxy::FAMILY,
+    &opendkim::FAMILY,
+    &opendmarc::FAMILY,
+    &postfix::FAMILY,
+    &postgrey::FAMILY,
+    &rspamd::FAMILY,
+    &spamd::FAMILY,
+    &spf::FAMILY,
+];
 
 /// Another program whose metrics can be shown in place of those of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
