@@ -171,7 +171,7 @@ Feb  1 12:00:00 mx1 opendmarc[9]: 4XyzAB1cdEz1: example.org pass
 
 #[test]
 fn symbols_are_counted_for_who_asks_up_to_their_limit() {
-    let text = "metrics: {rspamd_log_symbols_total: {max_series: 2}, clamav_log_infected_total: {labels: [program]}}";
+    let text = "metrics: {rspamd_log_symbols_total: {max_series: 3}, clamav_log_infected_total: {labels: [program]}}";
     let pipeline = Pipeline::new(&config(text), |_| {});
     let result = |symbols: &str| {
         format!(

@@ -20,7 +20,12 @@ const METRICS: &[Metric] = &[
     Metric::counter("rspamd_log_messages_total", "Messages that were judged.", &["action"]),
     Metric::histogram("rspamd_log_scan_duration_seconds", "Time that this took.", TIMES, &[]).with(&["action"]),
     Metric::histogram("rspamd_log_score", "Score of the messages, in points.", SCORES, &[]).with(&["action"]),
-    Metric::counter("rspamd_log_symbols_total", "Symbols that matched.", &["symbol"]).off(),
+    Metric::counter(
+        "rspamd_log_symbols_total",
+        "Symbols that matched; counted only if the configuration names this metric.",
+        &["symbol"],
+    )
+    .off(),
 ];
 
 places! { MESSAGES, SCAN_DURATION, SCORE, SYMBOLS }
