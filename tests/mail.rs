@@ -126,7 +126,8 @@ Feb  1 12:00:00 mx1 postfix/scan/smtpd[1]: connect from localhost[127.0.0.1]
 Feb  1 12:00:00 mx1 postfix/scanner/smtpd[1]: connect from localhost[127.0.0.1]
 ";
     feed(&mut pipeline.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", ""), lines);
-    let rejects = "postfix_log_rejects_total{service=\"smtpd\",action=\"reject\",stage=\"RCPT\",code=\"554\",reason=\"tired\"}";
+    let rejects =
+        "postfix_log_rejects_total{service=\"smtpd\",action=\"reject\",stage=\"RCPT\",code=\"554\",reason=\"tired\"}";
     assert_eq!(sample(&pipeline, rejects).unwrap(), "1");
     assert_eq!(sample(&pipeline, "postfix_log_connections_total{service=\"scanner/smtpd\"}").unwrap(), "1");
     assert_eq!(sample(&pipeline, "postfix_log_connections_total{service=\"scan/smtpd\"}"), None);

@@ -18,6 +18,7 @@
 pub mod amavis;
 pub mod clamav;
 mod cursor;
+pub mod dovecot;
 pub mod envelope;
 pub mod event;
 pub mod haproxy;

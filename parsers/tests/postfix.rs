@@ -198,6 +198,8 @@ fn deliveries() {
     assert_eq!((found.delay_ms, found.delays_ms), (86_400_000, [114, 12_000, 3100, 1]));
     assert_eq!((text(found.tls), text(found.dsn), found.status), ("starttls/(disabled:dane)", "2.0.0", Status::Sent));
     assert_eq!((text(found.queued_as), found.truncated), ("3YKzQ31xbzz3m1b", false));
+    let later = delivery(&message.replace("tls=", "newer=field, tls=").replace(", dsn=", ", later=x, dsn="));
+    assert_eq!((later.tls, later.dsn, later.queued_as), (found.tls, found.dsn, found.queued_as));
     for (word, status) in [
         ("SOFTBOUNCE", Status::Deferred),
         ("expired", Status::Expired),

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use tailmeter_parsers::envelope::Heads;
 use tailmeter_parsers::{Envelope, Event, Reason, Reject};
 
 use super::correlator::{Correlator, Message};
@@ -28,10 +29,8 @@ pub(super) trait Count: Send + 'static {
     /// True when `program`, a syslog tag, is of the family.
     fn is_program(program: &[u8]) -> bool;
 
-    /// Finds the envelope of a line in the logs that are the family's alone.
-    fn envelope(line: &[u8]) -> Envelope<'_> {
-        tailmeter_parsers::envelope::detect(line)
-    }
+    /// Finds the envelope of a line in logs that are the family's alone, where these are not written as by syslog.
+    const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = None;
 
     /// Reads the message of a line.
     ///
@@ -41,6 +40,9 @@ pub(super) trait Count: Send + 'static {
 
     /// Adds what `event` counts to `rows`.
     fn count(&mut self, event: &Self::Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows);
+
+    /// Adds what is best added once for many lines: a block of them has been counted.
+    fn settle(&mut self, _rows: &mut Rows) {}
 
     /// The messages under way, if the family follows them.
     fn correlator(&self) -> Option<&Correlator> {
@@ -61,8 +63,8 @@ pub(super) type See<'s> = &'s mut dyn FnMut(Result<&dyn Event, Reject>);
 pub struct Member {
     /// True when a program is of the family.
     pub is_program: fn(&[u8]) -> bool,
-    /// Finds the envelope of a line in the family's own logs.
-    pub envelope: fn(&[u8]) -> Envelope<'_>,
+    /// Finds the envelope of a line in the family's own logs, where these are not written as by syslog.
+    pub envelope: Option<fn(&[u8]) -> Envelope<'_>>,
     /// Reads the message of a line.
     pub read: fn(&[u8], &Envelope<'_>, See<'_>),
     counting: fn(Place) -> Box<dyn Messages>,
@@ -73,7 +75,7 @@ impl Member {
     pub(super) const fn of<C: Count>() -> Self {
         Self {
             is_program: C::is_program,
-            envelope: C::envelope,
+            envelope: C::ENVELOPE,
             read: |line, envelope, see| match C::read(line, envelope) {
                 Ok(event) => see(Ok(&event)),
                 Err(reject) => see(Err(reject)),
@@ -93,6 +95,9 @@ impl fmt::Debug for Member {
 trait Messages: Send {
     /// Counts the message of a line; false when it is only known.
     fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject>;
+
+    /// A block of lines has been counted.
+    fn settle(&mut self);
 
     fn rows(&self) -> &Rows;
 
@@ -114,6 +119,11 @@ impl<C: Count> Messages for Counting<C> {
         Ok(!event.is_ignored())
     }
 
+    fn settle(&mut self) {
+        self.rows.begin(1);
+        self.count.settle(&mut self.rows);
+    }
+
     fn rows(&self) -> &Rows {
         &self.rows
     }
@@ -132,8 +142,7 @@ impl<C: Count> Messages for Counting<C> {
 /// Counts lines of one family, or of all.
 pub(super) struct Mail {
     desks: Vec<Desk>,
-    /// Finds the envelope of a line.
-    envelope: fn(&[u8]) -> Envelope<'_>,
+    heads: Heads,
     /// True for the log of one family.
     is_alone: bool,
     /// Whose the programs seen last are.
@@ -175,20 +184,19 @@ impl Mail {
     pub(super) fn new(places: Vec<Place>) -> Self {
         let desk = |place: Place| Some(Desk { member: place.plan.family.member?, place, messages: None });
         let desks = places.into_iter().filter_map(desk).collect::<Vec<_>>();
-        let envelope = match desks.as_slice() {
-            [desk] => desk.member.envelope,
-            _ => tailmeter_parsers::envelope::detect,
-        };
         Self {
             is_alone: desks.len() == 1,
             desks,
-            envelope,
+            heads: Heads::new(),
             known: Box::new([Known { name: [0; NAME], length: 0, desk: NOBODY }; KNOWN]),
         }
     }
 
     fn line(&mut self, line: &[u8], tally: &mut Tally) {
-        let envelope = (self.envelope)(line);
+        let envelope = match self.desks.as_slice() {
+            [Desk { member: Member { envelope: Some(envelope), .. }, .. }] => envelope(line),
+            _ => self.heads.detect(line),
+        };
         let Some(desk) = self.desk(envelope.program) else {
             // A line without a program is of none.
             if envelope.program.is_empty() {
@@ -234,6 +242,7 @@ impl Counter for Mail {
             self.line(lines.get(start..end).unwrap_or_default(), tally);
             start = end + 1;
         }
+        self.desks.iter_mut().filter_map(|desk| desk.messages.as_mut()).for_each(|messages| messages.settle());
     }
 
     fn speak(&mut self, _: &Dialect) {}

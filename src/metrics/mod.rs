@@ -17,6 +17,7 @@ macro_rules! places {
 pub mod amavis;
 pub mod clamav;
 mod correlator;
+pub mod dovecot;
 pub mod haproxy;
 mod mail;
 pub mod opendkim;
@@ -166,6 +167,7 @@ impl PartialEq for Family {
 pub const FAMILIES: &[&Family] = &[
     &amavis::FAMILY,
     &clamav::FAMILY,
+    &dovecot::FAMILY,
     &haproxy::FAMILY,
     &opendkim::FAMILY,
     &opendmarc::FAMILY,

@@ -4,11 +4,14 @@
 //! label is; those that the metric has under this configuration are asked for, in their order, and looked up together as they
 //! stand in the line: policies run only when such a tuple is new.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use super::plan::in_cells;
 use super::{Kind, Place, Plan};
-use crate::series::{Base, Cells, Directory, Key, Memo, NO_ENTRY};
+use crate::series::{Base, Cells, Directory, Key, Memo, NO_ENTRY, fold};
 
 /// The rows of one family.
 pub struct Rows {
@@ -21,8 +24,8 @@ pub struct Rows {
     /// By metric: the upper bounds of its buckets, as its cells hold them.
     bounds: Vec<Vec<i64>>,
     memo: Memo,
-    /// The bytes that are looked up; kept to be used again.
-    key: Vec<u8>,
+    /// What tuples are known by in the memo.
+    seeds: [u64; 4],
     /// How many lines the present one stands for.
     times: u32,
 }
@@ -37,6 +40,7 @@ impl Rows {
             Kind::Histogram(bounds) => in_cells(bounds, metric.unit).collect(),
             Kind::Counter | Kind::Gauge => Vec::new(),
         };
+        let hasher = RandomState::default();
         let mut cells = Cells::new(plan.groups.iter().map(|group| group.layout));
         let bare = plan.groups.iter().enumerate().filter(|(_, group)| group.labels.is_empty());
         bare.for_each(|(group, _)| {
@@ -48,7 +52,7 @@ impl Rows {
             labels: plan.groups.iter().map(labels).collect(),
             bounds: family.metrics.iter().map(bounds).collect(),
             memo: Memo::new(plan.memo_entries, 1),
-            key: Vec::new(),
+            seeds: [1u64, 2, 3, 4].map(|seed| hasher.hash_one(seed) | 1),
             times: 1,
             plan,
             directory,
@@ -77,13 +81,6 @@ impl Rows {
         self.cells.add(base, sum, (amount as u64).wrapping_mul(self.times.into()));
     }
 
-    /// Adds `amount`, however many lines the present one stands for, to a counter or gauge whose labels have no value.
-    pub fn add_once(&mut self, metric: usize, amount: i64) {
-        let times = std::mem::replace(&mut self.times, 1);
-        self.add(metric, amount, |_| b"");
-        self.times = times;
-    }
-
     /// Observes `amount`, in the unit of its cells (milliseconds, bytes, thousandths of points), in the histogram `metric`.
     pub fn observe<'v>(&mut self, metric: usize, amount: i64, value: impl Fn(usize) -> &'v [u8]) {
         let Some((base, sum, bucket)) = self.row(metric, value) else { return };
@@ -97,16 +94,15 @@ impl Rows {
     fn row<'v>(&mut self, metric: usize, value: impl Fn(usize) -> &'v [u8]) -> Option<(Base, usize, usize)> {
         let slot = (*self.plan.slots.get(metric)?)?;
         let labels = self.labels.get(slot.group)?;
-        self.key.clear();
+        let mut print = Print { seeds: self.seeds, words: [slot.group as u64, self.seeds[0]] };
         for label in labels {
-            let value = value(*label);
-            self.key.extend_from_slice(value);
-            self.key.extend_from_slice(&(value.len() as u16).to_le_bytes());
+            print.take(value(*label));
         }
-        let key = Key { text: &self.key, more: &[], words: [slot.group as u64, 0] };
-        let hash = self.memo.hash(&key);
-        let entry = match self.memo.get(hash, &key) {
+        let hash = self.memo.hash_words(print.words);
+        let candidate = self.memo.candidate(hash, self.memo.pair(hash));
+        let entry = match self.memo.find_words(hash, candidate, print.words) {
             NO_ENTRY => {
+                let key = Key { text: &[], more: &[], words: print.words };
                 let write = |index: usize, out: &mut Vec<u8>| {
                     out.extend_from_slice(labels.get(index).map(|label| value(*label)).unwrap_or_default());
                 };
@@ -137,5 +133,50 @@ impl Rows {
     /// Lines per metric that fell out of its labels or its limit.
     pub(super) fn fell_out(&self) -> &[u64] {
         &self.fell_out
+    }
+}
+
+/// The fingerprint of a tuple: 128 bits, with seeds drawn at random. Two tuples share one as good as never, so nothing else is
+/// kept of them.
+struct Print {
+    seeds: [u64; 4],
+    words: [u64; 2],
+}
+
+impl Print {
+    /// Takes in the next value.
+    #[inline(always)]
+    fn take(&mut self, value: &[u8]) {
+        let mut rest = value;
+        while rest.len() > 16
+            && let Some((chunk, more)) = rest.split_first_chunk::<16>()
+        {
+            self.mix(
+                chunk.first_chunk().map_or(0, |low| u64::from_le_bytes(*low)),
+                chunk.last_chunk().map_or(0, |high| u64::from_le_bytes(*high)),
+            );
+            rest = more;
+        }
+        // The first and the last bytes, which may be the same; with the length they are as good as all.
+        let (low, high) = match (rest.first_chunk::<8>(), rest.last_chunk::<8>()) {
+            (Some(low), Some(high)) => (u64::from_le_bytes(*low), u64::from_le_bytes(*high)),
+            _ => match (rest.first_chunk::<4>(), rest.last_chunk::<4>(), rest) {
+                (Some(low), Some(high), _) => (u32::from_le_bytes(*low).into(), u32::from_le_bytes(*high).into()),
+                (.., &[one, ref more @ ..]) => {
+                    let [second, third] = [0, 1].map(|at| more.get(at).map_or(0, |byte| u64::from(*byte)));
+                    (u64::from(one) | second << 8 | third << 16, 0)
+                }
+                _ => (0, 0),
+            },
+        };
+        self.mix(low, high);
+        self.words[0] ^= value.len() as u64;
+    }
+
+    #[inline(always)]
+    fn mix(&mut self, low: u64, high: u64) {
+        let [a, b, c, d] = self.seeds;
+        let [one, two] = self.words;
+        self.words = [fold(one ^ low ^ a, high ^ b), fold(two ^ high ^ c, low ^ d)];
     }
 }

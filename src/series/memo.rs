@@ -306,7 +306,7 @@ impl Memo {
 
 /// Multiplies and folds the two halves of the product together.
 #[inline(always)]
-pub(super) fn fold(a: u64, b: u64) -> u64 {
+pub(crate) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
 }

@@ -17,6 +17,7 @@ mod texts;
 
 pub use cells::{Base, Cells, Layout, Open};
 pub use directory::{Directory, Found, Group, Labels, Restored};
+pub(crate) use memo::fold;
 pub use memo::{EntryId, Key, Memo, NO_ENTRY};
 pub use policy::{OTHER, Policy, escape_into, unescape};
 pub use texts::Texts;

@@ -63,8 +63,8 @@ fn wrong_usage_is_explained() {
     is_refused(&["run", "--haproxy", "a", "--state-dir", "/dev/null/state"], &["state directory /dev/null/state"]);
     is_refused(&["replay", "a"], &["--format"]);
     is_refused(&["replay", "--format", "haproxy"], &["<FILE>"]);
-    is_refused(&["replay", "--format", "haprox", "a"], &["haprox", "[possible values: haproxy"]);
-    is_refused(&["parse", "--format", "x", "a"], &["[possible values: haproxy"]);
+    is_refused(&["replay", "--format", "haprox", "a"], &["haprox", "[possible values: dovecot, haproxy"]);
+    is_refused(&["parse", "--format", "x", "a"], &["[possible values: dovecot, haproxy"]);
     is_refused(&["parse", "--format", "haproxy", "--only", "x", "a"], &["rejected"]);
 }
 

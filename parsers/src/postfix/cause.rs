@@ -4,6 +4,7 @@
 //! the class is Postfix's; the words are Postfix's, or those of an access table or a policy service. DNS lists follow
 //! `default_rbl_reply`: `Service unavailable; CLASS [WHAT] blocked using LIST; …`.
 
+use super::scan;
 use super::words::Cause;
 
 /// What of a client, by the class that a reply names.
@@ -90,10 +91,10 @@ fn classed(text: &[u8]) -> Cause {
         (b"Data command ", Class::Other),
         (b"End-of-data ", Class::Other),
     ];
-    let class = CLASSES.iter().find_map(|(words, class)| Some((*class, text.strip_prefix(*words)?)));
+    let class = CLASSES.iter().find(|(words, _)| scan::begins(text, words));
     match class {
-        Some((class, rest)) => match rest.strip_prefix(b"rejected: ") {
-            Some(words) => refused(class, words),
+        Some((class_words, class)) => match text[class_words.len()..].strip_prefix(b"rejected: ") {
+            Some(words) => refused(*class, words),
             None => Cause::Access,
         },
         None => words(text),
@@ -141,12 +142,12 @@ fn is_about_address(text: &[u8]) -> bool {
         b"Unable to ",
         b"Multi-recipient bounce",
     ];
-    WORDS.iter().any(|words| text.starts_with(words))
+    WORDS.iter().any(|words| scan::begins(text, words))
 }
 
 /// What the fixed table says of words.
 fn words(text: &[u8]) -> Cause {
-    WORDS.iter().find(|(words, _)| text.starts_with(words)).map_or(Cause::Other, |(_, cause)| *cause)
+    WORDS.iter().find(|(words, _)| scan::begins(text, words)).map_or(Cause::Other, |(_, cause)| *cause)
 }
 
 /// True when `text` holds `word` (lower case) in any case.

@@ -35,11 +35,17 @@ pub(super) fn read<'a>(mut cursor: Cursor<'a>, queue_id: &'a [u8]) -> Result<Eve
     }
     cursor.expect_text(b", ", "delays")?;
     let mut tls = &[][..];
-    if cursor.take_text(b"tls=") {
-        tls = cursor.until(b',', "tls")?;
-        cursor.expect(b' ', "tls")?;
+    while !cursor.take_text(b"dsn=") {
+        let is_tls = cursor.take_text(b"tls=");
+        if !is_tls {
+            name(&mut cursor)?;
+        }
+        let value = cursor.until(b',', "dsn")?;
+        cursor.expect(b' ', "dsn")?;
+        if is_tls {
+            tls = value;
+        }
     }
-    cursor.expect_text(b"dsn=", "dsn")?;
     let dsn = cursor.until(b',', "dsn")?;
     let dsn = if scan::enhanced_length(dsn) == dsn.len() { dsn } else { &[] };
     cursor.expect_text(b" status=", "status")?;
@@ -65,6 +71,17 @@ pub(super) fn read<'a>(mut cursor: Cursor<'a>, queue_id: &'a [u8]) -> Result<Eve
         queued_as,
         truncated,
     }))
+}
+
+/// Takes the name of a field that a later release may write between these, and its `=`.
+fn name(cursor: &mut Cursor<'_>) -> Result<(), Reject> {
+    let rest = cursor.rest();
+    let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase() || **byte == b'_').count();
+    cursor.skip(length);
+    if length == 0 {
+        return cursor.reject(if rest.is_empty() { Reason::Truncated } else { Reason::Delimiter }, "dsn");
+    }
+    cursor.expect(b'=', "dsn")
 }
 
 /// What the word behind `status=` says. `soft_bounce` makes `SOFTBOUNCE` of what would have bounced: it is tried again.

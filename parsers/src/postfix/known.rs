@@ -8,7 +8,9 @@ use crate::cursor::Cursor;
 const LINES: &[(&[u8], &str)] = &[
     (b"table ", "restart"),
     (b"using backwards-compatible default setting ", "compatibility"),
-    (b"Backwards-compatibility", "compatibility"),
+    (b"Postfix is using backwards-compatible ", "compatibility"),
+    (b"See http", "compatibility"),
+    (b"To disable backwards compatibility ", "compatibility"),
     (b"discarding EHLO keywords", "ehlo_keywords"),
     (b"mapping DSN status ", "dsn_mapping"),
     (b"skipping ", "address_skipped"),
@@ -160,7 +162,7 @@ pub(super) fn line(cursor: Cursor<'_>, daemon: Daemon) -> Option<&'static str> {
         Daemon::Tlsproxy if text.starts_with(b"DISCONNECT ") => return Some("tlsproxy_session"),
         _ => {}
     }
-    if let Some((_, kind)) = LINES.iter().find(|(start, _)| text.starts_with(start)) {
+    if let Some((_, kind)) = LINES.iter().find(|(start, _)| scan::begins(text, start)) {
         return Some(kind);
     }
     // `smtpd_tls_loglevel`, `smtpd_command_filter` and their like write the other side first.
@@ -186,5 +188,5 @@ pub(super) fn of_message(text: &[u8], daemon: Daemon) -> Option<&'static str> {
     if daemon == Daemon::Qmqpd {
         return Some("lost_client");
     }
-    ABOUT_MESSAGES.iter().find(|(start, _)| text.starts_with(start)).map(|(_, kind)| *kind)
+    ABOUT_MESSAGES.iter().find(|(start, _)| scan::begins(text, start)).map(|(_, kind)| *kind)
 }

@@ -235,7 +235,7 @@ fn warning<'a>(cursor: Cursor<'a>, severity: Severity, daemon: Daemon) -> Event<
         return event;
     }
     let text = cursor.rest();
-    let kind = KINDS.iter().find(|(start, _)| text.starts_with(start)).map_or("other", |(_, kind)| *kind);
+    let kind = KINDS.iter().find(|(start, _)| scan::begins(text, start)).map_or("other", |(_, kind)| *kind);
     Event::Warning(Warning { severity, kind, text })
 }
 

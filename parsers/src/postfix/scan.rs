@@ -56,7 +56,7 @@ pub(super) fn queue_id<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
 pub(super) fn peer<'a>(cursor: &mut Cursor<'a>, field: &'static str) -> Result<Peer<'a>, Reject> {
     let start = *cursor;
     let rest = cursor.rest();
-    let Some(length) = rest.iter().position(|byte| matches!(byte, b'[' | b' ')) else {
+    let Some(length) = memchr::memchr2(b'[', b' ', rest) else {
         return start.reject(Reason::Truncated, field);
     };
     if rest[length] == b' ' {
@@ -115,19 +115,43 @@ pub(super) fn address<'a>(
 
 /// Takes a time in seconds, at most six digits behind its point, as milliseconds.
 pub(super) fn seconds(cursor: &mut Cursor<'_>, field: &'static str) -> Result<u64, Reject> {
-    let whole = cursor.number(999_999_999_999, field)?;
-    let mut micros = 0;
-    if cursor.take(b'.') {
-        let digits = cursor.rest();
-        let count = digits.iter().take(7).take_while(|byte| byte.is_ascii_digit()).count();
-        if count == 0 || count > 6 {
-            return cursor.reject(if digits.is_empty() { Reason::Truncated } else { Reason::Number }, field);
-        }
-        micros = digits.iter().take(count).fold(0, |micros, digit| micros * 10 + u64::from(digit - b'0'));
-        micros *= [1_000_000, 100_000, 10_000, 1000, 100, 10, 1][count];
-        cursor.skip(count);
+    let rest = cursor.rest();
+    let (mut whole, mut length) = (0_u64, 0);
+    while let Some(digit) = digit(rest, length) {
+        whole = whole.wrapping_mul(10).wrapping_add(digit);
+        length += 1;
     }
+    if !(1..=12).contains(&length) {
+        let reason = if length > 0 { Reason::Range } else { Reason::Number };
+        return cursor.reject(if rest.is_empty() { Reason::Truncated } else { reason }, field);
+    }
+    let mut micros = 0;
+    if rest.get(length) == Some(&b'.') {
+        let start = length + 1;
+        length = start;
+        let mut unit = 1_000_000;
+        while let Some(digit) = digit(rest, length) {
+            unit /= 10;
+            micros += digit * unit;
+            length += 1;
+        }
+        if length == start {
+            return cursor.reject(if length == rest.len() { Reason::Truncated } else { Reason::Number }, field);
+        }
+    }
+    cursor.skip(length);
     Ok(whole * 1000 + (micros + 500) / 1000)
+}
+
+/// The digit at an offset.
+fn digit(text: &[u8], at: usize) -> Option<u64> {
+    text.get(at).filter(|byte| byte.is_ascii_digit()).map(|byte| u64::from(byte - b'0'))
+}
+
+/// True when `text` begins with `start`: most that do not differ in the first byte already.
+#[inline]
+pub(super) fn begins(text: &[u8], start: &[u8]) -> bool {
+    text.first() == start.first() && text.starts_with(start)
 }
 
 /// Length of the enhanced status code (`5.7.1`) that `text` begins with; 0 when there is none.

@@ -87,5 +87,5 @@ fn failure(text: &[u8]) -> Failure {
         (b"Cannot assign requested address", Failure::Local),
         (b"Address already in use", Failure::Local),
     ];
-    WORDS.iter().find(|(words, _)| text.starts_with(words)).map_or(Failure::Other, |(_, failure)| *failure)
+    WORDS.iter().find(|(words, _)| scan::begins(text, words)).map_or(Failure::Other, |(_, failure)| *failure)
 }

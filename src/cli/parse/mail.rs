@@ -23,7 +23,7 @@ impl Mail {
 impl Reader for Mail {
     fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a> {
         let (envelope, alone) = match self.members.as_slice() {
-            [alone] => ((alone.1.envelope)(line), Some(alone)),
+            [alone] => (alone.1.envelope.unwrap_or(envelope::detect)(line), Some(alone)),
             _ => (envelope::detect(line), None),
         };
         let member = match envelope.program {

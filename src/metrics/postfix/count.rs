@@ -120,6 +120,10 @@ impl Count for Postfix {
         }
     }
 
+    fn settle(&mut self, rows: &mut Rows) {
+        self.under_way.settle(rows);
+    }
+
     fn correlator(&self) -> Option<&Correlator> {
         Some(&self.under_way.messages)
     }

@@ -16,12 +16,31 @@ use crate::metrics::correlator::{Correlator, Fate, Id, Message, id};
 /// The messages under way.
 pub(super) struct UnderWay {
     pub(super) messages: Correlator,
+    clock: Clock,
+}
+
+/// The time of the last line that was asked for: many have the same.
+#[derive(Default)]
+struct Clock {
+    text: Vec<u8>,
+    time: Option<Time>,
+}
+
+impl Clock {
+    fn read(&mut self, envelope: &Envelope<'_>) -> Option<Time> {
+        if self.text != envelope.timestamp {
+            self.text.clear();
+            self.text.extend_from_slice(envelope.timestamp);
+            self.time = envelope.time();
+        }
+        self.time
+    }
 }
 
 impl UnderWay {
     /// Room for `max_messages`.
     pub(super) fn new(max_messages: usize) -> Self {
-        Self { messages: Correlator::new(max_messages) }
+        Self { messages: Correlator::new(max_messages), clock: Clock::default() }
     }
 
     /// Takes in what `event` says of its message; true when that has come into the queue by it.
@@ -33,12 +52,13 @@ impl UnderWay {
         rows: &mut Rows,
     ) -> bool {
         let of = |queue_id: &[u8]| id(&[envelope.hostname, queue_id]);
+        let Self { messages, clock } = self;
         let mut is_new = false;
         match event {
             Event::Client(client) => {
                 let Some(queue_id) = client.queue_id else { return false };
                 let is_local = is_loopback(client.client.address);
-                let message = self.messages.begin(of(queue_id), envelope.time());
+                let message = messages.begin(of(queue_id), clock.read(envelope));
                 if is_local {
                     message.fate.add(Fate::LOCAL);
                 }
@@ -47,13 +67,13 @@ impl UnderWay {
                 }
             }
             Event::Pickup(pickup) => {
-                self.messages.begin(of(pickup.queue_id), envelope.time()).fate.add(Fate::LOCAL);
+                messages.begin(of(pickup.queue_id), clock.read(envelope)).fate.add(Fate::LOCAL);
             }
             Event::MessageId(found) if !found.resent => {
                 let message = of(found.queue_id);
-                let is_local = self.messages.enter(message, envelope.time()).fate.has(Fate::LOCAL);
+                let is_local = messages.enter(message, clock.read(envelope)).fate.has(Fate::LOCAL);
                 if !found.message_id.is_empty()
-                    && let Some(before) = self.messages.tell_message_id(message, id(&[found.message_id]))
+                    && let Some(before) = messages.tell_message_id(message, id(&[found.message_id]))
                     && is_local
                 {
                     self.hand_on(before.id, message);
@@ -61,40 +81,47 @@ impl UnderWay {
             }
             Event::Queued(queued) => {
                 let message = of(queued.queue_id);
-                let known = self.messages.enter(message, envelope.time());
+                let known = messages.enter(message, clock.read(envelope));
                 known.attempts += 1;
                 is_new = !known.fate.has(Fate::QUEUED);
-                self.messages.queue(message);
+                messages.queue(message);
             }
-            Event::Delivery(delivery) => self.deliver(delivery, of(delivery.queue_id), &of, envelope.time()),
+            Event::Delivery(delivery) => {
+                let time = clock.read(envelope);
+                self.deliver(delivery, of(delivery.queue_id), &of, time);
+            }
             Event::Expired(expired) => {
-                if let Some(message) = self.messages.get(of(expired.queue_id)) {
+                if let Some(message) = messages.get(of(expired.queue_id)) {
                     message.fate.add(Fate::EXPIRED);
                 }
             }
             // It never gets into the queue.
             Event::Reject(rejection) if ends_message(rejection.action, rejection.stage) => {
-                rejection.queue_id.and_then(|queue_id| self.messages.finish(of(queue_id)));
+                rejection.queue_id.and_then(|queue_id| messages.finish(of(queue_id)));
             }
             Event::LostConnection(lost) => {
-                lost.queue_id.and_then(|queue_id| self.messages.finish(of(queue_id)));
+                lost.queue_id.and_then(|queue_id| messages.finish(of(queue_id)));
             }
             Event::Removed(removed) => {
-                let message = self.messages.finish(of(removed.queue_id));
+                let message = messages.finish(of(removed.queue_id));
                 if let (Some(message), Removal::Done) = (message, removed.how) {
-                    end(&message, tag, envelope.time(), rows);
+                    end(&message, tag, clock.read(envelope), rows);
                 }
             }
-            _ => return false,
-        }
-        let (change, evicted) = self.messages.take_changes();
-        if change != 0 {
-            rows.add_once(CORRELATOR_MESSAGES, change);
-        }
-        if evicted != 0 {
-            rows.add_once(CORRELATOR_EVICTIONS, evicted as i64);
+            _ => {}
         }
         is_new
+    }
+
+    /// Counts the messages that have come and gone.
+    pub(super) fn settle(&mut self, rows: &mut Rows) {
+        let (change, evicted) = self.messages.take_changes();
+        if change != 0 {
+            rows.add(CORRELATOR_MESSAGES, change, |_| b"");
+        }
+        if evicted != 0 {
+            rows.add(CORRELATOR_EVICTIONS, evicted as i64, |_| b"");
+        }
     }
 
     fn deliver(&mut self, delivery: &Delivery<'_>, id: Id, of: &dyn Fn(&[u8]) -> Id, time: Option<Time>) {
