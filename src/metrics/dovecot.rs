@@ -78,16 +78,14 @@ pub(super) struct Dovecot;
 impl Count for Dovecot {
     type Event<'a> = Event<'a>;
 
+    const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = Some(dovecot::envelope);
+
     fn new(_: &Plan) -> Self {
         Self
     }
 
     fn is_program(program: &[u8]) -> bool {
         dovecot::is_program(program)
-    }
-
-    fn envelope(line: &[u8]) -> Envelope<'_> {
-        dovecot::envelope(line)
     }
 
     fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {

@@ -10,6 +10,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("haproxy", &["/var/log/haproxy.log", "/var/log/haproxy/haproxy.log"]),
     (MAIL, &["/var/log/mail.log", "/var/log/maillog", "/var/log/mail"]),
     ("exim", &["/var/log/exim4/mainlog", "/var/log/exim/main.log", "/var/log/exim/mainlog"]),
+    ("dovecot", &["/var/log/dovecot.log"]),
     ("rspamd", &["/var/log/rspamd/rspamd.log"]),
 ];
 
