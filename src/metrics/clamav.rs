@@ -35,16 +35,14 @@ pub(super) struct Clamav;
 impl Count for Clamav {
     type Event<'a> = Event<'a>;
 
+    const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = Some(clamav::envelope);
+
     fn new(_: &Plan) -> Self {
         Self
     }
 
     fn is_program(program: &[u8]) -> bool {
         clamav::is_program(program)
-    }
-
-    fn envelope(line: &[u8]) -> Envelope<'_> {
-        clamav::envelope(line)
     }
 
     fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {

@@ -54,16 +54,14 @@ pub(super) struct Rspamd;
 impl Count for Rspamd {
     type Event<'a> = Event<'a>;
 
+    const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = Some(rspamd::envelope);
+
     fn new(_: &Plan) -> Self {
         Self
     }
 
     fn is_program(program: &[u8]) -> bool {
         rspamd::is_program(program)
-    }
-
-    fn envelope(line: &[u8]) -> Envelope<'_> {
-        rspamd::envelope(line)
     }
 
     fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {

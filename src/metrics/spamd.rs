@@ -41,16 +41,14 @@ pub(super) struct Spamd;
 impl Count for Spamd {
     type Event<'a> = Event<'a>;
 
+    const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = Some(spamd::envelope);
+
     fn new(_: &Plan) -> Self {
         Self
     }
 
     fn is_program(program: &[u8]) -> bool {
         spamd::is_program(program)
-    }
-
-    fn envelope(line: &[u8]) -> Envelope<'_> {
-        spamd::envelope(line)
     }
 
     fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
