@@ -132,3 +132,62 @@ Feb  1 12:00:00 mx1 postfix/scanner/smtpd[1]: connect from localhost[127.0.0.1]
     assert_eq!(sample(&pipeline, "postfix_log_connections_total{service=\"scanner/smtpd\"}").unwrap(), "1");
     assert_eq!(sample(&pipeline, "postfix_log_connections_total{service=\"scan/smtpd\"}"), None);
 }
+
+#[test]
+fn filters_in_one_log_go_to_their_families() {
+    let pipeline = Pipeline::new(&Config::default(), |_| {});
+    let mut sink = pipeline.shard("mail", &Dialect::Usual).unwrap().feed("mail.log", "");
+    let lines = "\
+Feb  1 12:00:00 mx1 policyd-spf[9]: prepend Received-SPF: Pass (mailfrom) identity=mailfrom; client-ip=192.0.2.7; helo=a; envelope-from=b@c; receiver=d
+Feb  1 12:00:00 mx1 postfix/policy-spf[9]: Policy action=550 Please see http://www.openspf.org/Why?s=helo;id=a;ip=192.0.2.7;r=d
+Feb  1 12:00:00 mx1 spamd[9]: spamd: result: Y 22 - GTUBE scantime=0.4,size=10,user=a,uid=1,required_score=5.0
+Feb  1 12:00:00 mx1 rspamd[9]: <c7ee1e>; task; rspamd_task_write_log: id: <1>, (default: F (no action): [-2.50/15.00] [A(1.00){},B(-3.50){x;}]), len: 5, time: 62.378ms, dns req: 1
+Feb  1 12:00:00 mx1 amavis[9]: (09-01) Blocked SPAM {DiscardedInbound}, [192.0.2.7] <a> -> <b>, mail_id: c, Hits: 15.5, size: 5, 640 ms
+Feb  1 12:00:00 mx1 clamd[9]: instream(local): Eicar-Test-Signature FOUND
+Feb  1 12:00:00 mx1 clamav-milter[9]: Message from <a> to <b> infected by Eicar-Test-Signature
+Feb  1 12:00:00 mx1 opendkim[9]: 4XyzAB1cdEz1: DKIM verification successful
+Feb  1 12:00:00 mx1 opendmarc[9]: 4XyzAB1cdEz1: example.org pass
+";
+    feed(&mut sink, lines);
+    for (name, value) in [
+        ("spf_log_results_total{result=\"pass\",identity=\"mailfrom\"}", "1"),
+        ("spf_log_results_total{result=\"fail\",identity=\"helo\"}", "1"),
+        ("spamd_log_score_sum", "22"),
+        ("rspamd_log_messages_total{action=\"no action\"}", "1"),
+        ("rspamd_log_score_sum", "-2.5"),
+        ("rspamd_log_score_bucket{le=\"-2\"}", "1"),
+        ("rspamd_log_score_bucket{le=\"-5\"}", "0"),
+        ("rspamd_log_scan_duration_seconds_sum", "0.062"),
+        ("amavis_log_messages_total{verdict=\"Blocked\",category=\"SPAM\"}", "1"),
+        ("amavis_log_scan_duration_seconds_sum", "0.64"),
+        ("clamav_log_infected_total", "2"),
+        ("opendkim_log_verifications_total{result=\"pass\"}", "1"),
+        ("opendmarc_log_results_total{result=\"pass\"}", "1"),
+    ] {
+        assert_eq!(sample(&pipeline, name).as_deref(), Some(value), "{name}");
+    }
+    assert_eq!(sample(&pipeline, "rspamd_log_symbols_total{symbol=\"A\"}"), None);
+    assert_eq!(sink.lines().outcomes(), [9, 0, 0]);
+}
+
+#[test]
+fn symbols_are_counted_for_who_asks_up_to_their_limit() {
+    let text = "metrics: {rspamd_log_symbols_total: {max_series: 3}, clamav_log_infected_total: {labels: [program]}}";
+    let pipeline = Pipeline::new(&config(text), |_| {});
+    let result = |symbols: &str| {
+        format!(
+            "2026-02-01 12:00:00 #9(normal) <c7ee1e>; task; rspamd_task_write_log: id: <1>, (default: F (no action): \
+             [1.00/15.00] [{symbols}]), len: 5, time: 1.5ms, dns req: 1\n"
+        )
+    };
+    let mut sink = pipeline.shard("rspamd", &Dialect::Usual).unwrap().feed("rspamd.log", "");
+    feed(&mut sink, &result("A(1.00){b;},C(0.00){}"));
+    feed(&mut sink, &result("A(1.00){},D(0.00){x;},E(9.00){y;}"));
+    let of = |symbol: &str| sample(&pipeline, &format!("rspamd_log_symbols_total{{symbol=\"{symbol}\"}}"));
+    assert_eq!(["A", "C", "D", "E", "other"].map(of).map(Option::unwrap_or_default), ["2", "1", "", "", "2"]);
+    feed(
+        &mut pipeline.shard("clamav", &Dialect::Usual).unwrap().feed("clamd.log", ""),
+        "Sun Feb  1 12:00:00 2026 -> /tmp/a: Eicar FOUND\n",
+    );
+    assert_eq!(sample(&pipeline, "clamav_log_infected_total{program=\"clamd\"}").as_deref(), Some("1"));
+}

@@ -137,3 +137,49 @@ impl<'a> Cursor<'a> {
         rest
     }
 }
+
+/// Thousandths of the decimal number that `text` is, with or without a sign; further digits are cut off. `None` when it is
+/// none, or has more than twelve digits before its point.
+pub(crate) fn thousandths(text: &[u8]) -> Option<i64> {
+    let (is_negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let point = memchr::memchr(b'.', digits).unwrap_or(digits.len());
+    let (whole, fraction) = (digits.get(..point)?, digits.get(point + 1..).unwrap_or_default());
+    let is_number = whole.iter().chain(fraction).all(u8::is_ascii_digit);
+    if whole.is_empty() || whole.len() > 12 || !is_number {
+        return None;
+    }
+    let places = fraction.iter().copied().chain([b'0'; 3]).take(3);
+    let value = whole.iter().copied().chain(places).fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    Some(if is_negative { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_numbers_become_thousandths() {
+        for (text, value) in [
+            ("0", Some(0)),
+            ("-1.25", Some(-1250)),
+            ("+3.5", Some(3500)),
+            ("15.", Some(15_000)),
+            ("0.0019", Some(1)),
+            ("-0.5", Some(-500)),
+            ("999999999999.999", Some(999_999_999_999_999)),
+            ("1000000000000", None),
+            ("", None),
+            ("-", None),
+            (".5", None),
+            ("1e3", None),
+            ("1.2.3", None),
+            ("nan", None),
+        ] {
+            assert_eq!(thousandths(text.as_bytes()), value, "{text}");
+        }
+    }
+}

@@ -17,6 +17,8 @@
 
 #![deny(unsafe_code)]
 
+pub mod amavis;
+pub mod clamav;
 mod cursor;
 pub mod dovecot;
 mod duration;
@@ -24,11 +26,16 @@ pub mod envelope;
 pub mod event;
 pub mod exim;
 pub mod haproxy;
+pub mod opendkim;
+pub mod opendmarc;
 pub mod opensmtpd;
 pub mod postfix;
 pub mod postgrey;
 mod reject;
+pub mod rspamd;
 pub mod sendmail;
+pub mod spamd;
+pub mod spf;
 mod time;
 
 pub use envelope::Envelope;

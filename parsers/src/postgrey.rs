@@ -1,7 +1,7 @@
 //! postgrey, the greylisting policy server of Postfix.
 //!
 //! ```text
-//! action=pass, reason=triplet found, delay=312, client_name=mx.example.org, client_address=192.0.2.1/25, sender=a@b.org, recipient=c@d.org
+//! action=pass, reason=triplet found, delay=312, client_name=mx.example.org, client_address=192.0.2.1, sender=a@b.org, recipient=c@d.org
 //!
 //! line   = [ queue id ": " ] "action=" word ", reason=" reason { ", " name "=" value }
 //! reason = "new" | "early-retry (" N "s missing)" | "triplet found" | "client whitelist" | "recipient whitelist" | "client AWL"
@@ -32,7 +32,7 @@ pub struct Action<'a> {
     pub delay_s: Option<u64>,
     /// The client's name.
     pub client_name: &'a [u8],
-    /// The client's address, and its port where Postfix tells it.
+    /// The client's address; some versions add the length of its prefix, as `192.0.2.1/32`.
     pub client_address: &'a [u8],
     /// The envelope's sender and recipient.
     pub sender: &'a [u8],
@@ -77,12 +77,10 @@ pub fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Re
         cursor.until(b' ', "queue_id")?;
     }
     if !cursor.take_text(b"action=") {
-        const KNOWN: [&[u8]; 6] =
-            [b"cleaning ", b"Process Backgrounded", b"Pid_file ", b"Binding to ", b"Setting ", b"Ignored: "];
-        if KNOWN.iter().any(|known| cursor.rest().starts_with(known)) {
-            return Ok(Event::Known("server"));
-        }
-        return cursor.reject(Reason::UnknownForm, "action");
+        return match known(cursor.rest()) {
+            Some(kind) => Ok(Event::Known(kind)),
+            None => cursor.reject(Reason::UnknownForm, "action"),
+        };
     }
     let action = cursor.until(b',', "action")?;
     cursor.expect_text(b" reason=", "reason")?;
@@ -94,22 +92,53 @@ pub fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Re
         found.delay_s = Some(cursor.number(MAX_DELAY_S, "delay")?);
         cursor.take(b',');
     }
-    // What is cut from here on is no loss.
-    for (name, field) in [
-        (&b" client_name="[..], &mut found.client_name),
-        (b" client_address=", &mut found.client_address),
-        (b" sender=", &mut found.sender),
-        (b" recipient=", &mut found.recipient),
-    ] {
+    // What is cut from here on is no loss. Postfix's clients have no comma in name or address; a sender may.
+    for (name, field) in
+        [(&b" client_name="[..], &mut found.client_name), (b" client_address=", &mut found.client_address)]
+    {
         if cursor.take_text(name) {
-            let is_last = name == b" recipient=";
-            *field = match is_last {
-                true => cursor.take_rest(),
-                false => cursor.until(b',', "client_name").unwrap_or_default(),
-            };
+            *field = cursor.until(b',', "client_name").unwrap_or_default();
         }
     }
+    if cursor.take_text(b" sender=") {
+        found.sender = cursor.take_until(b", recipient=").unwrap_or_default();
+        found.recipient = cursor.take_rest();
+    } else if cursor.take_text(b" recipient=") {
+        found.recipient = cursor.take_rest();
+    }
     Ok(Event::Action(found))
+}
+
+/// The kind of a line that only tells how the server works.
+fn known(text: &[u8]) -> Option<&'static str> {
+    const KNOWN: [(&[u8], &str); 21] = [
+        (b"cleaning ", "cleaning"),
+        (b"rm ", "cleaning"),
+        (b"whitelisted: ", "whitelisted"),
+        (b"unrecognized request type: ", "request"),
+        (b"ignoring garbage: ", "request"),
+        (b"WARNING: ", "warning"),
+        (b"FATAL: ", "warning"),
+        (b"correcting date ", "warning"),
+        (b"Couldn't ", "warning"),
+        (b"Process Backgrounded", "server"),
+        (b"Pid_file ", "server"),
+        (b"Binding ", "server"),
+        (b"Setting ", "server"),
+        (b"Group Not Defined", "server"),
+        (b"User Not Defined", "server"),
+        (b"Resolved ", "server"),
+        (b"HUP received", "server"),
+        (b"Exiting!", "server"),
+        (b"SIG", "server"),
+        (b"Accept failed ", "server"),
+        (b"Ignored: ", "server"),
+    ];
+    if let Some((_, kind)) = KNOWN.iter().find(|(start, _)| text.starts_with(start)) {
+        return Some(kind);
+    }
+    // `2026/02/01-12:14:14 Server closing!`: the library below it tells the time once more.
+    envelope::has_shape(text, b"0000/00/00-00:00:00 ").then_some("server")
 }
 
 impl crate::Event for Event<'_> {
@@ -143,8 +172,19 @@ mod tests {
     #[test]
     fn a_forged_sender_changes_nothing() {
         let line = b"Feb  1 12:14:14 mx postgrey[71]: action=greylist, reason=new, client_name=unknown, \
-            client_address=192.0.2.1/4711, sender=a@b, reason=triplet found, delay=9, recipient=c@d";
+            client_address=192.0.2.1, sender=a@b, reason=triplet found, delay=9, recipient=c@d";
         let Ok(Event::Action(action)) = parse(line) else { panic!("an action") };
         assert_eq!((action.action, action.reason, action.delay_s), (&b"greylist"[..], "new", None));
+        assert_eq!(action.recipient, b"c@d");
+    }
+
+    #[test]
+    fn a_sender_that_is_nobody_is_left_out() {
+        let line =
+            b"Feb  1 12:14:14 mx postgrey[71]: 4XyzAB1cdEz1: action=greylist, reason=early-retry (20s missing), \
+            client_name=a, client_address=192.0.2.1, recipient=c@d";
+        let Ok(Event::Action(action)) = parse(line) else { panic!("an action") };
+        assert_eq!((action.reason, action.client_address), ("early_retry", &b"192.0.2.1"[..]));
+        assert_eq!((action.sender, action.recipient), (&b""[..], &b"c@d"[..]));
     }
 }

@@ -14,17 +14,24 @@ macro_rules! places {
     };
 }
 
+pub mod amavis;
+pub mod clamav;
 mod correlator;
 pub mod dovecot;
 pub mod exim;
 pub mod haproxy;
 mod mail;
+pub mod opendkim;
+pub mod opendmarc;
 pub mod opensmtpd;
 mod plan;
 pub mod postfix;
 pub mod postgrey;
 mod rows;
+pub mod rspamd;
 pub mod sendmail;
+pub mod spamd;
+pub mod spf;
 mod tally;
 
 pub use correlator::{Correlator, Fate, Message};
@@ -111,7 +118,6 @@ impl Metric {
     }
 
     /// The same, counted only if configuration asks for it.
-    #[expect(dead_code, reason = "families to come")]
     pub(crate) const fn off(self) -> Self {
         Self { is_on: false, ..self }
     }
@@ -162,13 +168,20 @@ impl PartialEq for Family {
 
 /// Every log family with tailmeter's own metrics, by name.
 pub const FAMILIES: &[&Family] = &[
+    &amavis::FAMILY,
+    &clamav::FAMILY,
     &dovecot::FAMILY,
     &exim::FAMILY,
     &haproxy::FAMILY,
+    &opendkim::FAMILY,
+    &opendmarc::FAMILY,
     &opensmtpd::FAMILY,
     &postfix::FAMILY,
     &postgrey::FAMILY,
+    &rspamd::FAMILY,
     &sendmail::FAMILY,
+    &spamd::FAMILY,
+    &spf::FAMILY,
 ];
 
 /// Another program whose metrics can be shown in place of those of a family.

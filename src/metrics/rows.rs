@@ -64,6 +64,11 @@ impl Rows {
         self.times = times;
     }
 
+    /// True when `metric` is counted under this configuration.
+    pub fn has(&self, metric: usize) -> bool {
+        self.plan.slots.get(metric).is_some_and(Option::is_some)
+    }
+
     /// Adds one to the counter `metric` of the family, in the row with the values that `value` has for its labels, each by its
     /// place in the family's vocabulary.
     pub fn count<'v>(&mut self, metric: usize, value: impl Fn(usize) -> &'v [u8]) {
