@@ -19,6 +19,7 @@ mod cursor;
 pub mod envelope;
 pub mod event;
 pub mod haproxy;
+mod json;
 pub mod postfix;
 pub mod postgrey;
 mod reject;

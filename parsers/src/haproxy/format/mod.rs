@@ -26,7 +26,6 @@ mod check;
 mod encoded;
 pub mod expression;
 pub mod grammar;
-mod json;
 mod layout;
 pub mod lexer;
 mod machine;
