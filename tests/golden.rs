@@ -22,6 +22,7 @@ const REJECTING: &[(&str, &str)] = &[
     ("haproxy/httpslog", "an `error-log-format` of the user's own"),
     ("haproxy/truncated", "lines cut before the end of what every metric needs"),
     ("postfix/hostile", "lines that no Postfix writes"),
+    ("stalwart/hostile", "lines that no Stalwart writes, or none since 0.9"),
 ];
 
 /// Lines around a difference that are shown with it.

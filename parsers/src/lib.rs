@@ -23,6 +23,7 @@ mod json;
 pub mod postfix;
 pub mod postgrey;
 mod reject;
+pub mod stalwart;
 mod time;
 
 pub use envelope::Envelope;

@@ -21,6 +21,7 @@ mod plan;
 pub mod postfix;
 pub mod postgrey;
 mod rows;
+pub mod stalwart;
 mod tally;
 
 pub use correlator::{Correlator, Fate, Message};
@@ -155,7 +156,7 @@ impl PartialEq for Family {
 }
 
 /// Every log family with tailmeter's own metrics, by name.
-pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY];
+pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY, &stalwart::FAMILY];
 
 /// Another program whose metrics can be shown in place of those of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
