@@ -17,6 +17,7 @@ use tailmeter::metrics::FAMILIES;
 
 /// Cases that hold lines to be rejected, and why they do. In any other case a rejected line is a mistake.
 const REJECTING: &[(&str, &str)] = &[
+    ("halon/hostile", "objects that are cut, and lines that no script of Halon writes"),
     ("haproxy/composed", "lines cut before the end of what their metric needs"),
     ("haproxy/hostile", "lines that imitate fields, and lines that no HAProxy writes"),
     ("haproxy/httpslog", "an `error-log-format` of the user's own"),

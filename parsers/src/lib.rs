@@ -18,6 +18,7 @@
 mod cursor;
 pub mod envelope;
 pub mod event;
+pub mod halon;
 pub mod haproxy;
 mod json;
 pub mod postfix;

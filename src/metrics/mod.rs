@@ -15,6 +15,7 @@ macro_rules! places {
 }
 
 mod correlator;
+pub mod halon;
 pub mod haproxy;
 mod mail;
 mod plan;
@@ -156,7 +157,8 @@ impl PartialEq for Family {
 }
 
 /// Every log family with tailmeter's own metrics, by name.
-pub const FAMILIES: &[&Family] = &[&haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY, &stalwart::FAMILY];
+pub const FAMILIES: &[&Family] =
+    &[&halon::FAMILY, &haproxy::FAMILY, &postfix::FAMILY, &postgrey::FAMILY, &stalwart::FAMILY];
 
 /// Another program whose metrics can be shown in place of those of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
