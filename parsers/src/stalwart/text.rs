@@ -81,7 +81,9 @@ fn level(text: &[u8]) -> Option<(&'static str, &'static str)> {
 /// Takes the description and the id behind it.
 fn event<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Reject> {
     let rest = cursor.rest();
-    let limit = rest.len().min(MAX_DESCRIPTION);
+    // Where pairs may have begun.
+    let foreign = rest.iter().take(MAX_DESCRIPTION).position(|byte| matches!(byte, b'=' | b'"'));
+    let limit = foreign.unwrap_or(rest.len().min(MAX_DESCRIPTION));
     let description = rest.get(..limit).unwrap_or_default();
     // Some descriptions have parentheses of their own.
     for open in memchr::memmem::find_iter(description, b" (") {
@@ -93,7 +95,7 @@ fn event<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Reject> {
             return Ok(id.get(..length).unwrap_or_default());
         }
     }
-    let is_cut = limit == rest.len() && !rest.iter().any(|byte| matches!(byte, b'=' | b'"' | b')'));
+    let is_cut = limit == rest.len() && !rest.contains(&b')');
     if is_cut {
         cursor.skip(rest.len());
     }
