@@ -19,6 +19,7 @@ use tailmeter::metrics::FAMILIES;
 const REJECTING: &[(&str, &str)] = &[
     ("dovecot/hostile", "cut lines, and lines that no Dovecot writes"),
     ("exim/truncated", "cut lines"),
+    ("halon/hostile", "objects that are cut, and lines that no script of Halon writes"),
     ("haproxy/composed", "lines cut before the end of what their metric needs"),
     ("haproxy/hostile", "lines that imitate fields, and lines that no HAProxy writes"),
     ("haproxy/httpslog", "an `error-log-format` of the user's own"),
@@ -26,6 +27,7 @@ const REJECTING: &[(&str, &str)] = &[
     ("opensmtpd/truncated", "cut lines"),
     ("postfix/hostile", "lines that no Postfix writes"),
     ("sendmail/truncated", "cut lines"),
+    ("stalwart/hostile", "lines that no Stalwart writes, or none since 0.9"),
 ];
 
 /// Lines around a difference that are shown with it.

@@ -25,7 +25,9 @@ mod duration;
 pub mod envelope;
 pub mod event;
 pub mod exim;
+pub mod halon;
 pub mod haproxy;
+mod json;
 pub mod opendkim;
 pub mod opendmarc;
 pub mod opensmtpd;
@@ -36,6 +38,7 @@ pub mod rspamd;
 pub mod sendmail;
 pub mod spamd;
 pub mod spf;
+pub mod stalwart;
 mod time;
 
 pub use envelope::Envelope;

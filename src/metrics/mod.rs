@@ -19,6 +19,7 @@ pub mod clamav;
 mod correlator;
 pub mod dovecot;
 pub mod exim;
+pub mod halon;
 pub mod haproxy;
 mod mail;
 pub mod opendkim;
@@ -32,6 +33,7 @@ pub mod rspamd;
 pub mod sendmail;
 pub mod spamd;
 pub mod spf;
+pub mod stalwart;
 mod tally;
 
 pub use correlator::{Correlator, Fate, Message};
@@ -172,6 +174,7 @@ pub const FAMILIES: &[&Family] = &[
     &clamav::FAMILY,
     &dovecot::FAMILY,
     &exim::FAMILY,
+    &halon::FAMILY,
     &haproxy::FAMILY,
     &opendkim::FAMILY,
     &opendmarc::FAMILY,
@@ -182,6 +185,7 @@ pub const FAMILIES: &[&Family] = &[
     &sendmail::FAMILY,
     &spamd::FAMILY,
     &spf::FAMILY,
+    &stalwart::FAMILY,
 ];
 
 /// Another program whose metrics can be shown in place of those of a family.

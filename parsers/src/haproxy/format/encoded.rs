@@ -6,8 +6,8 @@
 
 use super::layout::Step;
 use super::machine::Spans;
-use super::{Encoding, Grammar, cbor, json};
-use crate::{Reason, Reject};
+use super::{Encoding, Grammar, cbor};
+use crate::{Reason, Reject, json};
 
 /// The length of the value that `text` begins with; `None` for one that may go on beyond the text.
 ///

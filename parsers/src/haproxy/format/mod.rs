@@ -27,7 +27,6 @@ mod doubt;
 mod encoded;
 pub mod expression;
 pub mod grammar;
-mod json;
 mod layout;
 pub mod lexer;
 mod machine;

@@ -11,8 +11,8 @@
 
 use super::layout::Step;
 use super::machine::Spans;
-use super::{Encoding, Type, cbor, encoded, json};
-use crate::{Reason, Reject};
+use super::{Encoding, Type, cbor, encoded};
+use crate::{Reason, Reject, json};
 
 /// Reads `line` from offset `at` on.
 ///
