@@ -52,7 +52,8 @@ impl UnderWay {
             Event::MessageId(found) if !found.resent => {
                 let message = of(found.queue_id);
                 let is_local = self.messages.enter(message, envelope.time()).fate.has(Fate::LOCAL);
-                if !found.message_id.is_empty()
+                // `<>` is how Postfix writes that there is none.
+                if !matches!(found.message_id, b"" | b"<>")
                     && let Some(before) = self.messages.tell_message_id(message, id(&[found.message_id]))
                     && is_local
                 {
