@@ -225,7 +225,7 @@ impl Correlator {
     /// Takes up messages of an earlier run.
     pub fn restore(&mut self, messages: &[Message]) {
         let mut messages = messages.iter().collect::<Vec<_>>();
-        messages.sort_unstable_by_key(|message| message.began_ms);
+        messages.sort_by_key(|message| message.began_ms);
         for message in messages {
             if self.find(message.id).is_none() {
                 if self.ids.len() >= self.capacity {
