@@ -54,6 +54,8 @@ impl Mail {
             ..2545 => self.cut(now),
             ..2546 => self.left(now),
             ..2550 => self.known_late(now),
+            ..2600 => self.in_pieces(now),
+            ..2620 => self.sent_back(now),
             ..3000 => {
                 let (message, at) = self.enter(now, From::Pickup);
                 self.deliver_all(message, at);
@@ -464,6 +466,39 @@ impl Mail {
         let (at, fates) = self.attempt(&mut next, at + 2, &recipients, 0);
         next.attempts += first.attempts - 1;
         self.finish(&next, at, fates);
+    }
+
+    /// What a list sends in two pieces: two messages with the same message id.
+    fn in_pieces(&mut self, now: u64) {
+        self.message_ids += 1;
+        let known = self.message_ids;
+        for at in [now, now + 10] {
+            let id = self.id(now);
+            let (message, at) = self.enter_as(id, at, From::Client { address: "127.0.0.1", of: None }, Some(known));
+            self.deliver_all(message, at);
+        }
+    }
+
+    /// A message that a filter hands back, which is refused then, and so the filter refuses the first one.
+    fn sent_back(&mut self, now: u64) {
+        let id = self.id(now);
+        self.message_ids += 1;
+        let known = self.message_ids;
+        let (mut first, mut at) =
+            self.enter_as(id, now, From::Client { address: "203.0.113.16", of: None }, Some(known));
+        self.activate(&mut first, at, 1);
+        let second = self.new_id(first.id);
+        let (_, refused) = self.enter_as(second, at + 5, From::Client { address: "127.0.0.1", of: None }, Some(known));
+        let text = format!(
+            "cleanup[77]: {}: milter-reject: END-OF-MESSAGE from localhost[127.0.0.1]: 5.7.1 Spam; from=<a@b.example> to=<x@example.net> proto=ESMTP helo=<b.example>",
+            queue_id(second)
+        );
+        self.push(refused, second, text, Some(Fact::Refused));
+        self.truth.count("rejects_total", &["cleanup", "milter-reject", "END-OF-MESSAGE", "none", "milter"], 1);
+        self.truth.count("milter_actions_total", &["milter-reject", "END-OF-MESSAGE"], 1);
+        at = refused + self.gap();
+        self.deliver(&mut first, at, BOUNCED, ("smtp", "127.0.0.1[127.0.0.1]:10025"), None);
+        self.finish(&first, at, BOUNCED);
     }
 
     /// A message that is deferred until its time is over; one of its recipients may have got it.

@@ -36,6 +36,7 @@ impl Follow {
                 if message_id != 0
                     && let Some(before) = self.messages.tell_message_id(id, message_id)
                     && is_local
+                    && !before.fate.has(Fate::LOCAL)
                 {
                     self.hand_on(before.id, id);
                 }

@@ -1,8 +1,9 @@
 //! Follows a message from line to line: how long it took, in how many attempts, and what became of it.
 //!
 //! A content filter gives a message back under another queue id. The two are one message when Postfix says so (`orig_queue_id`, which only
-//! trusted clients may tell), when a message with the same message id comes from this host while the first is under way, or when the filter's
-//! reply names the queue id of a message with the same message id. The first one then ends without an outcome, and the second one has its time.
+//! trusted clients may tell), when a message with the same message id comes from this host while the first, which came from elsewhere, is under
+//! way, or when the filter's reply names the queue id of a message with the same message id. The first one then ends without an outcome, unless
+//! the filter has refused it after all, and the second one has its time.
 
 use tailmeter_parsers::postfix::{Action, Delivery, Event, Removal, Stage, Status, Tag};
 use tailmeter_parsers::{Envelope, Time};
@@ -56,6 +57,8 @@ impl UnderWay {
                 if !matches!(found.message_id, b"" | b"<>")
                     && let Some(before) = self.messages.tell_message_id(message, id(&[found.message_id]))
                     && is_local
+                    // What a list or a program of this host sends in pieces has the same message id, too.
+                    && !before.fate.has(Fate::LOCAL)
                 {
                     self.hand_on(before.id, message);
                 }
