@@ -48,7 +48,13 @@ impl UnderWay {
                 }
             }
             Event::Pickup(pickup) => {
-                self.messages.begin(of(pickup.queue_id), envelope.time()).fate.add(Fate::LOCAL);
+                let message = of(pickup.queue_id);
+                self.messages.begin(message, envelope.time()).fate.add(Fate::LOCAL);
+                // postsuper has requeued it: nothing more will be heard of its former self.
+                if !pickup.orig_id.is_empty() && pickup.orig_id != pickup.queue_id {
+                    self.hand_on(of(pickup.orig_id), message);
+                    self.messages.finish(of(pickup.orig_id));
+                }
             }
             Event::MessageId(found) if !found.resent => {
                 let message = of(found.queue_id);
