@@ -70,7 +70,9 @@ fn what_is_too_much_is_forgotten_and_counted() {
     let without_limit = truth.total("correlator_evictions_total");
     follow.correct(&mut truth);
     assert_same(&text, &truth);
-    assert!(truth.total("correlator_evictions_total") > 100 + without_limit);
+    let evicted = truth.total("correlator_evictions_total");
+    println!("{evicted} forgotten, {without_limit} without a limit");
+    assert!(evicted > 100 + without_limit);
 }
 
 /// Writes a log into `tailmeter replay`; returns the truth about it, and what was printed.
