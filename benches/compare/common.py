@@ -16,6 +16,7 @@ CACHE = TARGET / "compare"
 DEBIAN_PACKAGES = {
     "halog": "haproxy",
     "mtail": "mtail",
+    "pflogsumm": "pflogsumm",
     "valgrind": "valgrind",
     "taskset": "util-linux",
     "wc": "coreutils",

@@ -76,14 +76,17 @@ impl Fate {
     }
 
     /// The word for a message that is done: `sent`, `bounced`, `expired` or, with more than one of them, `mixed`. `None` when
-    /// it has none, or when it goes on elsewhere.
+    /// it has none, or when it goes on elsewhere: one that was handed on but never got anywhere has come back.
     pub fn outcome(self) -> Option<&'static str> {
-        match self.0 & 15 {
+        if self.has(Self(Self::HANDED_ON.0 | Self::SENT.0)) {
+            return None;
+        }
+        match self.0 & 7 {
+            0 => None,
             1 => Some("sent"),
             2 => Some("bounced"),
             4 => Some("expired"),
-            3 | 5..=7 => Some("mixed"),
-            _ => None,
+            _ => Some("mixed"),
         }
     }
 }
@@ -238,7 +241,7 @@ impl Correlator {
     /// Takes up messages of an earlier run.
     pub fn restore(&mut self, messages: &[Message]) {
         let mut messages = messages.iter().collect::<Vec<_>>();
-        messages.sort_unstable_by_key(|message| message.began_ms);
+        messages.sort_by_key(|message| message.began_ms);
         for message in messages {
             if self.find(message.id).is_none() {
                 if self.ids.len() >= self.capacity {

@@ -1,8 +1,9 @@
 //! Follows a message from line to line: how long it took, in how many attempts, and what became of it.
 //!
 //! A content filter gives a message back under another queue id. The two are one message when Postfix says so (`orig_queue_id`, which only
-//! trusted clients may tell), when a message with the same message id comes from this host while the first is under way, or when the filter's
-//! reply names the queue id of a message with the same message id. The first one then ends without an outcome, and the second one has its time.
+//! trusted clients may tell), when a message with the same message id comes from this host while the first, which came from elsewhere, is under
+//! way, or when the filter's reply names the queue id of a message with the same message id. The first one then ends without an outcome, unless
+//! the filter has refused it after all, and the second one has its time.
 
 use tailmeter_parsers::postfix::{Action, Delivery, Event, Removal, Stage, Status, Tag};
 use tailmeter_parsers::{Envelope, Time};
@@ -67,14 +68,23 @@ impl UnderWay {
                 }
             }
             Event::Pickup(pickup) => {
-                messages.begin(of(pickup.queue_id), clock.read(envelope)).fate.add(Fate::LOCAL);
+                let message = of(pickup.queue_id);
+                messages.begin(message, clock.read(envelope)).fate.add(Fate::LOCAL);
+                // postsuper has requeued it: nothing more will be heard of its former self.
+                if !pickup.orig_id.is_empty() && pickup.orig_id != pickup.queue_id {
+                    self.hand_on(of(pickup.orig_id), message);
+                    self.messages.finish(of(pickup.orig_id));
+                }
             }
             Event::MessageId(found) if !found.resent => {
                 let message = of(found.queue_id);
                 let is_local = messages.enter(message, clock.read(envelope)).fate.has(Fate::LOCAL);
-                if !found.message_id.is_empty()
+                // `<>` is how Postfix writes that there is none.
+                if !matches!(found.message_id, b"" | b"<>")
                     && let Some(before) = messages.tell_message_id(message, id(&[found.message_id]))
                     && is_local
+                    // What a list or a program of this host sends in pieces has the same message id, too.
+                    && !before.fate.has(Fate::LOCAL)
                 {
                     self.hand_on(before.id, message);
                 }
