@@ -1,5 +1,7 @@
 //! The filters around a mail server: every line that was recorded, whole, cut and with bytes changed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 
