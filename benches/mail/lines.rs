@@ -11,6 +11,7 @@ const FIRST_DAY: u64 = 20_513;
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Appends a line: its time, its host, `text`.
+#[allow(clippy::expect_used, reason = "memory takes what is written")]
 pub(super) fn write(out: &mut Vec<u8>, text: &str, at_ms: u64, host: u8, is_classic: bool) {
     let (year, month, day) = date(FIRST_DAY + at_ms / 86_400_000);
     let of_day = at_ms % 86_400_000;
@@ -62,11 +63,11 @@ pub(super) fn queue_id(id: u64) -> String {
 pub(super) fn seconds(ms: u64) -> (String, u64) {
     match ms {
         0..=4 => ("0".to_owned(), 0),
-        ..995 => {
+        5..995 => {
             let hundredths = (ms + 5) / 10;
             (format!("0.{hundredths:02}").trim_end_matches('0').to_owned(), hundredths * 10)
         }
-        ..9950 => {
+        995..9950 => {
             let tenths = (ms + 50) / 100;
             (format!("{}.{}", tenths / 10, tenths % 10).trim_end_matches(".0").to_owned(), tenths * 100)
         }

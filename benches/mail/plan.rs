@@ -45,18 +45,18 @@ impl Mail {
     /// Adds the lines of one message that comes at `now`.
     pub(super) fn plan(&mut self, now: u64) {
         match self.random.below(10_000) {
-            ..1500 => self.refused(now),
-            ..1600 => self.abandoned(now),
-            ..1700 => self.refused_at_its_end(now),
-            ..2500 => self.filtered(now),
-            ..2530 => self.given_up(now),
-            ..2540 => self.deleted(now),
-            ..2545 => self.cut(now),
-            ..2546 => self.left(now),
-            ..2550 => self.known_late(now),
-            ..2600 => self.in_pieces(now),
-            ..2620 => self.sent_back(now),
-            ..3000 => {
+            0..1500 => self.refused(now),
+            1500..1600 => self.abandoned(now),
+            1600..1700 => self.refused_at_its_end(now),
+            1700..2500 => self.filtered(now),
+            2500..2530 => self.given_up(now),
+            2530..2540 => self.deleted(now),
+            2540..2545 => self.cut(now),
+            2545..2546 => self.left(now),
+            2546..2550 => self.known_late(now),
+            2550..2600 => self.in_pieces(now),
+            2600..2620 => self.sent_back(now),
+            2620..3000 => {
                 let (message, at) = self.enter(now, From::Pickup);
                 self.deliver_all(message, at);
             }
