@@ -1,5 +1,7 @@
 //! Halon's lines: every fixture whole, cut and with bytes changed, and forged text.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 
