@@ -253,7 +253,8 @@ const fn label(name: &'static str, help: &'static str) -> Label {
 /// The labels of [`METRICS`].
 pub const LABELS: &[Label] = &[
     label("source", "Configured path or name of the source, never a rotated one."),
-    label("format", "Log family that parses the source."),
+    label("format", "What the source is read as: a log family, or `mail`."),
+    label("program", "Program that wrote the line."),
     label("outcome", "parsed, ignored or rejected."),
     label("reason", "Why a line was rejected, or why bytes were lost."),
     label("kind", "Which rotation or error it was."),
@@ -488,6 +489,7 @@ mod tests {
             source.lag_seconds.set(0.25);
             let mut totals = Totals { parsed: 3, read_bytes: 100, rotations: [1, 0], ..Totals::default() };
             totals.rejected[1] = 2;
+            totals.strangers.count(b"cron", 2);
             source.show_lines(&totals);
             source.show_source(&totals);
             source.error("open");

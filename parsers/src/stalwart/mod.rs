@@ -11,7 +11,7 @@
 //! value  = '"' text '"' | number [ "ms" ] | address | time | word | "[" value { ", " value } "]" | description " (" id ")" [ " { " pair { ", " pair } " }" ]
 //! ```
 //!
-//! Descriptions and ids are of the program's own table; what strangers say is in the values. Up to 0.15 quotes inside a text
+//! Descriptions and ids are of the program's own table; what strangers say is in the values. In older versions quotes inside a text
 //! stand as they are, and a session's keys come first, even if the event has them too; later ones are escaped, and each key
 //! comes once. How the level of an event is called in JSON is not written there: the program has it from its configuration.
 

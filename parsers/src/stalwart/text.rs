@@ -1,6 +1,6 @@
 //! Stalwart's text format.
 //!
-//! A text that strangers choose may hold quotes, and up to 0.15 they are not escaped. A quote ends a text only where structure
+//! A text that strangers choose may hold quotes, and in older versions they are not escaped. A quote ends a text only where structure
 //! follows: the line's end, the next pair, the end of a list or of a nested event. What imitates even that is worth less than what
 //! comes later in the line, where the program writes its own numbers; and nothing but the program's own number can be the line's end.
 
