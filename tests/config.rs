@@ -64,6 +64,13 @@ fn accept(text: &str) -> Config {
     parse(text).unwrap_or_else(|errors| panic!("refused:\n{text}\n{errors}"))
 }
 
+/// The same with every family that there is.
+#[track_caller]
+fn accept_all(text: &str) -> Config {
+    let parsed = Config::parse(text, "tailmeter.yml", tailmeter::metrics::FAMILIES);
+    parsed.unwrap_or_else(|errors| panic!("refused:\n{text}\n{errors}"))
+}
+
 #[track_caller]
 fn refuse(text: &str) -> ConfigErrors {
     match parse(text) {
@@ -193,7 +200,7 @@ fn anchors_and_merge_keys_work() {
 
 #[test]
 fn the_example_works_as_it_is() {
-    let config = accept(&example());
+    let config = accept_all(&example());
     let [source] = &config.sources[..] else {
         panic!("one source");
     };
