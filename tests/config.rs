@@ -200,7 +200,7 @@ fn anchors_and_merge_keys_work() {
 
 #[test]
 fn the_example_works_as_it_is() {
-    let config = accept_all(&example());
+    let config = accept(&example());
     let [source] = &config.sources[..] else {
         panic!("one source");
     };
@@ -213,13 +213,13 @@ fn the_example_works_as_it_is() {
 #[test]
 fn the_example_works_with_every_setting_in_use() {
     let text = example_in_full();
-    let config = accept(&text);
+    let config = accept_all(&text);
     let defaults = Config::default();
     assert_eq!(config.listen, defaults.listen, "the example shows defaults");
     assert_eq!(config.max_line_bytes, defaults.max_line_bytes);
     assert_eq!(config.max_series, defaults.max_series);
     let labels: Vec<_> = config.sources.iter().map(Source::label).collect();
-    let expected = "/var/log/haproxy.log /var/log/haproxy-custom.log /var/log/haproxy-other.log edge journal:haproxy \
+    let expected = "/var/log/haproxy.log /var/log/mail.log /var/log/haproxy-custom.log /var/log/haproxy-other.log edge journal:haproxy \
         udp://0.0.0.0:5514 tls://0.0.0.0:6514 unixgram:///run/tailmeter/log /run/haproxy.fifo";
     assert_eq!(labels.join(" "), expected);
     let defaults = SyslogInput::new("udp://0.0.0.0:5514".parse().expect("an address"));
