@@ -42,7 +42,13 @@ Examples:
   tailmeter explain --format haproxy";
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (_, written) = arguments.lines.written()?;
+    let (format, written) = arguments.lines.written()?;
+    if format != FAMILY.name {
+        return Err(Failure::Usage(format!(
+            "lines of {format} are written one way: METRICS.md lists what they count in; explain is for {}",
+            FAMILY.name
+        )));
+    }
     let understood = written.understand().map_err(|error| Failure::Usage(error.to_string()))?;
     let layouts = match &understood.dialect {
         Dialect::Usual => Layouts::usual(),

@@ -52,6 +52,7 @@ fn wrong_usage_is_explained() {
     is_refused(&["rum"], &["rum", "'run'"]);
     // Without a configuration it would look for logs of this machine.
     is_refused(&["run", "--config", "/dev/null"], &["nothing to read", "--haproxy", "--config"]);
+    is_refused(&["explain", "--format", "postfix"], &["METRICS.md", "explain is for haproxy"]);
     is_refused(&["run", "--haproxi", "a"], &["--haproxi", "--haproxy"]);
     is_refused(&["run", "--haproxy", ""], &["--haproxy"]);
     is_refused(&["run", "--haproxy", "a["], &["--haproxy a[", "bad glob pattern"]);
