@@ -71,6 +71,16 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The labels that any of `metrics` has, each once, by its place in the family's vocabulary.
+    pub(super) fn labels_of(&self, metrics: &[usize]) -> Vec<usize> {
+        let slots = metrics.iter().filter_map(|metric| *self.slots.get(*metric)?);
+        let names = slots.flat_map(|slot| self.groups[slot.group].labels.iter().map(|label| label.name.as_str()));
+        let places = names.filter_map(|name| self.family.labels.iter().position(|label| label.name == name));
+        places.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    }
+}
+
 /// The labels of `metric` under `config`.
 fn labels(metric: &Metric, config: &Config) -> Vec<Labels> {
     let policy = |name: &str, own: Option<&LabelPolicy>| {

@@ -77,21 +77,45 @@ impl Rows {
 
     /// Adds `amount` to the counter or gauge `metric`; a negative one takes away.
     pub fn add<'v>(&mut self, metric: usize, amount: i64, value: impl Fn(usize) -> &'v [u8]) {
-        let Some((base, sum, _)) = self.row(metric, value) else { return };
-        self.cells.add(base, sum, (amount as u64).wrapping_mul(self.times.into()));
+        if let Some(spot) = self.find(metric, value) {
+            self.add_at(&spot, amount);
+        }
     }
 
     /// Observes `amount`, in the unit of its cells (milliseconds, bytes, thousandths of points), in the histogram `metric`.
     pub fn observe<'v>(&mut self, metric: usize, amount: i64, value: impl Fn(usize) -> &'v [u8]) {
-        let Some((base, sum, bucket)) = self.row(metric, value) else { return };
-        let bounds = self.bounds.get(metric).map(Vec::as_slice).unwrap_or_default();
-        let bucket = bucket + bounds.partition_point(|bound| *bound < amount);
-        self.cells.add(base, sum, (amount as u64).wrapping_mul(self.times.into()));
-        self.cells.count(base, bucket, self.times);
+        if let Some(spot) = self.find(metric, value) {
+            self.observe_at(&spot, amount);
+        }
     }
 
-    /// The row's cells, and where in them those of `metric` are; `None` when it is disabled.
-    fn row<'v>(&mut self, metric: usize, value: impl Fn(usize) -> &'v [u8]) -> Option<(Base, usize, usize)> {
+    /// The same as [`Rows::add`] where the row is known.
+    #[inline]
+    pub fn add_at(&mut self, spot: &Spot, amount: i64) {
+        self.fall_out(spot);
+        self.cells.add(spot.base, spot.sum.into(), (amount as u64).wrapping_mul(self.times.into()));
+    }
+
+    /// The same as [`Rows::observe`] where the row is known.
+    #[inline]
+    pub fn observe_at(&mut self, spot: &Spot, amount: i64) {
+        self.add_at(spot, amount);
+        let bounds = self.bounds.get(usize::from(spot.metric)).map(Vec::as_slice).unwrap_or_default();
+        let bucket = usize::from(spot.bucket) + bounds.partition_point(|bound| *bound < amount);
+        self.cells.count(spot.base, bucket, self.times);
+    }
+
+    #[inline]
+    fn fall_out(&mut self, spot: &Spot) {
+        if spot.fell_out
+            && let Some(fell_out) = self.fell_out.get_mut(usize::from(spot.metric))
+        {
+            *fell_out += u64::from(self.times);
+        }
+    }
+
+    /// The row of `metric` for a line; `None` when it is disabled.
+    pub fn find<'v>(&mut self, metric: usize, value: impl Fn(usize) -> &'v [u8]) -> Option<Spot> {
         let slot = (*self.plan.slots.get(metric)?)?;
         let labels = self.labels.get(slot.group)?;
         let mut print = Print { seeds: self.seeds, words: [slot.group as u64, self.seeds[0]] };
@@ -112,12 +136,43 @@ impl Rows {
             }
             entry => entry,
         };
-        if self.memo.fell_out(entry) != 0
-            && let Some(fell_out) = self.fell_out.get_mut(metric)
-        {
-            *fell_out += u64::from(self.times);
-        }
-        Some((*self.memo.bases(entry).first()?, slot.sum, slot.bucket))
+        Some(Spot {
+            base: *self.memo.bases(entry).first()?,
+            metric: metric as u16,
+            sum: slot.sum as u16,
+            bucket: slot.bucket as u16,
+            fell_out: self.memo.fell_out(entry) != 0,
+        })
+    }
+
+    /// What `find` finds for lines that have `texts` in common, found once for all of them: `texts` must say everything that it
+    /// depends on.
+    pub fn find_all<'k, 't, T>(
+        &mut self,
+        known: &'k mut Known<T>,
+        texts: impl IntoIterator<Item = &'t [u8]>,
+        find: impl FnOnce(&mut Self, &mut Vec<T>),
+    ) -> &'k [T] {
+        let mut print = Print { seeds: self.seeds, words: [self.seeds[1], self.seeds[0]] };
+        texts.into_iter().for_each(|text| print.take(text));
+        let hash = known.memo.hash_words(print.words);
+        let candidate = known.memo.candidate(hash, known.memo.pair(hash));
+        let entry = match known.memo.find_words(hash, candidate, print.words) {
+            NO_ENTRY => {
+                let key = Key { text: &[], more: &[], words: print.words };
+                let entry = known.memo.insert(hash, &key, &[Base::UNUSED], 0);
+                // Numbers of what was forgotten are given anew.
+                known.ends.truncate(entry as usize);
+                known.found.truncate(known.ends.last().map_or(0, |end| *end as usize));
+                find(self, &mut known.found);
+                known.ends.push(known.found.len() as u32);
+                entry
+            }
+            entry => entry,
+        };
+        let end = |entry: usize| known.ends.get(entry).map_or(0, |end| *end as usize);
+        let start = (entry as usize).checked_sub(1).map_or(0, end);
+        known.found.get(start..end(entry as usize)).unwrap_or_default()
     }
 
     /// The plan that the rows are by.
@@ -133,6 +188,31 @@ impl Rows {
     /// Lines per metric that fell out of its labels or its limit.
     pub(super) fn fell_out(&self) -> &[u64] {
         &self.fell_out
+    }
+}
+
+/// Where a metric is counted: a row's cells, and where in them those of the metric are.
+#[derive(Clone, Copy, Debug)]
+pub struct Spot {
+    base: Base,
+    metric: u16,
+    sum: u16,
+    bucket: u16,
+    /// The tuple fell out of its labels or limits.
+    fell_out: bool,
+}
+
+/// What was found for lines that have a text in common. Bounded: when it is full, it forgets everything and starts again.
+pub struct Known<T> {
+    memo: Memo,
+    /// By entry: where what was found for it ends.
+    ends: Vec<u32>,
+    found: Vec<T>,
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self { memo: Memo::new(4096, 1), ends: Vec::new(), found: Vec::new() }
     }
 }
 

@@ -51,6 +51,13 @@ impl<'a> Summary<'a> {
     }
 }
 
+impl<'a> Commands<'a> {
+    /// The text that is left: summaries with the same text have the same commands.
+    pub fn text(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
 impl Iterator for Commands<'_> {
     type Item = Command;
 

@@ -20,6 +20,7 @@ use super::{
 use crate::config::PostfixConfig;
 use crate::metrics::correlator::Correlator;
 use crate::metrics::mail::Count;
+use crate::metrics::rows::{Known, Spot};
 use crate::metrics::{Plan, Rows};
 
 /// The parts of a delivery's time, as labels.
@@ -35,6 +36,13 @@ pub(super) struct Postfix {
     reasons: Vec<(regex::bytes::Regex, Box<str>)>,
     /// A recipient's domain in lower case; kept to be used again.
     domain: Vec<u8>,
+    has_domain: bool,
+    /// The labels of a delivery's metrics that lines tell.
+    delivery_labels: Vec<usize>,
+    /// Rows of deliveries that have these in common: of the count, the delay, and its parts.
+    deliveries: Known<Option<Spot>>,
+    /// What the ends of sessions with the same summary add.
+    sessions: Known<(Spot, u32)>,
 }
 
 impl Count for Postfix {
@@ -46,11 +54,16 @@ impl Count for Postfix {
         let reasons = reject_reasons.iter();
         let reasons = reasons
             .filter_map(|rule| Some((regex::bytes::Regex::new(&rule.pattern).ok()?, rule.reason.as_str().into())));
+        let delivery_labels = plan.labels_of(&[DELIVERIES, DELIVERY_DELAY, DELIVERY_STAGE]);
         Self {
             under_way: UnderWay::new(*max_messages),
             excluded: exclude_services.iter().map(|service| service.as_bytes().into()).collect(),
             reasons: reasons.collect(),
             domain: Vec::new(),
+            has_domain: delivery_labels.contains(&RECIPIENT_DOMAIN),
+            delivery_labels,
+            deliveries: Known::default(),
+            sessions: Known::default(),
         }
     }
 
@@ -71,7 +84,7 @@ impl Count for Postfix {
         let of_tag = |label| tag_value(&tag, label);
         match event {
             Event::Connect(_) => rows.count(CONNECTIONS, of_tag),
-            Event::Disconnect(disconnect) => count_disconnect(disconnect, &tag, rows),
+            Event::Disconnect(disconnect) => self.count_disconnect(disconnect, &tag, rows),
             Event::Client(client) => count_client(client, &tag, rows),
             Event::Reject(rejection) => self.count_rejection(rejection, &tag, rows),
             Event::SaslFailure(failure) if failure.is_aborted => {}
@@ -170,9 +183,39 @@ impl Postfix {
         }
     }
 
+    /// Sessions with the same summary count the same.
+    fn count_disconnect(&mut self, disconnect: &Disconnect<'_>, tag: &Tag<'_>, rows: &mut Rows) {
+        let clean: &[u8] = match disconnect.clean {
+            Some(true) => b"true",
+            Some(false) => b"false",
+            None => b"unknown",
+        };
+        let texts = [tag.instance, tag.service, clean, disconnect.commands.text()];
+        let additions = rows.find_all(&mut self.sessions, texts, |rows, found| {
+            let spot = rows.find(DISCONNECTIONS, |label| if label == CLEAN { clean } else { tag_value(tag, label) });
+            found.extend(spot.map(|spot| (spot, 1)));
+            for Command { name, accepted, total } in disconnect.commands {
+                for (result, count) in [("ok", accepted), ("rejected", total.saturating_sub(accepted))] {
+                    let value = |label| match label {
+                        COMMAND => name.as_bytes(),
+                        RESULT => result.as_bytes(),
+                        _ => tag_value(tag, label),
+                    };
+                    let spot = if count > 0 { rows.find(SMTPD_COMMANDS, value) } else { None };
+                    found.extend(spot.map(|spot| (spot, count)));
+                }
+            }
+        });
+        for (spot, count) in additions {
+            rows.add_at(spot, (*count).into());
+        }
+    }
+
     fn count_delivery(&mut self, delivery: &Delivery<'_>, tag: &Tag<'_>, rows: &mut Rows) {
         self.domain.clear();
-        if let Some(at) = memchr::memrchr(b'@', delivery.to) {
+        if self.has_domain
+            && let Some(at) = memchr::memrchr(b'@', delivery.to)
+        {
             self.domain.extend(delivery.to.iter().skip(at + 1).map(u8::to_ascii_lowercase));
         }
         let is_class = |class: &&[u8]| matches!(class, [b'2' | b'4' | b'5']);
@@ -188,43 +231,34 @@ impl Postfix {
             RECIPIENT_DOMAIN => domain.as_slice(),
             _ => tag_value(tag, label),
         };
-        rows.count(DELIVERIES, value);
         // Probes deliver nothing.
-        if matches!(delivery.status, Status::Deliverable | Status::Undeliverable) {
-            return;
-        }
-        rows.observe(DELIVERY_DELAY, ms(delivery.delay_ms), value);
-        for (stage, part_ms) in STAGES.iter().zip(delivery.delays_ms) {
-            rows.observe(DELIVERY_STAGE, ms(part_ms), |label| match label {
-                STAGE => stage.as_bytes(),
-                _ => value(label),
-            });
+        let is_probe = matches!(delivery.status, Status::Deliverable | Status::Undeliverable);
+        let kind: &[u8] = if is_probe { b"probe" } else { b"" };
+        let texts = [kind].into_iter().chain(self.delivery_labels.iter().map(|label| value(*label)));
+        let spots = rows.find_all(&mut self.deliveries, texts, |rows, found| {
+            found.push(rows.find(DELIVERIES, value));
+            if is_probe {
+                return;
+            }
+            found.push(rows.find(DELIVERY_DELAY, value));
+            for stage in STAGES {
+                found.push(
+                    rows.find(DELIVERY_STAGE, |label| if label == STAGE { stage.as_bytes() } else { value(label) }),
+                );
+            }
+        });
+        let Some((deliveries, durations)) = spots.split_first() else { return };
+        deliveries.iter().for_each(|spot| rows.add_at(spot, 1));
+        let Some((delay, stages)) = durations.split_first() else { return };
+        delay.iter().for_each(|spot| rows.observe_at(spot, ms(delivery.delay_ms)));
+        for (stage, part_ms) in stages.iter().zip(delivery.delays_ms) {
+            stage.iter().for_each(|spot| rows.observe_at(spot, ms(part_ms)));
         }
     }
 }
 
 pub(super) fn ms(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
-}
-
-fn count_disconnect(disconnect: &Disconnect<'_>, tag: &Tag<'_>, rows: &mut Rows) {
-    let clean: &[u8] = match disconnect.clean {
-        Some(true) => b"true",
-        Some(false) => b"false",
-        None => b"unknown",
-    };
-    rows.count(DISCONNECTIONS, |label| if label == CLEAN { clean } else { tag_value(tag, label) });
-    for Command { name, accepted, total } in disconnect.commands {
-        for (result, count) in [("ok", accepted), ("rejected", total.saturating_sub(accepted))] {
-            if count > 0 {
-                rows.add(SMTPD_COMMANDS, count.into(), |label| match label {
-                    COMMAND => name.as_bytes(),
-                    RESULT => result.as_bytes(),
-                    _ => tag_value(tag, label),
-                });
-            }
-        }
-    }
 }
 
 fn count_client(client: &Client<'_>, tag: &Tag<'_>, rows: &mut Rows) {
