@@ -182,9 +182,11 @@ impl Pipeline {
         };
         let places = self.families.iter().map(place).collect::<Vec<_>>();
         let counter = metrics::counter(format, &places, dialect)?;
-        let counted = Arc::new(Mutex::new(Counted::new(counter)));
+        let counting = Arc::new(());
+        let counted = Arc::new(Mutex::new(Counted::new(counter, &counting)));
         lock(&self.shards).push(Arc::clone(&counted));
-        let shard = Shard { format, counted, registry: Arc::clone(&self.registry), say: self.say };
+        let registry = Arc::clone(&self.registry);
+        let shard = Shard { format, counted, registry, say: self.say, _counting: counting };
         shard.has_declared();
         Some(shard)
     }

@@ -257,6 +257,14 @@ impl Correlator {
         }
     }
 
+    /// Gives all messages away: they are no longer under way here, but elsewhere.
+    pub fn leave(&mut self) -> Vec<Message> {
+        let messages = self.messages().collect();
+        let (change, evicted) = self.take_changes();
+        *self = Self { change, evicted, ..Self::new(self.capacity) };
+        messages
+    }
+
     fn find(&self, id: Id) -> Option<u32> {
         let is_it = |at: &u32| self.slots.get(*at as usize).is_some_and(|slot| slot.message.id == id);
         self.ids.find(self.hasher.hash_one(id), is_it).copied()
