@@ -236,7 +236,7 @@ impl Pipeline {
         // The list is copied, so that a shard that is busy with a block keeps nobody from making another.
         let shards = lock(&self.shards).clone();
         shards.iter().for_each(|shard| lock(shard).add_to(checkpoint, &place, &mut knowing));
-        end_with(&self.registry.base, checkpoint);
+        end_with(&self.registry.base, &self.families, checkpoint);
     }
 }
 

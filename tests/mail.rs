@@ -66,8 +66,8 @@ fn messages_outlive_a_restart() {
         before.checkpoint().unwrap();
         drop(before);
         let after = pipeline(&Config::default(), &folder);
-        assert_eq!(sample(&after, UNDER_WAY).unwrap(), "1");
         let mut feed_after = after.shard(format, &Dialect::Usual).unwrap().feed("mail.log", "");
+        assert_eq!(sample(&after, UNDER_WAY).unwrap(), "1");
         feed(&mut feed_after, AGAIN);
         ends(&after);
         after.checkpoint().unwrap();
@@ -156,6 +156,29 @@ fn sources_of_one_name_may_tell_of_one_message() {
     let after = pipeline(&Config::default(), folder.path());
     feed(&mut after.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", "/a"), AGAIN);
     assert_eq!(sample(&after, SENT).unwrap(), "602");
+}
+
+#[test]
+fn messages_under_way_are_those_of_sources_that_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let uncounted = config("metrics: {postfix_log_correlator_messages: {enabled: false}}");
+    let before = pipeline(&uncounted, folder.path());
+    feed(&mut before.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", ""), BEGIN);
+    before.checkpoint().unwrap();
+    drop(before);
+    // Nobody counted it when it began.
+    let counting = pipeline(&Config::default(), folder.path());
+    let _sink = counting.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", "");
+    assert_eq!(sample(&counting, UNDER_WAY).unwrap(), "1");
+    drop(counting);
+    let after = pipeline(&Config::default(), folder.path());
+    feed(&mut after.shard("postfix", &Dialect::Usual).unwrap().feed("other.log", ""), "no line of the first one\n");
+    assert_eq!(sample(&after, UNDER_WAY).unwrap(), "0");
+    drop(after);
+    // It is not forgotten, though.
+    let last = pipeline(&Config::default(), folder.path());
+    feed(&mut last.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", ""), AGAIN);
+    ends(&last);
 }
 
 #[test]

@@ -256,6 +256,7 @@ impl Correlator {
                 if self.ids.len() >= self.capacity {
                     self.forget_oldest();
                 }
+                self.change += 1;
                 let at = self.insert(*message);
                 let message_id = self.slots[at as usize].message.message_id;
                 if message_id != 0 {
@@ -268,9 +269,9 @@ impl Correlator {
 
     /// Gives all messages away: they are no longer under way here, but elsewhere.
     pub fn leave(&mut self) -> Vec<Message> {
-        let messages = self.messages().collect();
+        let messages = self.messages().collect::<Vec<_>>();
         let (change, evicted) = self.take_changes();
-        *self = Self { change, evicted, ..Self::new(self.capacity) };
+        *self = Self { change: change - messages.len() as i64, evicted, ..Self::new(self.capacity) };
         messages
     }
 

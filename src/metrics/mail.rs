@@ -275,16 +275,19 @@ impl Counter for Mail {
     }
 
     fn resume(&mut self, family: &str, messages: &[Message]) {
-        let desk = self.desks.iter_mut().find(|desk| desk.place.plan.family.name == family);
-        if let Some(correlator) = desk.and_then(|desk| desk.messages().correlator_mut()) {
+        let Some(desk) = self.desks.iter_mut().find(|desk| desk.place.plan.family.name == family) else { return };
+        if let Some(correlator) = desk.messages().correlator_mut() {
             correlator.restore(messages);
+            desk.messages().settle();
         }
     }
 
     fn leave(&mut self, take: &mut dyn FnMut(&'static Family, Vec<Message>)) {
         for desk in &mut self.desks {
-            if let Some(correlator) = desk.messages.as_mut().and_then(|messages| messages.correlator_mut()) {
+            let Some(messages) = &mut desk.messages else { continue };
+            if let Some(correlator) = messages.correlator_mut() {
                 take(desk.place.plan.family, correlator.leave());
+                messages.settle();
             }
         }
     }

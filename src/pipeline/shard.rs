@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tailmeter_parsers::Reject;
 
-use super::{Registry, Say, lock};
+use super::{FamilyStore, Registry, Say, lock};
 use crate::exposition::Snapshot;
-use crate::metrics::{Counter, Dialect, Family, Tally, Totals};
+use crate::metrics::{Counter, Dialect, Family, Kind, Tally, Totals};
 use crate::source::{Block, End, Incident, Position, Sink};
 use crate::state::{Checkpoint, Mailroom, Place, SourceKey};
 
@@ -169,6 +169,7 @@ impl Shard {
 
     /// Takes up the messages that an earlier run has left under way.
     fn resume(&self, source: &SourceKey) {
+        self.registry.changes.fetch_add(1, Relaxed);
         let rooms = self.registry.base.messages.iter().filter(|(room, _)| room.source == *source);
         rooms.for_each(|(room, messages)| lock(&self.counted).counter.resume(&room.family, messages));
     }
@@ -347,10 +348,20 @@ pub(super) fn begin_with(base: &Checkpoint, families: usize, checkpoint: &mut Ch
 }
 
 /// Adds the cells that earlier runs left in `base`. They come last: the first shard that is added is merely copied,
-/// which takes least of the time that its lock is held.
-pub(super) fn end_with(base: &Checkpoint, checkpoint: &mut Checkpoint) {
-    for (snapshot, base) in checkpoint.families.iter_mut().zip(&base.families) {
+/// which takes least of the time that its lock is held. Gauges say how things are in this run.
+pub(super) fn end_with(base: &Checkpoint, stores: &[FamilyStore], checkpoint: &mut Checkpoint) {
+    for ((snapshot, base), FamilyStore { family, plan, .. }) in
+        checkpoint.families.iter_mut().zip(&base.families).zip(stores)
+    {
         snapshot.add(&base.cells, &base.fell_out);
+        let gauges = family.metrics.iter().zip(&plan.slots).filter(|(metric, _)| metric.kind == Kind::Gauge);
+        for slot in gauges.filter_map(|(_, slot)| *slot) {
+            for row in base.cells.rows(slot.group) {
+                let there = snapshot.cells.base(slot.group, row);
+                let before = base.cells.sum(slot.group, row, slot.sum);
+                snapshot.cells.add(there, slot.sum, before.wrapping_neg());
+            }
+        }
     }
     for messages in checkpoint.messages.values_mut() {
         messages.sort_by_key(|message| message.id);
