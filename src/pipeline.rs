@@ -182,9 +182,11 @@ impl Pipeline {
         };
         let places = self.families.iter().map(place).collect::<Vec<_>>();
         let counter = metrics::counter(format, &places, dialect)?;
-        let counted = Arc::new(Mutex::new(Counted::new(counter)));
+        let counting = Arc::new(());
+        let counted = Arc::new(Mutex::new(Counted::new(counter, &counting)));
         lock(&self.shards).push(Arc::clone(&counted));
-        let shard = Shard { format, counted, registry: Arc::clone(&self.registry), say: self.say };
+        let registry = Arc::clone(&self.registry);
+        let shard = Shard { format, counted, registry, say: self.say, _counting: counting };
         shard.has_declared();
         Some(shard)
     }
@@ -234,7 +236,7 @@ impl Pipeline {
         // The list is copied, so that a shard that is busy with a block keeps nobody from making another.
         let shards = lock(&self.shards).clone();
         shards.iter().for_each(|shard| lock(shard).add_to(checkpoint, &place, &mut knowing));
-        end_with(&self.registry.base, checkpoint);
+        end_with(&self.registry.base, &self.families, checkpoint);
     }
 }
 

@@ -242,7 +242,7 @@ fn a_restored_correlator_has_them_in_the_order_of_their_beginnings() {
                 correlator.restore(&left);
                 naive = Naive::restored(capacity, left);
             }
-            // The gauge is restored as all counts are: it changes only by what has no room any more.
+            // Those that are restored have come, for the gauge.
             let changes = (std::mem::take(&mut naive.change), std::mem::take(&mut naive.evicted));
             assert_eq!(correlator.take_changes(), changes, "{what}");
             assert_eq!(correlator.messages().collect::<Vec<_>>(), naive.messages().collect::<Vec<_>>(), "{what}");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tailmeter::config::Config;
 use tailmeter::metrics::{Dialect, FAMILIES};
 use tailmeter::pipeline::{Outlet, Pipeline, switch};
-use tailmeter::source::{Block, End, Sink};
+use tailmeter::source::{Block, End, Position, Sink, file};
 
 /// A pipeline with its state in `folder`.
 fn pipeline(config: &Config, folder: &Path) -> Pipeline {
@@ -66,8 +66,8 @@ fn messages_outlive_a_restart() {
         before.checkpoint().unwrap();
         drop(before);
         let after = pipeline(&Config::default(), &folder);
-        assert_eq!(sample(&after, UNDER_WAY).unwrap(), "1");
         let mut feed_after = after.shard(format, &Dialect::Usual).unwrap().feed("mail.log", "");
+        assert_eq!(sample(&after, UNDER_WAY).unwrap(), "1");
         feed(&mut feed_after, AGAIN);
         ends(&after);
         after.checkpoint().unwrap();
@@ -96,6 +96,89 @@ fn messages_outlive_a_reload() {
         feed(&mut relay, AGAIN);
         ends(&after);
     }
+}
+
+#[test]
+fn messages_outlive_a_source_that_is_read_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = pipeline(&Config::default(), folder.path());
+    feed(&mut Outlet::new(&before, "mail.log", "postfix", Dialect::Usual).unwrap().relay(""), BEGIN);
+    // Its settings have changed, so that it was ended and begun again.
+    let mut relay = Outlet::new(&before, "mail.log", "postfix", Dialect::Usual).unwrap().relay("");
+    let (retry, rest) = AGAIN.split_at(AGAIN.find('\n').unwrap() + 1);
+    feed(&mut relay, retry);
+    assert_eq!(sample(&before, UNDER_WAY).unwrap(), "1");
+    drop((relay, before));
+    // The state is as it was written.
+    let after = pipeline(&Config::default(), folder.path());
+    feed(&mut after.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", ""), rest);
+    ends(&after);
+}
+
+#[test]
+fn messages_outlive_a_restart_of_a_source_that_took_over_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let position = Position::File(file::Position {
+        file: Default::default(),
+        fingerprint: Default::default(),
+        offset: 1,
+        size: 1,
+        modified_ns: 0,
+        predecessor: Default::default(),
+    });
+    let first = pipeline(&Config::default(), folder.path());
+    first.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", "/mail.log").stands(position.clone(), &[]);
+    first.checkpoint().unwrap();
+    drop(first);
+    // The same file by another source: it goes on where the other one left it.
+    let second = pipeline(&Config::default(), folder.path());
+    let mut sink = second.shard("postfix", &Dialect::Usual).unwrap().feed("*.log", "/mail.log");
+    assert_eq!(sink.position(), Some(position));
+    feed(&mut sink, BEGIN);
+    second.checkpoint().unwrap();
+    drop((sink, second));
+    let third = pipeline(&Config::default(), folder.path());
+    feed(&mut third.shard("postfix", &Dialect::Usual).unwrap().feed("*.log", "/mail.log"), AGAIN);
+    ends(&third);
+}
+
+#[test]
+fn sources_of_one_name_may_tell_of_one_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = pipeline(&Config::default(), folder.path());
+    let mut feeds = ["/a", "/b"].map(|key| before.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", key));
+    feeds.iter_mut().for_each(|sink| feed(sink, BEGIN));
+    before.checkpoint().unwrap();
+    feeds.iter_mut().for_each(|sink| feed(sink, AGAIN.lines().next().unwrap()));
+    before.checkpoint().unwrap();
+    drop((feeds, before));
+    // The state is as it was written, and has the message once.
+    let after = pipeline(&Config::default(), folder.path());
+    feed(&mut after.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", "/a"), AGAIN);
+    assert_eq!(sample(&after, SENT).unwrap(), "602");
+}
+
+#[test]
+fn messages_under_way_are_those_of_sources_that_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let uncounted = config("metrics: {postfix_log_correlator_messages: {enabled: false}}");
+    let before = pipeline(&uncounted, folder.path());
+    feed(&mut before.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", ""), BEGIN);
+    before.checkpoint().unwrap();
+    drop(before);
+    // Nobody counted it when it began.
+    let counting = pipeline(&Config::default(), folder.path());
+    let _sink = counting.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", "");
+    assert_eq!(sample(&counting, UNDER_WAY).unwrap(), "1");
+    drop(counting);
+    let after = pipeline(&Config::default(), folder.path());
+    feed(&mut after.shard("postfix", &Dialect::Usual).unwrap().feed("other.log", ""), "no line of the first one\n");
+    assert_eq!(sample(&after, UNDER_WAY).unwrap(), "0");
+    drop(after);
+    // It is not forgotten, though.
+    let last = pipeline(&Config::default(), folder.path());
+    feed(&mut last.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", ""), AGAIN);
+    ends(&last);
 }
 
 #[test]

@@ -6,11 +6,12 @@
 
 use std::hash::BuildHasher;
 
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use tailmeter_parsers::Time;
 
 use super::Rows;
+use crate::series::fold;
 
 /// Messages at most, unless told otherwise.
 const CAPACITY: usize = 65_536;
@@ -19,15 +20,23 @@ const MAX_AGE_MS: u64 = 14 * 86_400_000;
 /// The same for one that is not in a queue yet.
 const MAX_SESSION_MS: u64 = 3_600_000;
 
-/// Keeps ids the same from run to run.
+/// What ids begin with, and are multiplied by.
 const SEED: u64 = 0x7461_696c_6d65_7465;
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Number of a message, or of a text that several may share.
 pub(super) type Id = u64;
 
-/// The id of `texts` together.
+/// The id of `texts` together. The state has it, so it is the same in every version and on every machine.
 pub(super) fn id(texts: &[&[u8]]) -> Id {
-    FixedState::with_seed(SEED).hash_one(texts)
+    let mix = |id: Id, word: u64| fold(id ^ word, MULTIPLIER);
+    texts.iter().fold(SEED, |id, text| {
+        let (words, rest) = text.as_chunks::<8>();
+        let id = words.iter().fold(id, |id, word| mix(id, u64::from_le_bytes(*word)));
+        let last = rest.iter().rev().fold(0, |last, byte| last << 8 | u64::from(*byte));
+        // The length tells where a text ends.
+        mix(mix(id, last), text.len() as u64)
+    })
 }
 
 /// What is known of a message.
@@ -247,6 +256,7 @@ impl Correlator {
                 if self.ids.len() >= self.capacity {
                     self.forget_oldest();
                 }
+                self.change += 1;
                 let at = self.insert(*message);
                 let message_id = self.slots[at as usize].message.message_id;
                 if message_id != 0 {
@@ -255,6 +265,14 @@ impl Correlator {
                 }
             }
         }
+    }
+
+    /// Gives all messages away: they are no longer under way here, but elsewhere.
+    pub fn leave(&mut self) -> Vec<Message> {
+        let messages = self.messages().collect::<Vec<_>>();
+        let (change, evicted) = self.take_changes();
+        *self = Self { change: change - messages.len() as i64, evicted, ..Self::new(self.capacity) };
+        messages
     }
 
     fn find(&self, id: Id) -> Option<u32> {
@@ -356,6 +374,33 @@ impl Correlator {
         match self.slots.get_mut(after as usize) {
             Some(slot) => slot.before = before,
             None => self.lists[list].last = before,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_those_that_states_have() {
+        assert_eq!(id(&[b"mx1", b"4F1AB6C02D"]), 0x8cae_e9e7_8f4f_0033);
+        assert_eq!(id(&[b"mail.example.org", b"4cVqZz2Xq3z1"]), 0xd397_36c9_b107_8756);
+    }
+
+    #[test]
+    fn every_bit_and_every_border_makes_another_id() {
+        let text = b"mx1.example.org4F1AB6C02D";
+        let mut ids = std::collections::BTreeSet::new();
+        for at in 0..=text.len() {
+            let (one, two) = text.split_at(at);
+            assert!(ids.insert(id(&[one, two])), "split at {at}");
+            assert!(ids.insert(id(&[one])), "cut at {at}");
+        }
+        for bit in 0..8 * text.len() {
+            let mut flipped = *text;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(ids.insert(id(&[&flipped])), "bit {bit}");
         }
     }
 }

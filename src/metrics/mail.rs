@@ -106,7 +106,7 @@ trait Messages: Send {
 
     fn correlator(&self) -> Option<&Correlator>;
 
-    fn resume(&mut self, messages: &[Message]);
+    fn correlator_mut(&mut self) -> Option<&mut Correlator>;
 }
 
 struct Counting<C> {
@@ -141,10 +141,8 @@ impl<C: Count> Messages for Counting<C> {
         self.count.correlator()
     }
 
-    fn resume(&mut self, messages: &[Message]) {
-        if let Some(correlator) = self.count.correlator_mut() {
-            correlator.restore(messages);
-        }
+    fn correlator_mut(&mut self) -> Option<&mut Correlator> {
+        self.count.correlator_mut()
     }
 }
 
@@ -277,8 +275,20 @@ impl Counter for Mail {
     }
 
     fn resume(&mut self, family: &str, messages: &[Message]) {
-        if let Some(desk) = self.desks.iter_mut().find(|desk| desk.place.plan.family.name == family) {
-            desk.messages().resume(messages);
+        let Some(desk) = self.desks.iter_mut().find(|desk| desk.place.plan.family.name == family) else { return };
+        if let Some(correlator) = desk.messages().correlator_mut() {
+            correlator.restore(messages);
+            desk.messages().settle();
+        }
+    }
+
+    fn leave(&mut self, take: &mut dyn FnMut(&'static Family, Vec<Message>)) {
+        for desk in &mut self.desks {
+            let Some(messages) = &mut desk.messages else { continue };
+            if let Some(correlator) = messages.correlator_mut() {
+                take(desk.place.plan.family, correlator.leave());
+                messages.settle();
+            }
         }
     }
 }

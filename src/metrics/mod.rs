@@ -292,6 +292,9 @@ pub trait Counter: Send {
     /// Takes up messages of the family called `family` that an earlier run has left.
     fn resume(&mut self, _family: &str, _messages: &[Message]) {}
 
+    /// Gives away the messages under way of each family: another shard goes on with them.
+    fn leave(&mut self, _take: &mut dyn FnMut(&'static Family, Vec<Message>)) {}
+
     /// Metrics of which not every row that the dialect lets expect is there before a line has it, because that would
     /// take more than half of what the metric may have.
     fn held_back(&self) -> Vec<&'static str> {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use tailmeter_parsers::Reject;
 
-use super::{Registry, Say, lock};
+use super::{FamilyStore, Registry, Say, lock};
 use crate::exposition::Snapshot;
-use crate::metrics::{Counter, Dialect, Family, Tally, Totals};
+use crate::metrics::{Counter, Dialect, Family, Kind, Tally, Totals};
 use crate::source::{Block, End, Incident, Position, Sink};
 use crate::state::{Checkpoint, Mailroom, Place, SourceKey};
 
@@ -23,6 +23,8 @@ pub struct Shard {
     pub(super) counted: SharedCounted,
     pub(super) registry: Arc<Registry>,
     pub(super) say: Say,
+    /// Held as long as anybody can count here.
+    pub(super) _counting: Arc<()>,
 }
 
 pub(super) type SharedCounted = Arc<Mutex<Counted>>;
@@ -30,7 +32,9 @@ pub(super) type SharedCounted = Arc<Mutex<Counted>>;
 /// What changes together: the counts of blocks, and where reading stands behind them.
 pub(super) struct Counted {
     counter: Box<dyn Counter>,
+    /// The first one is of the source that is counted here.
     feeds: Vec<Fed>,
+    counting: Weak<()>,
 }
 
 /// What a feed has brought since the start. It stays when the feed has gone.
@@ -46,8 +50,9 @@ struct Fed {
 pub(super) type Knowing = BTreeMap<Place, u64>;
 
 impl Counted {
-    pub(super) fn new(counter: Box<dyn Counter>) -> Self {
-        Self { counter, feeds: Vec::new() }
+    /// Counts nothing yet, and nothing more when `counting` is dropped.
+    pub(super) fn new(counter: Box<dyn Counter>, counting: &Arc<()>) -> Self {
+        Self { counter, feeds: Vec::new(), counting: Arc::downgrade(counting) }
     }
 
     /// Adds everything to a checkpoint; `place` is that of a family there.
@@ -121,6 +126,7 @@ impl Shard {
         }
         let place = Place { source: source.clone(), key: key.into() };
         let mut latest = lock(&self.registry.latest);
+        self.take_over(&latest, &place.source);
         if let Some((counted, index)) = latest.get(&place)
             && Arc::ptr_eq(counted, &self.counted)
         {
@@ -129,25 +135,41 @@ impl Shard {
         }
         let mut position = self.registry.position(&latest, &place);
         let before = if position.is_none() { self.registry.elsewhere(&latest, &place) } else { None };
-        let mut counted = lock(&self.counted);
-        if let Some((other, found)) = before {
+        let before = before.map(|(other, found)| {
             position = Some(found);
-            // Known here from now on, and there no more.
-            let number = self.registry.feeds.fetch_add(1, Relaxed);
-            counted.feeds.push(Fed { place: other.clone(), totals: Totals::default(), position: None, number });
-            latest.insert(other, (Arc::clone(&self.counted), counted.feeds.len() - 1));
-        }
-        let number = self.registry.feeds.fetch_add(1, Relaxed);
+            other
+        });
+        let mut counted = lock(&self.counted);
         let index = counted.feeds.len();
-        counted.feeds.push(Fed { place: place.clone(), totals: Totals::default(), position, number });
+        // Where another source had it, it is known no more.
+        for (place, position) in [(Some(place), position), (before, None)] {
+            let Some(place) = place else { continue };
+            let number = self.registry.feeds.fetch_add(1, Relaxed);
+            latest.insert(place.clone(), (Arc::clone(&self.counted), counted.feeds.len()));
+            counted.feeds.push(Fed { place, totals: Totals::default(), position, number });
+        }
         drop(counted);
-        latest.insert(place, (Arc::clone(&self.counted), index));
         drop(latest);
         Feed { shard: self.clone(), index, source: source.source, lines, sampled: None }
     }
 
+    /// Takes up the messages that another shard has left under way, which was the source's until that was begun anew.
+    fn take_over(&self, latest: &Latest, source: &SourceKey) {
+        let others = latest.iter().filter(|(place, _)| place.source == *source).map(|(_, (counted, _))| counted);
+        for other in others.filter(|other| !Arc::ptr_eq(other, &self.counted)) {
+            let mut left = Vec::new();
+            let mut other = lock(other);
+            if other.counting.strong_count() == 0 {
+                other.counter.leave(&mut |family, messages| left.push((family, messages)));
+            }
+            drop(other);
+            left.iter().for_each(|(family, messages)| lock(&self.counted).counter.resume(family.name, messages));
+        }
+    }
+
     /// Takes up the messages that an earlier run has left under way.
     fn resume(&self, source: &SourceKey) {
+        self.registry.changes.fetch_add(1, Relaxed);
         let rooms = self.registry.base.messages.iter().filter(|(room, _)| room.source == *source);
         rooms.for_each(|(room, messages)| lock(&self.counted).counter.resume(&room.family, messages));
     }
@@ -240,7 +262,7 @@ impl Feed {
     /// Changes something under the shard's lock.
     fn change(&self, change: impl FnOnce(&mut dyn Counter, &mut Fed)) {
         let mut counted = lock(&self.shard.counted);
-        let Counted { counter, feeds } = &mut *counted;
+        let Counted { counter, feeds, .. } = &mut *counted;
         if let Some(fed) = feeds.get_mut(self.index) {
             // Before the change: who looks for changes sees this one too early rather than too late.
             self.shard.registry.changes.fetch_add(1, Relaxed);
@@ -326,12 +348,26 @@ pub(super) fn begin_with(base: &Checkpoint, families: usize, checkpoint: &mut Ch
 }
 
 /// Adds the cells that earlier runs left in `base`. They come last: the first shard that is added is merely copied,
-/// which takes least of the time that its lock is held.
-pub(super) fn end_with(base: &Checkpoint, checkpoint: &mut Checkpoint) {
-    for (snapshot, base) in checkpoint.families.iter_mut().zip(&base.families) {
+/// which takes least of the time that its lock is held. Gauges say how things are in this run.
+pub(super) fn end_with(base: &Checkpoint, stores: &[FamilyStore], checkpoint: &mut Checkpoint) {
+    for ((snapshot, base), FamilyStore { family, plan, .. }) in
+        checkpoint.families.iter_mut().zip(&base.families).zip(stores)
+    {
         snapshot.add(&base.cells, &base.fell_out);
+        let gauges = family.metrics.iter().zip(&plan.slots).filter(|(metric, _)| metric.kind == Kind::Gauge);
+        for slot in gauges.filter_map(|(_, slot)| *slot) {
+            for row in base.cells.rows(slot.group) {
+                let there = snapshot.cells.base(slot.group, row);
+                let before = base.cells.sum(slot.group, row, slot.sum);
+                snapshot.cells.add(there, slot.sum, before.wrapping_neg());
+            }
+        }
     }
-    checkpoint.messages.values_mut().for_each(|messages| messages.sort_unstable_by_key(|message| message.id));
+    for messages in checkpoint.messages.values_mut() {
+        messages.sort_by_key(|message| message.id);
+        // Sources of the same name may tell of the same message; the state has each one once.
+        messages.dedup_by_key(|message| message.id);
+    }
     // Of sources that nobody reads any more.
     for (room, messages) in &base.messages {
         checkpoint.messages.entry(room.clone()).or_insert_with(|| messages.clone());

@@ -34,7 +34,6 @@ impl Naive {
                 naive.forget_oldest();
             }
             naive.insert(Message { message_id: 0, ..message });
-            naive.change -= 1;
             if message.message_id != 0 {
                 naive.tell_message_id(message.id, message.message_id);
             }
