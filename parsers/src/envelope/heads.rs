@@ -10,10 +10,15 @@ const HEADS: usize = 256;
 /// Longest head that is remembered, in bytes.
 const LONGEST: usize = 64;
 
+/// Length of `Feb  1 12:14:14` and the space behind it.
+const CLASSIC: usize = 16;
+
 /// Remembers what stands between the time and the message.
 #[derive(Debug)]
 pub struct Heads {
     heads: Box<[Head]>,
+    /// The classic time of the last line that had one, and the space behind it: many lines have the same.
+    time: [u8; CLASSIC],
 }
 
 /// A head, and where its parts are in it.
@@ -37,12 +42,12 @@ impl Heads {
     /// Nothing is remembered yet.
     pub fn new() -> Self {
         let none = Head { bytes: [0; LONGEST], length: 0, hostname: [0; 2], program: [0; 2], pid: None };
-        Self { heads: vec![none; HEADS].into() }
+        Self { heads: vec![none; HEADS].into(), time: [0; CLASSIC] }
     }
 
     /// Finds the envelope of `line` as [`detect`](super::detect) does.
     pub fn detect<'a>(&mut self, line: &'a [u8]) -> Envelope<'a> {
-        let Some((start, head)) = head(line) else { return detect(line) };
+        let Some((start, head)) = self.head(line) else { return detect(line) };
         let message = line.get(start + head.len()..).unwrap_or_default();
         let at = slot(head);
         let known = self.heads.get(at).filter(|known| known.bytes.get(..known.length.into()) == Some(head));
@@ -69,6 +74,23 @@ impl Heads {
         }
     }
 
+    /// What stands behind the time, up to the first colon and the space behind it, and where it begins.
+    #[inline]
+    fn head<'a>(&mut self, line: &'a [u8]) -> Option<(usize, &'a [u8])> {
+        let classic = line.first_chunk::<CLASSIC>();
+        let start = match classic {
+            // At first there is none, which has no space.
+            Some(time) if *time == self.time && time.last() == Some(&b' ') => CLASSIC,
+            _ => timestamp_length(line) + 1,
+        };
+        if let (CLASSIC, Some(time)) = (start, classic) {
+            self.time = *time;
+        }
+        let rest = line.get(start..).filter(|_| start > 1)?;
+        let colon = memchr::memchr(b':', rest.get(..LONGEST - 1).unwrap_or(rest))?;
+        (rest.get(colon + 1) == Some(&b' ')).then(|| rest.get(..colon + 2).map(|head| (start, head))).flatten()
+    }
+
     /// Remembers `head`, which begins at `start`, if it is all that stands between the time and the message.
     fn learn(&mut self, at: usize, head: &[u8], start: usize, envelope: &Envelope<'_>) {
         let is_all = envelope.start == start + head.len() && envelope.timestamp.len() + 1 == start;
@@ -89,15 +111,6 @@ impl Heads {
             known.pid = envelope.pid;
         }
     }
-}
-
-/// What stands behind the time, up to the first colon and the space behind it, and where it begins.
-#[inline]
-fn head(line: &[u8]) -> Option<(usize, &[u8])> {
-    let start = timestamp_length(line) + 1;
-    let rest = line.get(start..).filter(|_| start > 1)?;
-    let colon = memchr::memchr(b':', rest.get(..LONGEST - 1).unwrap_or(rest))?;
-    (rest.get(colon + 1) == Some(&b' ')).then(|| rest.get(..colon + 2).map(|head| (start, head))).flatten()
 }
 
 /// True when the message is neither another tag, nor a repetition, nor ends before its line does.

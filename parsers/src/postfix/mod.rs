@@ -53,6 +53,14 @@ impl<'a> Tag<'a> {
     /// Takes `program` apart, if it is one of Postfix's: it has a slash and ends with the name of a daemon, or it is
     /// `postfix` alone, for a daemon whose name is lost.
     pub fn of(program: &'a [u8]) -> Option<Self> {
+        // As most are: no daemon's name has a slash.
+        if let Some((instance, service)) = program.split_at_checked(b"postfix".len())
+            && instance == b"postfix"
+            && let Some(service) = service.strip_prefix(b"/")
+            && let Some(daemon) = Daemon::of(service).filter(|daemon| *daemon != Daemon::Unnamed)
+        {
+            return Some(Self { instance, service, daemon });
+        }
         let Some(last) = memchr::memrchr(b'/', program) else {
             return (program == b"postfix").then_some(Self {
                 instance: program,
