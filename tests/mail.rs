@@ -192,6 +192,7 @@ Feb  1 12:00:00 mx1 cron[9]: job
 no syslog at all
 ";
     feed(&mut sink, BEGIN);
+    feed(&mut sink, "");
     feed(&mut sink, others);
     let counted = "postgrey_log_actions_total{action=\"pass\",reason=\"client_auto_whitelist\"}";
     assert_eq!(sample(&pipeline, counted).unwrap(), "1");

@@ -248,6 +248,9 @@ impl Mail {
 
 impl Counter for Mail {
     fn count(&mut self, lines: &[u8], tally: &mut Tally) {
+        if lines.is_empty() {
+            return;
+        }
         let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', lines).chain([lines.len()]) {
