@@ -77,19 +77,12 @@ pub(super) struct Dovecot;
 
 impl Count for Dovecot {
     type Event<'a> = Event<'a>;
-
+    const IS_PROGRAM: fn(&[u8]) -> bool = dovecot::is_program;
     const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = Some(dovecot::envelope);
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Event<'a>, Reject> = dovecot::read;
 
     fn new(_: &Plan) -> Self {
         Self
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        dovecot::is_program(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-        dovecot::read(line, envelope)
     }
 
     fn count(&mut self, event: &Event<'_>, _: &Envelope<'_>, rows: &mut Rows) {

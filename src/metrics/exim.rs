@@ -126,19 +126,12 @@ pub(super) struct Exim {
 
 impl Count for Exim {
     type Event<'a> = Event<'a>;
-
+    const IS_PROGRAM: fn(&[u8]) -> bool = exim::is_program;
     const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = Some(exim::envelope);
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Event<'a>, Reject> = exim::read;
 
     fn new(_: &Plan) -> Self {
         Self { under_way: UnderWay::default() }
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        exim::is_program(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-        exim::read(line, envelope)
     }
 
     fn count(&mut self, event: &Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows) {

@@ -72,19 +72,12 @@ pub(super) struct Halon;
 
 impl Count for Halon {
     type Event<'a> = Event<'a>;
-
+    const IS_PROGRAM: fn(&[u8]) -> bool = halon::is_program;
     const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = Some(halon::envelope);
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Event<'a>, Reject> = halon::read;
 
     fn new(_: &Plan) -> Self {
         Self
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        halon::is_program(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-        halon::read(line, envelope)
     }
 
     fn count(&mut self, event: &Event<'_>, _: &Envelope<'_>, rows: &mut Rows) {

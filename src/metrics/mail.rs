@@ -23,20 +23,17 @@ pub(super) trait Count: Send + 'static {
     /// An event of the family.
     type Event<'a>: Event;
 
-    /// Counts nothing yet, under `plan`.
-    fn new(plan: &Plan) -> Self;
-
-    /// True when `program`, a syslog tag, is of the family.
-    fn is_program(program: &[u8]) -> bool;
+    /// True when a program, a syslog tag, is of the family.
+    const IS_PROGRAM: fn(&[u8]) -> bool;
 
     /// Finds the envelope of a line in logs that are the family's alone, where these are not written as by syslog.
     const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = None;
 
-    /// Reads the message of a line.
-    ///
-    /// # Errors
-    /// It is none of the family's.
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Self::Event<'a>, Reject>;
+    /// Reads the message of a line, or says why it is none of the family's.
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Self::Event<'a>, Reject>;
+
+    /// Counts nothing yet, under `plan`.
+    fn new(plan: &Plan) -> Self;
 
     /// Adds what `event` counts to `rows`.
     fn count(&mut self, event: &Self::Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows);
@@ -77,9 +74,9 @@ impl Member {
     /// The one whose events `C` counts.
     pub(super) const fn of<C: Count>() -> Self {
         Self {
-            is_program: C::is_program,
+            is_program: C::IS_PROGRAM,
             envelope: C::ENVELOPE,
-            read: |line, envelope, see| match C::read(line, envelope) {
+            read: |line, envelope, see| match (C::READ)(line, envelope) {
                 Ok(event) => see(Ok(&event)),
                 Err(reject) => see(Err(reject)),
             },
@@ -117,7 +114,7 @@ struct Counting<C> {
 impl<C: Count> Messages for Counting<C> {
     fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject> {
         self.rows.begin(envelope.repeated);
-        let event = match C::read(line, envelope) {
+        let event = match (C::READ)(line, envelope) {
             Ok(event) => event,
             Err(reject) => {
                 self.count.count_rejected(line, envelope, &mut self.rows);

@@ -36,17 +36,11 @@ pub(super) struct Opendkim;
 
 impl Count for Opendkim {
     type Event<'a> = Event<'a>;
+    const IS_PROGRAM: fn(&[u8]) -> bool = opendkim::is_program;
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Event<'a>, Reject> = opendkim::read;
 
     fn new(_: &Plan) -> Self {
         Self
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        opendkim::is_program(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-        opendkim::read(line, envelope)
     }
 
     fn count(&mut self, event: &Event<'_>, _: &Envelope<'_>, rows: &mut Rows) {

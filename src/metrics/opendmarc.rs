@@ -35,17 +35,11 @@ pub(super) struct Opendmarc;
 
 impl Count for Opendmarc {
     type Event<'a> = Event<'a>;
+    const IS_PROGRAM: fn(&[u8]) -> bool = opendmarc::is_program;
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Event<'a>, Reject> = opendmarc::read;
 
     fn new(_: &Plan) -> Self {
         Self
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        opendmarc::is_program(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-        opendmarc::read(line, envelope)
     }
 
     fn count(&mut self, event: &Event<'_>, _: &Envelope<'_>, rows: &mut Rows) {

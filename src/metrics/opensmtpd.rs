@@ -60,17 +60,11 @@ pub(super) struct Opensmtpd;
 
 impl Count for Opensmtpd {
     type Event<'a> = Event<'a>;
+    const IS_PROGRAM: fn(&[u8]) -> bool = opensmtpd::is_program;
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Event<'a>, Reject> = opensmtpd::read;
 
     fn new(_: &Plan) -> Self {
         Self
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        opensmtpd::is_program(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-        opensmtpd::read(line, envelope)
     }
 
     fn count(&mut self, event: &Event<'_>, _: &Envelope<'_>, rows: &mut Rows) {

@@ -53,19 +53,12 @@ pub(super) struct Rspamd;
 
 impl Count for Rspamd {
     type Event<'a> = Event<'a>;
-
+    const IS_PROGRAM: fn(&[u8]) -> bool = rspamd::is_program;
     const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = Some(rspamd::envelope);
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Event<'a>, Reject> = rspamd::read;
 
     fn new(_: &Plan) -> Self {
         Self
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        rspamd::is_program(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-        rspamd::read(line, envelope)
     }
 
     fn count(&mut self, event: &Event<'_>, _: &Envelope<'_>, rows: &mut Rows) {

@@ -73,17 +73,11 @@ pub(super) struct Sendmail;
 
 impl Count for Sendmail {
     type Event<'a> = Event<'a>;
+    const IS_PROGRAM: fn(&[u8]) -> bool = sendmail::is_program;
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Event<'a>, Reject> = sendmail::read;
 
     fn new(_: &Plan) -> Self {
         Self
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        sendmail::is_program(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-        sendmail::read(line, envelope)
     }
 
     fn count(&mut self, event: &Event<'_>, _: &Envelope<'_>, rows: &mut Rows) {

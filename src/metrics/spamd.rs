@@ -40,19 +40,12 @@ pub(super) struct Spamd;
 
 impl Count for Spamd {
     type Event<'a> = Event<'a>;
-
+    const IS_PROGRAM: fn(&[u8]) -> bool = spamd::is_program;
     const ENVELOPE: Option<fn(&[u8]) -> Envelope<'_>> = Some(spamd::envelope);
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Event<'a>, Reject> = spamd::read;
 
     fn new(_: &Plan) -> Self {
         Self
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        spamd::is_program(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-        spamd::read(line, envelope)
     }
 
     fn count(&mut self, event: &Event<'_>, _: &Envelope<'_>, rows: &mut Rows) {

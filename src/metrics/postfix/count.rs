@@ -47,6 +47,8 @@ pub(super) struct Postfix {
 
 impl Count for Postfix {
     type Event<'a> = Event<'a>;
+    const IS_PROGRAM: fn(&[u8]) -> bool = postfix::is_program;
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Event<'a>, Reject> = postfix::read;
 
     fn new(plan: &Plan) -> Self {
         let PostfixConfig { exclude_services, reject_reasons, max_messages, .. } = &*plan.postfix;
@@ -65,14 +67,6 @@ impl Count for Postfix {
             deliveries: Known::default(),
             sessions: Known::default(),
         }
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        postfix::is_program(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-        postfix::read(line, envelope)
     }
 
     fn count(&mut self, event: &Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows) {

@@ -34,18 +34,12 @@ pub(super) struct PostfixExporter {
 
 impl Count for PostfixExporter {
     type Event<'a> = Line<'a>;
+    const IS_PROGRAM: fn(&[u8]) -> bool = Line::is_of;
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Line<'a>, Reject> = |line, envelope| Line::read(line, envelope);
 
     fn new(plan: &Plan) -> Self {
         let bytes = |names: &[String]| names.iter().map(|name| name.as_bytes().into()).collect();
         Self { excluded: bytes(&plan.postfix.exclude_services), services: bytes(&plan.postfix.compat_services) }
-    }
-
-    fn is_program(program: &[u8]) -> bool {
-        Line::is_of(program)
-    }
-
-    fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Line<'a>, Reject> {
-        Line::read(line, envelope)
     }
 
     fn count(&mut self, line: &Line<'_>, _: &Envelope<'_>, rows: &mut Rows) {
