@@ -10,7 +10,7 @@ use std::sync::Arc;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use tailmeter::config::Config;
-use tailmeter::metrics::{Counter, Dialect, Family, Place, Tally};
+use tailmeter::metrics::{Counter, Dialect, Family, Planned, Tally};
 use tailmeter::series::Directory;
 
 /// Lines of a block: about three megabytes.
@@ -27,7 +27,7 @@ fn counter() -> Box<dyn Counter> {
     let counter = family.and_then(|family| {
         let plan = Arc::new(family.plan(&config)?);
         let directory = Arc::new(Directory::new(plan.groups.clone()));
-        tailmeter::metrics::counter("haproxy", &[Place { plan, directory }], &Dialect::Usual)
+        tailmeter::metrics::counter("haproxy", &[Planned { plan, directory }], &Dialect::Usual)
     });
     counter.unwrap_or_else(|| unreachable!("the family exists"))
 }

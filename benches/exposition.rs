@@ -12,7 +12,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use tailmeter::config::{Config, LabelChoice, MetricConfig};
 use tailmeter::exposition::{Snapshot, View};
-use tailmeter::metrics::{Counter, Dialect, Family, Kind, Place, Tally, counter};
+use tailmeter::metrics::{Counter, Dialect, Family, Kind, Planned, Tally, counter};
 use tailmeter::series::Directory;
 
 fn main() {
@@ -73,7 +73,7 @@ impl Scraped {
         let directory = Arc::new(Directory::new(plan.groups.clone()));
         let mut counter = counter(
             "haproxy",
-            &[Place { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }],
+            &[Planned { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }],
             &Dialect::Usual,
         )?;
         counter.count(&lines::block(2 * servers, servers), &mut Tally::default());

@@ -13,7 +13,7 @@ use std::{env, fs, hint};
 
 use tailmeter::config::Config;
 use tailmeter::exposition::{Snapshot, View};
-use tailmeter::metrics::{Dialect, Family, Place, Tally, counter};
+use tailmeter::metrics::{Dialect, Family, Planned, Tally, counter};
 use tailmeter::series::Directory;
 
 /// The variable that makes this program hold so many servers' rows, and print what that takes.
@@ -65,7 +65,7 @@ fn hold(servers: usize) -> Result<(), Box<dyn Error>> {
     let plan = Arc::new(plan);
     let directory = Arc::new(Directory::new(plan.groups.clone()));
     let mut counter =
-        counter("haproxy", &[Place { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }], &Dialect::Usual)
+        counter("haproxy", &[Planned { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }], &Dialect::Usual)
             .ok_or("no counter")?;
     for first in (0..servers).step_by(LINES) {
         counter.count(&lines::of_servers(first..first + LINES), &mut Tally::default());

@@ -28,8 +28,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::exposition::{Snapshot, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
-use crate::metrics::{self, Dialect, Ending, Family, Plan, Totals};
-use crate::series::Directory;
+use crate::metrics::{self, Dialect, Ending, Family, Planned, Totals};
 use crate::state::{self, Checkpoint, SourceKey, Store};
 
 pub use exporter::{Exporter, Followed, Shown, Wish};
@@ -46,20 +45,13 @@ pub type Say = fn(fmt::Arguments<'_>);
 
 /// Everything between the sources and the exposition.
 pub struct Pipeline {
-    families: Vec<FamilyStore>,
+    families: Vec<Planned>,
     shards: Mutex<Vec<SharedCounted>>,
     registry: Arc<Registry>,
     keeper: Keeper,
     /// One scrape at a time: its memory is used again by the next one.
     scrapes: Mutex<Vec<Scrape>>,
     say: Say,
-}
-
-/// What is counted for one family.
-struct FamilyStore {
-    family: &'static Family,
-    plan: Arc<Plan>,
-    directory: Arc<Directory>,
 }
 
 /// What the feeds share.
@@ -99,12 +91,8 @@ impl Pipeline {
         Self::opening(families(config), path, say)
     }
 
-    fn opening(families: Vec<FamilyStore>, path: &Path, say: Say) -> Result<Self, state::Error> {
-        let family = |store: &FamilyStore| state::Family {
-            plan: Arc::clone(&store.plan),
-            directory: Arc::clone(&store.directory),
-        };
-        let mut store = Store::open(path, families.iter().map(family).collect())?;
+    fn opening(families: Vec<Planned>, path: &Path, say: Say) -> Result<Self, state::Error> {
+        let mut store = Store::open(path, families.clone())?;
         store.notices().iter().for_each(|notice| say(format_args!("{notice}")));
         let base = Arc::clone(store.committed());
         Ok(Self::of(families, Some(store), base, say))
@@ -132,10 +120,10 @@ impl Pipeline {
         }
     }
 
-    fn of(families: Vec<FamilyStore>, store: Option<Store>, base: Arc<Checkpoint>, say: Say) -> Self {
-        let scrape = |store: &FamilyStore| Scrape {
-            view: View::new(Arc::clone(&store.plan), Arc::clone(&store.directory)),
-            reported: store.family.metrics.iter().map(|_| None).collect(),
+    fn of(families: Vec<Planned>, store: Option<Store>, base: Arc<Checkpoint>, say: Say) -> Self {
+        let scrape = |planned: &Planned| Scrape {
+            view: View::new(Arc::clone(&planned.plan), Arc::clone(&planned.directory)),
+            reported: planned.plan.family.metrics.iter().map(|_| None).collect(),
         };
         Self {
             scrapes: Mutex::new(families.iter().map(scrape).collect()),
@@ -155,14 +143,16 @@ impl Pipeline {
 
     /// True when the rows of this pipeline are those that `config` asks for.
     pub fn fits(&self, config: &Config) -> bool {
-        let is_same = |store: &FamilyStore| {
-            let plan = store.family.plan(config);
+        let is_same = |planned: &Planned| {
+            let plan = planned.plan.family.plan(config);
             plan.is_some_and(|plan| {
-                plan.groups == store.plan.groups && plan.slots == store.plan.slots && plan.postfix == store.plan.postfix
+                plan.groups == planned.plan.groups
+                    && plan.slots == planned.plan.slots
+                    && plan.postfix == planned.plan.postfix
             })
         };
         // A format has other metrics with another program's.
-        self.families.iter().map(|store| store.family).eq(metrics::families(config.compat).iter().copied())
+        self.families.iter().map(|planned| planned.plan.family).eq(metrics::families(config.compat).iter().copied())
             && self.families.iter().all(is_same)
     }
 
@@ -176,12 +166,7 @@ impl Pipeline {
 
     /// A new shard for lines in `dialect` of `format`; `None` when no family is read as that.
     pub fn shard(&self, format: &'static str, dialect: &Dialect) -> Option<Shard> {
-        let place = |store: &FamilyStore| metrics::Place {
-            plan: Arc::clone(&store.plan),
-            directory: Arc::clone(&store.directory),
-        };
-        let places = self.families.iter().map(place).collect::<Vec<_>>();
-        let counter = metrics::counter(format, &places, dialect)?;
+        let counter = metrics::counter(format, &self.families, dialect)?;
         let counting = Arc::new(());
         let counted = Arc::new(Mutex::new(Counted::new(counter, &counting)));
         lock(&self.shards).push(Arc::clone(&counted));
@@ -205,9 +190,9 @@ impl Pipeline {
         self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
         let mut scrapes = lock(&self.scrapes);
         let shown = self.keeper.shown();
-        for ((store, scrape), snapshot) in self.families.iter().zip(scrapes.iter_mut()).zip(&shown.families) {
+        for ((planned, scrape), snapshot) in self.families.iter().zip(scrapes.iter_mut()).zip(&shown.families) {
             scrape.view.render(snapshot, out);
-            store.report(snapshot, &mut scrape.reported);
+            scrape.report(planned, snapshot);
         }
         self.registry.report(&shown.totals);
         if self.keeper.is_durable() {
@@ -221,7 +206,7 @@ impl Pipeline {
         self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
         let shown = self.keeper.shown();
         let families = self.families.iter().zip(&shown.families);
-        families.flat_map(|(store, snapshot)| store.family.endings(&store.plan, &store.directory, snapshot)).collect()
+        families.flat_map(|(planned, snapshot)| planned.endings(snapshot)).collect()
     }
 
     fn changes(&self) -> u64 {
@@ -232,7 +217,7 @@ impl Pipeline {
     fn capture(&self, checkpoint: &mut Checkpoint) {
         begin_with(&self.registry.base, self.families.len(), checkpoint);
         let mut knowing = Knowing::new();
-        let place = |family: &Family| self.families.iter().position(|store| store.family == family);
+        let place = |family: &Family| self.families.iter().position(|planned| planned.plan.family == family);
         // The list is copied, so that a shard that is busy with a block keeps nobody from making another.
         let shards = lock(&self.shards).clone();
         shards.iter().for_each(|shard| lock(shard).add_to(checkpoint, &place, &mut knowing));
@@ -240,22 +225,17 @@ impl Pipeline {
     }
 }
 
-fn families(config: &Config) -> Vec<FamilyStore> {
-    let store = |family: &&'static Family| {
-        let plan = Arc::new(family.plan(config)?);
-        let directory = Arc::new(Directory::new(plan.groups.clone()));
-        Some(FamilyStore { family, plan, directory })
-    };
-    metrics::families(config.compat).iter().filter_map(store).collect()
+fn families(config: &Config) -> Vec<Planned> {
+    metrics::families(config.compat).iter().filter_map(|family| Planned::of(family, config)).collect()
 }
 
-impl FamilyStore {
+impl Scrape {
     /// Series, limit and overflow of each metric. Metrics without a series stay silent.
-    fn report(&self, snapshot: &Snapshot, reported: &mut [Option<SeriesTelemetry>]) {
-        let groups = &self.plan.groups;
+    fn report(&mut self, Planned { plan, .. }: &Planned, snapshot: &Snapshot) {
+        let groups = &plan.groups;
         let series = (0..groups.len()).map(|group| snapshot.cells.rows(group).count()).collect::<Vec<_>>();
-        let metrics = self.family.metrics.iter().zip(&self.plan.slots);
-        for (index, ((metric, slot), reported)) in metrics.zip(reported).enumerate() {
+        let metrics = plan.family.metrics.iter().zip(&plan.slots);
+        for (index, ((metric, slot), reported)) in metrics.zip(&mut self.reported).enumerate() {
             let Some(slot) = slot.filter(|slot| series[slot.group] > 0) else { continue };
             let reported = reported.get_or_insert_with(|| SeriesTelemetry::new(metric.name));
             reported.held.set(series[slot.group] as f64);

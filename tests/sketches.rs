@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tailmeter::config::Config;
 use tailmeter::exposition::{Snapshot, View};
-use tailmeter::metrics::{Dialect, Family, Place, Tally, counter};
+use tailmeter::metrics::{Dialect, Family, Planned, Tally, counter};
 use tailmeter::series::Directory;
 use tailmeter_parsers::haproxy::Layouts;
 
@@ -41,7 +41,8 @@ fn count(config: &Config, format: &str, lines: &[Vec<u8>], end: &[u8]) -> (Strin
     let layouts = Arc::new(Layouts::of_log_format(format).unwrap());
     let dialect = Dialect::Haproxy(layouts);
     let mut counter =
-        counter("haproxy", &[Place { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }], &dialect).unwrap();
+        counter("haproxy", &[Planned { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }], &dialect)
+            .unwrap();
     let (mut tally, mut block) = (Tally::default(), Vec::new());
     for line in lines {
         block.extend_from_slice(line);

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use tailmeter::config::Config;
 use tailmeter::exposition::{Snapshot, View};
 use tailmeter::metrics::haproxy::{FAMILY, plan};
-use tailmeter::metrics::{Dialect, Place, Tally, counter, own};
+use tailmeter::metrics::{Dialect, Planned, Tally, counter, own};
 use tailmeter::pipeline::Pipeline;
 use tailmeter::series::Directory;
 use tailmeter::source::{Block, End, Sink};
@@ -68,7 +68,7 @@ fn count(config: &Config, blocks: &[(usize, Vec<u8>)], memo_entries: Option<usiz
     let directory = Arc::new(Directory::new(plan.groups.clone()));
     let shards = 1 + blocks.iter().map(|(shard, _)| *shard).max().unwrap_or(0);
     let counter = |_| {
-        counter("haproxy", &[Place { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }], &Dialect::Usual)
+        counter("haproxy", &[Planned { plan: Arc::clone(&plan), directory: Arc::clone(&directory) }], &Dialect::Usual)
             .unwrap()
     };
     let mut counters = (0..shards).map(counter).collect::<Vec<_>>();

@@ -10,7 +10,7 @@ use tailmeter_parsers::envelope::Heads;
 use tailmeter_parsers::{Envelope, Event, Reason, Reject};
 
 use super::correlator::{Correlator, Message};
-use super::{Counter, Dialect, Family, Place, Plan, Rows, Tally};
+use super::{Counter, Dialect, Family, Plan, Planned, Rows, Tally};
 use crate::series::Cells;
 
 /// The format whose lines are of any family of the mail room.
@@ -67,7 +67,7 @@ pub struct Member {
     pub envelope: Option<fn(&[u8]) -> Envelope<'_>>,
     /// Reads the message of a line.
     pub read: fn(&[u8], &Envelope<'_>, See<'_>),
-    counting: fn(Place) -> Box<dyn Messages>,
+    counting: fn(Planned) -> Box<dyn Messages>,
 }
 
 impl Member {
@@ -80,7 +80,7 @@ impl Member {
                 Ok(event) => see(Ok(&event)),
                 Err(reject) => see(Err(reject)),
             },
-            counting: |place| Box::new(Counting { count: C::new(&place.plan), rows: Rows::new(place) }),
+            counting: |planned| Box::new(Counting { count: C::new(&planned.plan), rows: Rows::new(planned) }),
         }
     }
 }
@@ -156,7 +156,7 @@ pub(super) struct Mail {
 /// Where the messages of one family go.
 struct Desk {
     member: Member,
-    place: Place,
+    planned: Planned,
     /// Made with the first line, as a rule.
     messages: Option<Box<dyn Messages>>,
 }
@@ -179,20 +179,20 @@ const NOBODY: u8 = u8::MAX;
 
 impl Desk {
     fn messages(&mut self) -> &mut dyn Messages {
-        &mut **self.messages.get_or_insert_with(|| (self.member.counting)(self.place.clone()))
+        &mut **self.messages.get_or_insert_with(|| (self.member.counting)(self.planned.clone()))
     }
 }
 
 impl Mail {
-    /// A counter for the families of `places`, without a row.
-    pub(super) fn new(places: Vec<Place>) -> Self {
-        let desk = |place: Place| {
-            let member = place.plan.family.member?;
+    /// A counter for the families of `planned`, without a row.
+    pub(super) fn new(planned: Vec<Planned>) -> Self {
+        let desk = |planned: Planned| {
+            let member = planned.plan.family.member?;
             // Another program's metrics are there from the start, with zeros, as they are there.
-            let messages = place.plan.family.compat.map(|_| (member.counting)(place.clone()));
-            Some(Desk { member, place, messages })
+            let messages = planned.plan.family.compat.map(|_| (member.counting)(planned.clone()));
+            Some(Desk { member, planned, messages })
         };
-        let desks = places.into_iter().filter_map(desk).collect::<Vec<_>>();
+        let desks = planned.into_iter().filter_map(desk).collect::<Vec<_>>();
         Self {
             is_alone: desks.len() == 1,
             desks,
@@ -275,7 +275,7 @@ impl Counter for Mail {
     }
 
     fn resume(&mut self, family: &str, messages: &[Message]) {
-        let Some(desk) = self.desks.iter_mut().find(|desk| desk.place.plan.family.name == family) else { return };
+        let Some(desk) = self.desks.iter_mut().find(|desk| desk.planned.plan.family.name == family) else { return };
         if let Some(correlator) = desk.messages().correlator_mut() {
             correlator.restore(messages);
             desk.messages().settle();
@@ -286,7 +286,7 @@ impl Counter for Mail {
         for desk in &mut self.desks {
             let Some(messages) = &mut desk.messages else { continue };
             if let Some(correlator) = messages.correlator_mut() {
-                take(desk.place.plan.family, correlator.leave());
+                take(desk.planned.plan.family, correlator.leave());
                 messages.settle();
             }
         }

@@ -302,22 +302,40 @@ pub trait Counter: Send {
     }
 }
 
-/// What is counted for one family, and where: shared by all shards.
+/// What is counted for one family under a configuration, and which tuples have a row: shared by all shards.
 #[derive(Clone, Debug)]
-pub struct Place {
-    /// The groups of rows.
+pub struct Planned {
+    /// What is counted.
     pub plan: Arc<Plan>,
-    /// Their label tuples.
+    /// Which tuples have a row. Those of earlier runs are added to it.
     pub directory: Arc<Directory>,
 }
 
-/// A counter of lines of `format` in `dialect`, with a shard of its own in `places`, which has the families whose
+impl Planned {
+    /// What `config` asks for of `family`, without a row; `None` for the own telemetry, which no lines count.
+    pub fn of(family: &'static Family, config: &Config) -> Option<Self> {
+        let plan = Arc::new(family.plan(config)?);
+        let directory = Arc::new(Directory::new(plan.groups.clone()));
+        Some(Self { plan, directory })
+    }
+
+    /// The abnormal endings in `snapshot`, the commonest first; none of families whose lines tell no endings.
+    pub fn endings(&self, snapshot: &Snapshot) -> Vec<Ending> {
+        let family = self.plan.family;
+        match (family.name, family.compat) {
+            ("haproxy", None) => haproxy::endings(&self.plan, &self.directory, snapshot),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A counter of lines of `format` in `dialect`, with a rows of its own in `planned`, which has the families whose
 /// metrics are shown; `None` when none of them is read as that.
-pub fn counter(format: &str, places: &[Place], dialect: &Dialect) -> Option<Box<dyn Counter>> {
-    let mut places = places.iter().filter(|place| place.plan.family.is_read_as(format)).peekable();
-    let Place { plan, directory } = (*places.peek()?).clone();
+pub fn counter(format: &str, planned: &[Planned], dialect: &Dialect) -> Option<Box<dyn Counter>> {
+    let mut planned = planned.iter().filter(|planned| planned.plan.family.is_read_as(format)).peekable();
+    let Planned { plan, directory } = (*planned.peek()?).clone();
     Some(match (plan.family.member, plan.family.compat) {
-        (Some(_), _) => Box::new(mail::Mail::new(places.cloned().collect())),
+        (Some(_), _) => Box::new(mail::Mail::new(planned.cloned().collect())),
         (None, Some(Compat::HaproxyLogExporter)) => Box::new(haproxy::compat::Requests::new(plan, directory, dialect)),
         (None, _) => Box::new(haproxy::Haproxy::new(plan, directory, dialect)),
     })
@@ -332,14 +350,6 @@ impl Family {
     /// True when lines of this family may be in a source of `format`.
     pub fn is_read_as(&self, format: &str) -> bool {
         self.name == format || (format == MAIL && self.member.is_some())
-    }
-
-    /// The abnormal endings in `snapshot`, the commonest first; none of families whose lines tell no endings.
-    pub fn endings(&self, plan: &Plan, directory: &Directory, snapshot: &Snapshot) -> Vec<Ending> {
-        match (self.name, self.compat) {
-            ("haproxy", None) => haproxy::endings(plan, directory, snapshot),
-            _ => Vec::new(),
-        }
     }
 
     /// A plan for this family under `config`; `None` for the own telemetry, which no lines count.

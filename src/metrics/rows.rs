@@ -10,7 +10,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::plan::in_cells;
-use super::{Kind, Place, Plan};
+use super::{Kind, Plan, Planned};
 use crate::series::{Base, Cells, Directory, Key, Memo, NO_ENTRY, fold};
 
 /// The rows of one family.
@@ -32,7 +32,7 @@ pub struct Rows {
 
 impl Rows {
     /// No row but those of metrics without labels, which are there from the beginning.
-    pub(super) fn new(Place { plan, directory }: Place) -> Self {
+    pub(super) fn new(Planned { plan, directory }: Planned) -> Self {
         let family = plan.family;
         let place = |name: &str| family.labels.iter().position(|label| label.name == name).unwrap_or(usize::MAX);
         let labels = |group: &crate::series::Group| group.labels.iter().map(|label| place(&label.name)).collect();

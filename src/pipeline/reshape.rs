@@ -1,19 +1,18 @@
 //! Counts that were made under one configuration, as another one shows them: for a reload without a state. With one,
 //! the state does it.
 
-use super::FamilyStore;
 use crate::exposition::Snapshot;
-use crate::metrics::{Kind, Plan, Slot};
+use crate::metrics::{Kind, Plan, Planned, Slot};
 use crate::series::{Base, Cells, Restored};
 use crate::state::Checkpoint;
 
 /// What `before` has counted for the plans of `old`, under those of `new`: each metric that has the same labels, with
 /// those rows that are allowed. The rest is forgotten.
-pub(super) fn reshaped(before: &Checkpoint, old: &[FamilyStore], new: &[FamilyStore]) -> Checkpoint {
-    let family = |store: &FamilyStore| {
+pub(super) fn reshaped(before: &Checkpoint, old: &[Planned], new: &[Planned]) -> Checkpoint {
+    let family = |store: &Planned| {
         let cells = Cells::new(store.plan.groups.iter().map(|group| group.layout));
-        let mut after = Snapshot { cells, fell_out: vec![0; store.family.metrics.len()] };
-        let known = old.iter().zip(&before.families).find(|(other, _)| other.family == store.family);
+        let mut after = Snapshot { cells, fell_out: vec![0; store.plan.family.metrics.len()] };
+        let known = old.iter().zip(&before.families).find(|(other, _)| other.plan.family == store.plan.family);
         if let Some((old, before)) = known {
             move_metrics(before, old, store, &mut after);
         }
@@ -27,7 +26,7 @@ pub(super) fn reshaped(before: &Checkpoint, old: &[FamilyStore], new: &[FamilySt
     }
 }
 
-fn move_metrics(before: &Snapshot, old: &FamilyStore, new: &FamilyStore, after: &mut Snapshot) {
+fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Snapshot) {
     let slots = old.plan.slots.iter().zip(&new.plan.slots).enumerate();
     for (metric, (from, to)) in slots {
         let (Some(from), Some(to)) = (*from, *to) else { continue };
@@ -35,7 +34,7 @@ fn move_metrics(before: &Snapshot, old: &FamilyStore, new: &FamilyStore, after: 
             continue;
         }
         after.fell_out[metric] = before.fell_out.get(metric).copied().unwrap_or(0);
-        let buckets = match new.family.metrics[metric].kind {
+        let buckets = match new.plan.family.metrics[metric].kind {
             Kind::Histogram(bounds) => bounds.len() + 1,
             Kind::Counter | Kind::Gauge => 0,
         };

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tailmeter_parsers::Reject;
 
-use super::{FamilyStore, Registry, Say, lock};
+use super::{Registry, Say, lock};
 use crate::exposition::Snapshot;
-use crate::metrics::{Counter, Dialect, Family, Kind, Tally, Totals};
+use crate::metrics::{Counter, Dialect, Family, Kind, Planned, Tally, Totals};
 use crate::source::{Block, End, Incident, Position, Sink};
 use crate::state::{Checkpoint, Mailroom, Place, SourceKey};
 
@@ -349,12 +349,10 @@ pub(super) fn begin_with(base: &Checkpoint, families: usize, checkpoint: &mut Ch
 
 /// Adds the cells that earlier runs left in `base`. They come last: the first shard that is added is merely copied,
 /// which takes least of the time that its lock is held. Gauges say how things are in this run.
-pub(super) fn end_with(base: &Checkpoint, stores: &[FamilyStore], checkpoint: &mut Checkpoint) {
-    for ((snapshot, base), FamilyStore { family, plan, .. }) in
-        checkpoint.families.iter_mut().zip(&base.families).zip(stores)
-    {
+pub(super) fn end_with(base: &Checkpoint, stores: &[Planned], checkpoint: &mut Checkpoint) {
+    for ((snapshot, base), Planned { plan, .. }) in checkpoint.families.iter_mut().zip(&base.families).zip(stores) {
         snapshot.add(&base.cells, &base.fell_out);
-        let gauges = family.metrics.iter().zip(&plan.slots).filter(|(metric, _)| metric.kind == Kind::Gauge);
+        let gauges = plan.family.metrics.iter().zip(&plan.slots).filter(|(metric, _)| metric.kind == Kind::Gauge);
         for slot in gauges.filter_map(|(_, slot)| *slot) {
             for row in base.cells.rows(slot.group) {
                 let there = snapshot.cells.base(slot.group, row);

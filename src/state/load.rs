@@ -17,17 +17,8 @@ use super::record::{
 };
 use super::write::{Writer, upsert_row};
 use crate::exposition::Snapshot;
-use crate::metrics::{Plan, Slot, Totals};
+use crate::metrics::{Plan, Planned, Slot, Totals};
 use crate::series::{Cells, Directory, Layout, Restored, RowId};
-
-/// A log family under the present configuration.
-#[derive(Clone, Debug)]
-pub struct Family {
-    /// What is counted.
-    pub plan: Arc<Plan>,
-    /// Which tuples have a row. Those of earlier runs are added to it.
-    pub directory: Arc<Directory>,
-}
 
 /// A family and where it is in the file.
 #[derive(Debug)]
@@ -41,9 +32,8 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(family: Family) -> Self {
-        let groups = family.plan.groups.len();
-        let Family { plan, directory } = family;
+    pub(super) fn new(Planned { plan, directory }: Planned) -> Self {
+        let groups = plan.groups.len();
         Self { plan, directory, groups: vec![0; groups], rows: vec![Vec::new(); groups] }
     }
 }

@@ -23,7 +23,6 @@ mod write;
 
 pub use checkpoint::{Checkpoint, Mailroom, Messages, Place, SourceKey};
 pub use error::Error;
-pub use load::Family;
 pub use store::Store;
 
 /// Name of the file in the state directory.

@@ -16,10 +16,11 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::checkpoint::Checkpoint;
 use super::error::{Cause, Error};
-use super::load::{Family, Kept, generation, load};
+use super::load::{Kept, generation, load};
 use super::record::{Generation, Group};
 use super::schema;
 use super::write::{Writer, differ};
+use crate::metrics::Planned;
 use crate::source::Identity;
 
 /// How long another program may hold the file locked before that is a failure.
@@ -78,11 +79,11 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be read and written, is damaged, or is not a state that this version knows.
-    pub fn open(path: &Path, families: Vec<Family>) -> Result<Self, Error> {
+    pub fn open(path: &Path, families: Vec<Planned>) -> Result<Self, Error> {
         Self::open_cause(path, families).map_err(|cause| cause.at(path))
     }
 
-    fn open_cause(path: &Path, families: Vec<Family>) -> Result<Self, Cause> {
+    fn open_cause(path: &Path, families: Vec<Planned>) -> Result<Self, Cause> {
         let mut kept = families.into_iter().map(Kept::new).collect::<Vec<_>>();
         let mut notices = Vec::new();
         if !path.try_exists()? {
@@ -263,7 +264,7 @@ impl Store {
 
     /// Writes the last committed checkpoint to a new file, and puts that in the place of whatever is there.
     fn write_anew(&mut self, cause: &Cause) -> Result<(), Cause> {
-        let family = |kept: &Kept| Family { plan: Arc::clone(&kept.plan), directory: Arc::clone(&kept.directory) };
+        let family = |kept: &Kept| Planned { plan: Arc::clone(&kept.plan), directory: Arc::clone(&kept.directory) };
         let mut kept = self.kept.iter().map(|kept| Kept::new(family(kept))).collect::<Vec<_>>();
         let mut next_row = 0;
         // The attempted commit, should it have taken place somewhere, had the next number.

@@ -35,7 +35,8 @@ pub(super) struct PostfixExporter {
 impl Count for PostfixExporter {
     type Event<'a> = Line<'a>;
     const IS_PROGRAM: fn(&[u8]) -> bool = Line::is_of;
-    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Line<'a>, Reject> = |line, envelope| Line::read(line, envelope);
+    const READ: for<'a> fn(&'a [u8], &Envelope<'a>) -> Result<Line<'a>, Reject> =
+        |line, envelope| Line::read(line, envelope);
 
     fn new(plan: &Plan) -> Self {
         let bytes = |names: &[String]| names.iter().map(|name| name.as_bytes().into()).collect();
