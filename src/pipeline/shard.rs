@@ -104,7 +104,8 @@ impl Shard {
         let names = lock(&self.counted).counter.held_back().join(", ");
         if !names.is_empty() {
             (self.say)(format_args!(
-                "not every series that the configuration of {} lets expect is there from the beginning:                  half of `max_series` is kept for others ({names})",
+                "not every series that the configuration of {} lets expect is there from the beginning: \
+                 half of `max_series` is kept for others ({names})",
                 self.format
             ));
         }
