@@ -11,10 +11,9 @@ use hashbrown::HashTable;
 use tailmeter_parsers::Time;
 
 use super::Rows;
+use crate::config::DEFAULT_MAX_MESSAGES;
 use crate::series::fold;
 
-/// Messages at most, unless told otherwise.
-const CAPACITY: usize = 65_536;
 /// How long a message may be under way: longer than any queue keeps one.
 const MAX_AGE_MS: u64 = 14 * 86_400_000;
 /// The same for one that is not in a queue yet.
@@ -59,6 +58,13 @@ pub struct Message {
 /// What became of a message, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fate(pub u16);
+
+impl Message {
+    /// How long it has been under way at `time`, in milliseconds, without its lead; `None` when that cannot be known.
+    pub fn age_ms(&self, time: Option<Time>) -> Option<u64> {
+        time.filter(|_| self.began_ms != 0)?.since(Time::from_ms(self.began_ms))
+    }
+}
 
 impl Fate {
     /// Recipients that got it.
@@ -136,7 +142,7 @@ pub struct Correlator {
 
 impl Default for Correlator {
     fn default() -> Self {
-        Self::new(CAPACITY)
+        Self::new(DEFAULT_MAX_MESSAGES)
     }
 }
 
@@ -323,14 +329,13 @@ impl Correlator {
     fn make_room(&mut self, time: Option<Time>) {
         for (list, max_age_ms) in [(0, MAX_SESSION_MS), (1, MAX_AGE_MS)] {
             while let Some(slot) = self.slots.get(self.lists[list].first as usize) {
-                let Message { id, began_ms, .. } = slot.message;
-                let age = time.and_then(|time| time.since(Time::from_ms(began_ms)));
-                if began_ms == 0 || age.is_none_or(|age| age <= max_age_ms) {
+                let message = slot.message;
+                if message.age_ms(time).is_none_or(|age_ms| age_ms <= max_age_ms) {
                     break;
                 }
                 // A session that broke off was no message.
                 self.evicted += u64::from(list == 1);
-                self.finish(id);
+                self.finish(message.id);
             }
         }
         if self.ids.len() >= self.capacity {

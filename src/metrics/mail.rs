@@ -147,8 +147,6 @@ impl<C: Count> Messages for Counting<C> {
 pub(super) struct Mail {
     desks: Vec<Desk>,
     heads: Heads,
-    /// True for the log of one family.
-    is_alone: bool,
     /// Whose the programs seen last are.
     known: Box<[Known; KNOWN]>,
 }
@@ -194,7 +192,6 @@ impl Mail {
         };
         let desks = planned.into_iter().filter_map(desk).collect::<Vec<_>>();
         Self {
-            is_alone: desks.len() == 1,
             desks,
             heads: Heads::new(),
             known: Box::new([Known { name: [0; NAME], length: 0, desk: NOBODY }; KNOWN]),
@@ -225,7 +222,10 @@ impl Mail {
     fn desk(&mut self, program: &[u8]) -> Option<&mut Desk> {
         // A log that is one family's alone need not say so.
         if program.is_empty() {
-            return self.desks.first_mut().filter(|_| self.is_alone);
+            return match self.desks.as_mut_slice() {
+                [desk] => Some(desk),
+                _ => None,
+            };
         }
         let byte = |at: usize| usize::from(program.get(at).copied().unwrap_or_default());
         let hash = program.len() ^ byte(program.len().wrapping_sub(1)) ^ byte(program.len() / 2) << 1 ^ byte(0) << 2;

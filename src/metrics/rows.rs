@@ -122,10 +122,8 @@ impl Rows {
         for label in labels {
             print.take(value(*label));
         }
-        let hash = self.memo.hash_words(print.words);
-        let candidate = self.memo.candidate(hash, self.memo.pair(hash));
-        let entry = match self.memo.find_words(hash, candidate, print.words) {
-            NO_ENTRY => {
+        let entry = match self.memo.look_up(print.words) {
+            (hash, NO_ENTRY) => {
                 let key = Key { text: &[], more: &[], words: print.words };
                 let write = |index: usize, out: &mut Vec<u8>| {
                     out.extend_from_slice(labels.get(index).map(|label| value(*label)).unwrap_or_default());
@@ -134,7 +132,7 @@ impl Rows {
                 let base = self.cells.base(slot.group, found.row);
                 self.memo.insert(hash, &key, &[base], u32::from(found.fell_out))
             }
-            entry => entry,
+            (_, entry) => entry,
         };
         Some(Spot {
             base: *self.memo.bases(entry).first()?,
@@ -155,10 +153,8 @@ impl Rows {
     ) -> &'k [T] {
         let mut print = Print { seeds: self.seeds, words: [self.seeds[1], self.seeds[0]] };
         texts.into_iter().for_each(|text| print.take(text));
-        let hash = known.memo.hash_words(print.words);
-        let candidate = known.memo.candidate(hash, known.memo.pair(hash));
-        let entry = match known.memo.find_words(hash, candidate, print.words) {
-            NO_ENTRY => {
+        let entry = match known.memo.look_up(print.words) {
+            (hash, NO_ENTRY) => {
                 let key = Key { text: &[], more: &[], words: print.words };
                 let entry = known.memo.insert(hash, &key, &[Base::UNUSED], 0);
                 // Numbers of what was forgotten are given anew.
@@ -168,7 +164,7 @@ impl Rows {
                 known.ends.push(known.found.len() as u32);
                 entry
             }
-            entry => entry,
+            (_, entry) => entry,
         };
         let end = |entry: usize| known.ends.get(entry).map_or(0, |end| *end as usize);
         let start = (entry as usize).checked_sub(1).map_or(0, end);

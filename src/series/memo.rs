@@ -171,6 +171,13 @@ impl Memo {
         self.get(hash, &Key { text: &[], more: &[], words })
     }
 
+    /// The hash and the entry of a key that is nothing but `words`: the steps of a lookup together, where no batch takes them.
+    #[inline(always)]
+    pub fn look_up(&self, words: [u64; 2]) -> (u64, EntryId) {
+        let hash = self.hash_words(words);
+        (hash, self.find_words(hash, self.candidate(hash, self.pair(hash)), words))
+    }
+
     /// The entry of `key`, whose hash is `hash`.
     #[inline(never)]
     pub fn get(&self, hash: u64, key: &Key<'_>) -> EntryId {

@@ -72,15 +72,15 @@ enum Shown {
 
 impl Shown {
     fn of(field: Field<'_>) -> Self {
-        let thousandths = |number: i64| number as f64 / 1000.0;
+        let thousandths = |number: f64| number / 1000.0;
         match field {
             Field::Missing => Self::Missing,
             Field::Text(text) => Self::Text(text.to_vec()),
             Field::Number(number) => Self::Number(number),
-            Field::Seconds(ms) => Self::Decimal(ms as f64 / 1000.0),
-            Field::Thousandths(number) => Self::Decimal(thousandths(number)),
+            Field::Seconds(ms) => Self::Decimal(thousandths(ms as f64)),
+            Field::Thousandths(number) => Self::Decimal(thousandths(number as f64)),
             Field::Truth(truth) => Self::Truth(truth),
-            Field::AllSeconds(all) => Self::Decimals(all.iter().map(|ms| *ms as f64 / 1000.0).collect()),
+            Field::AllSeconds(all) => Self::Decimals(all.iter().map(|ms| thousandths(*ms as f64)).collect()),
         }
     }
 }

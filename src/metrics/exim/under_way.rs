@@ -55,9 +55,7 @@ impl UnderWay {
 /// The message is done. Exim's own time is the more exact one, where it is logged.
 fn end(message: &Message, queue_time_ms: Option<u64>, time: Option<Time>, rows: &mut Rows) {
     let Some(outcome) = message.fate.outcome() else { return };
-    let began = (message.began_ms != 0).then(|| Time::from_ms(message.began_ms));
-    let between = || time?.since(began?);
-    if let Some(took_ms) = queue_time_ms.or_else(between).and_then(|ms| i64::try_from(ms).ok()) {
+    if let Some(took_ms) = queue_time_ms.or_else(|| message.age_ms(time)).and_then(|ms| i64::try_from(ms).ok()) {
         rows.observe(MESSAGE_DURATION, took_ms, |label| if label == OUTCOME { outcome.as_bytes() } else { b"" });
     }
 }

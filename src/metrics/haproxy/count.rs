@@ -310,8 +310,7 @@ impl Shard {
         let (key, hash, known) = match pack(&self.more) {
             Some(values) => {
                 let words = [id, word_id << 32 ^ values];
-                let hash = self.some.hash_words(words);
-                let known = self.some.find_words(hash, self.some.candidate(hash, self.some.pair(hash)), words);
+                let (hash, known) = self.some.look_up(words);
                 (Key { text: &[], more: &[], words }, hash, known)
             }
             None => {

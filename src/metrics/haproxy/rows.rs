@@ -347,9 +347,7 @@ impl Places {
     #[cold]
     fn find_full<L: Line>(&self, names: EntryId, line: &L) -> EntryId {
         let words = full_words(names, words((line.status_code(), line.method_key())));
-        let memo = &self.full.memo;
-        let hash = memo.hash_words(words);
-        memo.find_words(hash, memo.candidate(hash, memo.pair(hash)), words)
+        self.full.memo.look_up(words).1
     }
 
     /// The cell that counts a line with this entry.

@@ -167,10 +167,7 @@ impl UnderWay {
 fn end(message: &Message, tag: &Tag<'_>, time: Option<Time>, rows: &mut Rows) {
     let Some(outcome) = message.fate.outcome() else { return };
     let value = |label| if label == OUTCOME { outcome.as_bytes() } else { tag_value(tag, label) };
-    let began = (message.began_ms != 0).then(|| Time::from_ms(message.began_ms));
-    if let (Some(time), Some(began)) = (time, began)
-        && let Some(took_ms) = time.since(began)
-    {
+    if let Some(took_ms) = message.age_ms(time) {
         rows.observe(MESSAGE_DURATION, (took_ms + message.lead_ms) as i64, value);
     }
     rows.observe(DELIVERY_ATTEMPTS, message.attempts.max(1).into(), value);
