@@ -1,7 +1,7 @@
 //! A cursor over one line: takes fields from the left and remembers where it stands, so that every refusal
 //! names a field and an offset.
 
-use crate::{Reason, Reject};
+use crate::{Reason, Reject, near};
 
 /// Stands before the next unread byte of a line.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ impl<'a> Cursor<'a> {
     /// [`Reason::Truncated`] when the line ends first.
     pub(crate) fn until(&mut self, delimiter: u8, field: &'static str) -> Result<&'a [u8], Reject> {
         let rest = self.rest();
-        match memchr::memchr(delimiter, rest) {
+        match near::find(delimiter, rest) {
             Some(length) => {
                 self.at += length + 1;
                 Ok(&rest[..length])

@@ -28,6 +28,7 @@ pub mod exim;
 pub mod halon;
 pub mod haproxy;
 mod json;
+mod near;
 pub mod opendkim;
 pub mod opendmarc;
 pub mod opensmtpd;

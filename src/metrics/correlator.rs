@@ -26,16 +26,42 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Number of a message, or of a text that several may share.
 pub(super) type Id = u64;
 
-/// The id of `texts` together. The state has it, so it is the same in every version and on every machine.
-pub(super) fn id(texts: &[&[u8]]) -> Id {
+/// The id of `text` alone. The state has ids, so they are the same in every version and on every machine.
+pub(super) fn id(text: &[u8]) -> Id {
+    behind(SEED, text)
+}
+
+/// A host, whose messages have ids that no other host's have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Host(Id);
+
+impl Host {
+    /// The one called `name`.
+    pub(super) fn of(name: &[u8]) -> Self {
+        Self(id(name))
+    }
+
+    /// The id of its message `queue_id`.
+    #[inline]
+    pub(super) fn id(self, queue_id: &[u8]) -> Id {
+        behind(self.0, queue_id)
+    }
+}
+
+/// The id of what has the id `before` and `text` together.
+#[inline]
+fn behind(before: Id, text: &[u8]) -> Id {
     let mix = |id: Id, word: u64| fold(id ^ word, MULTIPLIER);
-    texts.iter().fold(SEED, |id, text| {
-        let (words, rest) = text.as_chunks::<8>();
-        let id = words.iter().fold(id, |id, word| mix(id, u64::from_le_bytes(*word)));
-        let last = rest.iter().rev().fold(0, |last, byte| last << 8 | u64::from(*byte));
-        // The length tells where a text ends.
-        mix(mix(id, last), text.len() as u64)
-    })
+    let (words, rest) = text.as_chunks::<8>();
+    let id = words.iter().fold(before, |id, word| mix(id, u64::from_le_bytes(*word)));
+    let last = match (text.last_chunk::<8>(), rest) {
+        (_, []) => 0,
+        // The bytes of the last word that come after the words before it.
+        (Some(word), rest) => u64::from_le_bytes(*word) >> (64 - 8 * rest.len()),
+        (None, rest) => rest.iter().rev().fold(0, |last, byte| last << 8 | u64::from(*byte)),
+    };
+    // The length tells where a text ends.
+    mix(mix(id, last), text.len() as u64)
 }
 
 /// What is known of a message.
@@ -389,8 +415,8 @@ mod tests {
 
     #[test]
     fn ids_are_those_that_states_have() {
-        assert_eq!(id(&[b"mx1", b"4F1AB6C02D"]), 0x8cae_e9e7_8f4f_0033);
-        assert_eq!(id(&[b"mail.example.org", b"4cVqZz2Xq3z1"]), 0xd397_36c9_b107_8756);
+        assert_eq!(Host::of(b"mx1").id(b"4F1AB6C02D"), 0x8cae_e9e7_8f4f_0033);
+        assert_eq!(Host::of(b"mail.example.org").id(b"4cVqZz2Xq3z1"), 0xd397_36c9_b107_8756);
     }
 
     #[test]
@@ -399,13 +425,13 @@ mod tests {
         let mut ids = std::collections::BTreeSet::new();
         for at in 0..=text.len() {
             let (one, two) = text.split_at(at);
-            assert!(ids.insert(id(&[one, two])), "split at {at}");
-            assert!(ids.insert(id(&[one])), "cut at {at}");
+            assert!(ids.insert(Host::of(one).id(two)), "split at {at}");
+            assert!(ids.insert(id(one)), "cut at {at}");
         }
         for bit in 0..8 * text.len() {
             let mut flipped = *text;
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(ids.insert(id(&[&flipped])), "bit {bit}");
+            assert!(ids.insert(id(&flipped)), "bit {bit}");
         }
     }
 }

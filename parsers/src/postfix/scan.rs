@@ -2,7 +2,7 @@
 
 use super::event::Peer;
 use crate::cursor::Cursor;
-use crate::{Reason, Reject};
+use crate::{Reason, Reject, near};
 
 /// What may stand in a queue id: 1 for the digits of a short one (hexadecimal, upper case), 2 for those of a long one
 /// (base 52: digits, and letters without vowels).
@@ -56,7 +56,7 @@ pub(super) fn queue_id<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
 pub(super) fn peer<'a>(cursor: &mut Cursor<'a>, field: &'static str) -> Result<Peer<'a>, Reject> {
     let start = *cursor;
     let rest = cursor.rest();
-    let Some(length) = memchr::memchr2(b'[', b' ', rest) else {
+    let Some(length) = near::find_either(b'[', b' ', rest) else {
         return start.reject(Reason::Truncated, field);
     };
     if rest[length] == b' ' {
@@ -107,7 +107,9 @@ pub(super) fn address<'a>(
         return cursor.reject(Reason::Truncated, field);
     }
     let plain = rest.get(quoted..).unwrap_or_default();
-    let end = memchr::memchr_iter(b'>', plain).find(|end| follows(plain.get(end + 1..).unwrap_or_default()));
+    let ends = |end: &usize| follows(plain.get(end + 1..).unwrap_or_default());
+    let first = near::find(b'>', plain).filter(ends);
+    let end = first.or_else(|| memchr::memchr_iter(b'>', plain).find(ends));
     let Some(end) = end else { return cursor.reject(Reason::Truncated, field) };
     cursor.skip(quoted + end + 1);
     Ok(&rest[..quoted + end])

@@ -1,7 +1,9 @@
 //! Which metrics an event counts in.
 
+use tailmeter_parsers::envelope::ByHead;
 use tailmeter_parsers::postfix::{
-    self, Client, Command, Delivery, Disconnect, Event, LostConnection, Queued, Rejection, Status, Tag, Test, Tls,
+    self, Client, Command, Daemon, Delivery, Disconnect, Event, LostConnection, Queued, Rejection, Status, Tag, Test,
+    Tls,
 };
 use tailmeter_parsers::{Envelope, Reject};
 
@@ -18,7 +20,7 @@ use super::{
     QUEUE_INSERTIONS, QUEUE_REMOVALS, REJECTS, SASL_FAILURES, SASL_LOGINS, SMTPD_COMMANDS, TLS_CONNECTIONS, WARNINGS,
 };
 use crate::config::PostfixConfig;
-use crate::metrics::correlator::Correlator;
+use crate::metrics::correlator::{Correlator, Host};
 use crate::metrics::mail::Count;
 use crate::metrics::rows::{Known, Spot};
 use crate::metrics::{Plan, Rows};
@@ -31,6 +33,9 @@ const NONE: &[u8] = b"none";
 
 /// Counts Postfix's events.
 pub(super) struct Postfix {
+    senders: ByHead<Sender>,
+    /// That of the present line.
+    sender: Sender,
     under_way: UnderWay,
     excluded: Vec<Box<[u8]>>,
     reasons: Vec<(regex::bytes::Regex, Box<str>)>,
@@ -43,6 +48,41 @@ pub(super) struct Postfix {
     deliveries: Known<Option<Spot>>,
     /// What the ends of sessions with the same summary add.
     sessions: Known<(Spot, u32)>,
+}
+
+/// Who writes lines with the same head.
+#[derive(Clone, Copy, Default)]
+struct Sender {
+    daemon: Option<Daemon>,
+    /// Where in the program's name the instance ends and the service begins.
+    instance_end: usize,
+    service_start: usize,
+    is_excluded: bool,
+    host: Host,
+}
+
+impl Sender {
+    fn of(envelope: &Envelope<'_>, excluded: &[Box<[u8]>]) -> Self {
+        let host = Host::of(envelope.hostname);
+        let Some(tag) = Tag::of(envelope.program) else { return Self { host, ..Self::default() } };
+        Self {
+            daemon: Some(tag.daemon),
+            instance_end: tag.instance.len(),
+            service_start: envelope.program.len() - tag.service.len(),
+            is_excluded: is_excluded(excluded, tag.service),
+            host,
+        }
+    }
+
+    /// What `Tag::of` makes of `program`, whose sender this is.
+    #[inline]
+    fn tag<'a>(&self, program: &'a [u8]) -> Option<Tag<'a>> {
+        Some(Tag {
+            instance: program.get(..self.instance_end)?,
+            service: program.get(self.service_start..)?,
+            daemon: self.daemon?,
+        })
+    }
 }
 
 impl Count for Postfix {
@@ -58,6 +98,8 @@ impl Count for Postfix {
             .filter_map(|rule| Some((regex::bytes::Regex::new(&rule.pattern).ok()?, rule.reason.as_str().into())));
         let delivery_labels = plan.labels_of(&[DELIVERIES, DELIVERY_DELAY, DELIVERY_STAGE]);
         Self {
+            senders: ByHead::default(),
+            sender: Sender::default(),
             under_way: UnderWay::new(*max_messages),
             excluded: exclude_services.iter().map(|service| service.as_bytes().into()).collect(),
             reasons: reasons.collect(),
@@ -69,10 +111,20 @@ impl Count for Postfix {
         }
     }
 
+    fn read<'a>(&mut self, line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
+        let Self { senders, excluded, .. } = self;
+        let sender = || Sender::of(envelope, excluded);
+        self.sender = senders.get(envelope.head, sender).copied().unwrap_or_else(sender);
+        match self.sender.daemon {
+            Some(daemon) => postfix::read_of(daemon, line, envelope),
+            None => postfix::read(line, envelope),
+        }
+    }
+
     fn count(&mut self, event: &Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows) {
-        let Some(tag) = Tag::of(envelope.program) else { return };
-        let is_new = self.under_way.follow(event, &tag, envelope, rows);
-        if is_excluded(&self.excluded, tag.service) {
+        let Some(tag) = self.sender.tag(envelope.program) else { return };
+        let is_new = self.under_way.follow(event, &tag, self.sender.host, envelope, rows);
+        if self.sender.is_excluded {
             return;
         }
         let of_tag = |label| tag_value(&tag, label);

@@ -12,7 +12,7 @@ use super::count::tag_value;
 use super::label::OUTCOME;
 use super::{DELIVERY_ATTEMPTS, MESSAGE_DURATION};
 use crate::metrics::Rows;
-use crate::metrics::correlator::{Correlator, Fate, Id, Message, id};
+use crate::metrics::correlator::{Correlator, Fate, Host, Id, Message, id};
 
 /// The messages under way.
 pub(super) struct UnderWay {
@@ -49,10 +49,11 @@ impl UnderWay {
         &mut self,
         event: &Event<'_>,
         tag: &Tag<'_>,
+        host: Host,
         envelope: &Envelope<'_>,
         rows: &mut Rows,
     ) -> bool {
-        let of = |queue_id: &[u8]| id(&[envelope.hostname, queue_id]);
+        let of = |queue_id: &[u8]| host.id(queue_id);
         let Self { messages, clock } = self;
         let mut is_new = false;
         match event {
@@ -81,7 +82,7 @@ impl UnderWay {
                 let is_local = messages.enter(message, clock.read(envelope)).fate.has(Fate::LOCAL);
                 // `<>` is how Postfix writes that there is none.
                 if !matches!(found.message_id, b"" | b"<>")
-                    && let Some(before) = messages.tell_message_id(message, id(&[found.message_id]))
+                    && let Some(before) = messages.tell_message_id(message, id(found.message_id))
                     && is_local
                     // What a list or a program of this host sends in pieces has the same message id, too.
                     && !before.fate.has(Fate::LOCAL)
