@@ -28,6 +28,7 @@ pub mod exim;
 pub mod halon;
 pub mod haproxy;
 mod json;
+mod lines;
 mod near;
 pub mod opendkim;
 pub mod opendmarc;
@@ -44,5 +45,6 @@ mod time;
 
 pub use envelope::Envelope;
 pub use event::{Event, Field};
+pub use lines::Lines;
 pub use reject::{Reason, Reject};
 pub use time::Time;

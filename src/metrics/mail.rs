@@ -7,7 +7,7 @@
 use std::fmt;
 
 use tailmeter_parsers::envelope::{ByHead, Heads};
-use tailmeter_parsers::{Envelope, Event, Reason, Reject};
+use tailmeter_parsers::{Envelope, Event, Lines, Reason, Reject};
 
 use super::correlator::{Correlator, Message};
 use super::{Counter, Dialect, Family, Plan, Planned, Rows, Tally};
@@ -118,7 +118,7 @@ struct Counting<C> {
 
 impl<C: Count> Messages for Counting<C> {
     fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject> {
-        self.rows.begin(envelope.repeated);
+        self.rows.begin(envelope.repeated, envelope.head);
         let event = match self.count.read(line, envelope) {
             Ok(event) => event,
             Err(reject) => {
@@ -131,7 +131,7 @@ impl<C: Count> Messages for Counting<C> {
     }
 
     fn settle(&mut self) {
-        self.rows.begin(1);
+        self.rows.begin(1, 0);
         self.count.settle(&mut self.rows);
     }
 
@@ -239,15 +239,7 @@ impl Mail {
 
 impl Counter for Mail {
     fn count(&mut self, lines: &[u8], tally: &mut Tally) {
-        if lines.is_empty() {
-            return;
-        }
-        let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', lines).chain([lines.len()]) {
-            self.line(lines.get(start..end).unwrap_or_default(), tally);
-            start = end + 1;
-        }
+        Lines::of(lines).for_each(|line| self.line(line, tally));
         self.desks.iter_mut().filter_map(|desk| desk.messages.as_mut()).for_each(|messages| messages.settle());
     }
 

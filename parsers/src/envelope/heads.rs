@@ -24,6 +24,8 @@ pub struct Heads {
 #[derive(Clone, Copy, Debug)]
 struct Head {
     bytes: [u8; LONGEST],
+    /// The first 16 and the last 16, of one with as many.
+    ends: [u128; 2],
     /// 0 for none.
     length: u8,
     hostname: [u8; 2],
@@ -63,7 +65,7 @@ impl Default for Heads {
 impl Heads {
     /// Nothing is remembered yet.
     pub fn new() -> Self {
-        let none = Head { bytes: [0; LONGEST], length: 0, hostname: [0; 2], program: [0; 2], number: 0 };
+        let none = Head { bytes: [0; LONGEST], ends: [0; 2], length: 0, hostname: [0; 2], program: [0; 2], number: 0 };
         Self { heads: vec![none; HEADS].into(), learnt: 0, shape: Shape::default() }
     }
 
@@ -74,6 +76,7 @@ impl Heads {
         let Some((start, head)) = self.head(line, timestamp_start) else { return detect(line) };
         let at = slot(head);
         let known = self.heads.get(at).filter(|known| known.is(head));
+        let known = known.or_else(|| self.heads.get(at ^ 1).filter(|known| known.is(head)));
         let behind = start + head.len();
         match (known, pid(line, behind)) {
             (Some(known), Some((pid, message))) if is_plain(line.get(message..).unwrap_or_default()) => {
@@ -115,7 +118,7 @@ impl Heads {
         rest.get(..end).filter(|head| head.len() <= LONGEST).map(|head| (start, head))
     }
 
-    /// Remembers `head`, if it ends with the program's name.
+    /// Remembers `head` at `at` or beside it, if it ends with the program's name.
     fn learn(&mut self, at: usize, head: &[u8], envelope: &Envelope<'_>) {
         let place = |part: &[u8]| {
             // Parts are slices of the head.
@@ -124,12 +127,16 @@ impl Heads {
             (from + part.len() < head.len()).then_some([from as u8, (from + part.len()) as u8])
         };
         let (Some(hostname), Some(program)) = (place(envelope.hostname), place(envelope.program)) else { return };
+        let is_taken = self.heads.get(at).is_some_and(|known| known.length != 0);
+        let at = if is_taken { at ^ 1 } else { at };
         if let Some(known) = self.heads.get_mut(at)
             && let Some(bytes) = known.bytes.get_mut(..head.len())
             && !envelope.program.is_empty()
             && usize::from(program[1]) + 1 == head.len()
         {
             bytes.copy_from_slice(head);
+            known.ends = [head.first_chunk(), head.last_chunk()]
+                .map(|chunk| chunk.map_or(0, |chunk: &[u8; 16]| u128::from_le_bytes(*chunk)));
             self.learnt += 1;
             let number = self.learnt * HEADS as u64 + at as u64;
             (known.length, known.hostname, known.program, known.number) = (head.len() as u8, hostname, program, number);
@@ -140,36 +147,44 @@ impl Heads {
 impl Head {
     #[inline]
     fn is(&self, head: &[u8]) -> bool {
-        let known = self.bytes.get(..self.length.into()).unwrap_or_default();
-        let (words, rest) = head.as_chunks::<8>();
-        let (known_words, known_rest) = known.as_chunks::<8>();
-        // The last bytes of both, which overlap, in one step.
-        known.len() == head.len()
-            && words.iter().zip(known_words).all(|(word, known)| word == known)
-            && (rest.is_empty() || head.last_chunk::<8>() == known.last_chunk::<8>())
-            && (head.len() >= 8 || rest == known_rest)
+        let length = usize::from(self.length);
+        if head.len() != length {
+            return false;
+        }
+        match (head.first_chunk::<16>(), head.last_chunk::<16>()) {
+            (Some(first), Some(last)) if length <= 32 => {
+                u128::from_le_bytes(*first) == self.ends[0] && u128::from_le_bytes(*last) == self.ends[1]
+            }
+            _ => self.bytes.get(..length) == Some(head),
+        }
     }
 }
 
-/// Words of a time that are looked at.
-const WORDS: usize = 5;
+/// Chunks of a time that are looked at.
+const CHUNKS: usize = 3;
 
 /// A time, and the space behind it, without regard to its digits: no envelope depends on these.
 #[derive(Debug, Default)]
 struct Shape {
     /// 0 for none.
     length: usize,
-    /// Eight bytes each, the last word those at its end: digits as 0.
-    fixed: [u64; WORDS],
+    chunks: [Digits; CHUNKS],
+}
+
+/// Sixteen bytes of a time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Digits {
+    /// The bytes that are no digits; 0 in place of those.
+    fixed: u128,
     /// 0xff where a digit stands.
-    digits: [u64; WORDS],
+    digits: u128,
 }
 
 impl Shape {
     /// Length of the time that `line` begins with, and of the space behind it.
     #[inline]
     fn length(&mut self, line: &[u8]) -> Option<usize> {
-        if self.length != 0 && self.fits(line) {
+        if self.fits(line) {
             return Some(self.length);
         }
         let length = timestamp_length(line);
@@ -181,36 +196,41 @@ impl Shape {
 
     #[inline]
     fn fits(&self, line: &[u8]) -> bool {
-        const ZEROS: u64 = 0x3030_3030_3030_3030;
-        const SIXES: u64 = 0x0606_0606_0606_0606;
-        const UPPER: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+        let [first, second, last] = self.chunks;
         let Some(text) = line.get(..self.length) else { return false };
-        let is = |word: u64, fixed: u64, digits: u64| {
-            let value = (word ^ ZEROS) & digits;
-            word & !digits == fixed && (value | value.wrapping_add(SIXES)) & UPPER == 0
-        };
-        let (words, rest) = text.as_chunks::<8>();
-        let mut shape = self.fixed.iter().zip(&self.digits);
-        let whole =
-            words.iter().zip(&mut shape).all(|(word, (fixed, digits))| is(u64::from_le_bytes(*word), *fixed, *digits));
-        let last = text.last_chunk::<8>().zip(shape.next());
-        whole
-            && (rest.is_empty()
-                || last.is_some_and(|(word, (fixed, digits))| is(u64::from_le_bytes(*word), *fixed, *digits)))
+        let is_first = text.first_chunk::<16>().is_some_and(|chunk| first.fits(chunk));
+        // The last chunk may be part of the one before it.
+        let (_, behind) = text.split_at_checked(16).unwrap_or_default();
+        is_first
+            && (behind.is_empty()
+                || behind.first_chunk::<16>().is_none_or(|chunk| second.fits(chunk))
+                    && text.last_chunk::<16>().is_some_and(|chunk| last.fits(chunk)))
     }
 
+    /// Remembers `text`, unless it is too short or too long; then what it is will be looked up each time.
     fn learn(&mut self, text: &[u8]) {
-        self.length = 0;
-        if text.len() < 8 || text.len() > 8 * WORDS {
+        if !(16..=16 * CHUNKS).contains(&text.len()) {
             return;
         }
-        for (at, (fixed, digits)) in self.fixed.iter_mut().zip(&mut self.digits).enumerate() {
-            let from = (8 * at).min(text.len() - 8);
-            let Some(word) = text.get(from..).and_then(|text| text.first_chunk::<8>()) else { return };
-            *digits = u64::from_le_bytes(word.map(|byte| if byte.is_ascii_digit() { 0xff } else { 0 }));
-            *fixed = u64::from_le_bytes(*word) & !*digits;
-        }
         self.length = text.len();
+        let chunks = [text.first_chunk::<16>(), text.get(16..).and_then(|text| text.first_chunk()), text.last_chunk()];
+        self.chunks = chunks.map(|chunk| chunk.map_or_else(Digits::default, Digits::of));
+    }
+}
+
+impl Digits {
+    fn of(chunk: &[u8; 16]) -> Self {
+        let digits = u128::from_le_bytes(chunk.map(|byte| if byte.is_ascii_digit() { 0xff } else { 0 }));
+        Self { fixed: u128::from_le_bytes(*chunk) & !digits, digits }
+    }
+
+    #[inline(always)]
+    fn fits(self, chunk: &[u8; 16]) -> bool {
+        let repeated = |byte: u8| u128::from_le_bytes([byte; 16]);
+        let chunk = u128::from_le_bytes(*chunk);
+        let value = (chunk ^ repeated(b'0')) & self.digits;
+        let below_16 = value & repeated(0xf0) == 0;
+        chunk & !self.digits == self.fixed && below_16 && (value + repeated(6)) & repeated(0xf0) == 0
     }
 }
 
@@ -236,10 +256,12 @@ fn pid(line: &[u8], at: usize) -> Option<(Option<u32>, usize)> {
 #[inline]
 fn is_plain(message: &[u8]) -> bool {
     let is_tag = |space: usize| space >= 2 && message.get(space - 2..space) == Some(b"]:");
-    !matches!(message.first(), None | Some(b' '))
-        && message.last() != Some(&b'\r')
-        && !message.starts_with(b"message repeated ")
-        && !near::find(b' ', message).is_some_and(is_tag)
+    let is_plain_start = match message.first() {
+        None | Some(b' ') => false,
+        Some(b'm') => !message.starts_with(b"message repeated "),
+        Some(_) => true,
+    };
+    is_plain_start && message.last() != Some(&b'\r') && !near::find(b' ', message).is_some_and(is_tag)
 }
 
 /// Where a head is remembered: by its length, its first bytes, which tell the host, and its last ones, which tell the program.

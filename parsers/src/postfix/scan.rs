@@ -24,7 +24,15 @@ const QUEUE_ID: [u8; 256] = {
 /// Length of the queue id at the start of `text`, and 0 when there is none. What follows it is not part of any.
 pub(super) fn queue_id_length(text: &[u8]) -> usize {
     let (mut length, mut classes) = (0, 3);
-    for byte in text {
+    // By fours, as long as all of them may be part of one.
+    while let Some([one, two, three, four]) = text.get(length..).and_then(|rest| rest.first_chunk())
+        && let fours = [one, two, three, four].map(|byte| QUEUE_ID[usize::from(*byte)])
+        && fours.iter().all(|class| *class != 0)
+    {
+        classes &= fours[0] & fours[1] & fours[2] & fours[3];
+        length += 4;
+    }
+    for byte in text.get(length..).unwrap_or_default() {
         let class = QUEUE_ID[usize::from(*byte)];
         if class == 0 {
             break;
@@ -172,8 +180,17 @@ pub(super) fn enhanced_length(text: &[u8]) -> usize {
 
 /// `text`, when it is a word of letters, digits and `-`, `_`, `.`; otherwise `other`.
 pub(super) fn word(text: &[u8]) -> &[u8] {
+    const IS_PART: [bool; 256] = {
+        let (mut parts, mut byte) = ([false; 256], 0);
+        while byte < 256 {
+            parts[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'_' | b'.');
+            byte += 1;
+        }
+        parts
+    };
+    // Without a way out of the loop.
     let fits = !text.is_empty()
         && text.len() <= 64
-        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        && text.iter().fold(true, |so_far, byte| so_far & IS_PART[usize::from(*byte)]);
     if fits { text } else { b"other" }
 }

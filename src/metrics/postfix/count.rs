@@ -22,11 +22,14 @@ use super::{
 use crate::config::PostfixConfig;
 use crate::metrics::correlator::{Correlator, Host};
 use crate::metrics::mail::Count;
-use crate::metrics::rows::{Known, Spot};
+use crate::metrics::rows::{Known, Spot, Told};
 use crate::metrics::{Plan, Rows};
 
 /// The parts of a delivery's time, as labels.
 pub(super) const STAGES: [&str; 4] = ["before_queue_manager", "queue_manager", "connection_setup", "transmission"];
+
+/// The labels that a line's head tells.
+pub(super) const TAG: Told = Told::of(&[INSTANCE, SERVICE]);
 
 /// What stands for a value that the line does not have.
 const NONE: &[u8] = b"none";
@@ -129,7 +132,7 @@ impl Count for Postfix {
         }
         let of_tag = |label| tag_value(&tag, label);
         match event {
-            Event::Connect(_) => rows.count(CONNECTIONS, of_tag),
+            Event::Connect(_) => rows.count_told(CONNECTIONS, (TAG, 0), of_tag),
             Event::Disconnect(disconnect) => self.count_disconnect(disconnect, &tag, rows),
             Event::Client(client) => count_client(client, &tag, rows),
             Event::Reject(rejection) => self.count_rejection(rejection, &tag, rows),
@@ -142,7 +145,7 @@ impl Count for Postfix {
             Event::LostConnection(lost) => count_lost(lost, &tag, rows),
             Event::Tls(tls) => count_tls(tls, &tag, rows),
             Event::Queued(queued) if is_new => count_queued(queued, &tag, rows),
-            Event::Removed(_) => rows.count(QUEUE_REMOVALS, of_tag),
+            Event::Removed(_) => rows.count_told(QUEUE_REMOVALS, (TAG, 0), of_tag),
             Event::Expired(_) => rows.count(QUEUE_EXPIRATIONS, of_tag),
             Event::Delivery(delivery) => self.count_delivery(delivery, &tag, rows),
             Event::Bounce(bounce) => rows.count(BOUNCES, |label| match label {
@@ -280,8 +283,7 @@ impl Postfix {
         // Probes deliver nothing.
         let is_probe = matches!(delivery.status, Status::Deliverable | Status::Undeliverable);
         let kind: &[u8] = if is_probe { b"probe" } else { b"" };
-        let texts = [kind].into_iter().chain(self.delivery_labels.iter().map(|label| value(*label)));
-        let spots = rows.find_all(&mut self.deliveries, texts, |rows, found| {
+        let find = |rows: &mut Rows, found: &mut Vec<Option<Spot>>| {
             found.push(rows.find(DELIVERIES, value));
             if is_probe {
                 return;
@@ -292,7 +294,16 @@ impl Postfix {
                     rows.find(DELIVERY_STAGE, |label| if label == STAGE { stage.as_bytes() } else { value(label) }),
                 );
             }
-        });
+        };
+        const TOLD: Told = Told::of(&[INSTANCE, SERVICE, TRANSPORT, STATUS, DSN_CLASS, STAGE]);
+        let is_told = [DELIVERIES, DELIVERY_DELAY, DELIVERY_STAGE].iter().all(|metric| rows.is_told(*metric, TOLD));
+        let spots = if is_told {
+            let code = (delivery.status as u8) << 3 | class.first().map_or(0, |digit| digit & 7);
+            rows.find_all_told(&mut self.deliveries, code, find)
+        } else {
+            let texts = [kind].into_iter().chain(self.delivery_labels.iter().map(|label| value(*label)));
+            rows.find_all(&mut self.deliveries, texts, find)
+        };
         let Some((deliveries, durations)) = spots.split_first() else { return };
         deliveries.iter().for_each(|spot| rows.add_at(spot, 1));
         let Some((delay, stages)) = durations.split_first() else { return };
@@ -310,7 +321,11 @@ pub(super) fn ms(ms: u64) -> i64 {
 fn count_client(client: &Client<'_>, tag: &Tag<'_>, rows: &mut Rows) {
     if client.queue_id.is_some() {
         let sasl: &[u8] = if client.sasl_method.is_some() { b"true" } else { b"false" };
-        rows.count(MESSAGES_RECEIVED, |label| if label == SASL { sasl } else { tag_value(tag, label) });
+        let code = u8::from(client.sasl_method.is_some());
+        rows.count_told(MESSAGES_RECEIVED, (Told::of(&[INSTANCE, SERVICE, SASL]), code), |label| match label {
+            SASL => sasl,
+            _ => tag_value(tag, label),
+        });
     }
     if let Some(method) = client.sasl_method {
         rows.count(SASL_LOGINS, |label| match label {
@@ -341,7 +356,7 @@ fn count_tls(tls: &Tls<'_>, tag: &Tag<'_>, rows: &mut Rows) {
 
 fn count_queued(queued: &Queued<'_>, tag: &Tag<'_>, rows: &mut Rows) {
     let of_tag = |label| tag_value(tag, label);
-    rows.count(QUEUE_INSERTIONS, of_tag);
-    rows.observe(MESSAGE_SIZE, ms(queued.size), of_tag);
-    rows.observe(MESSAGE_RECIPIENTS, queued.nrcpt.into(), of_tag);
+    rows.count_told(QUEUE_INSERTIONS, (TAG, 0), of_tag);
+    rows.observe_told(MESSAGE_SIZE, ms(queued.size), (TAG, 0), of_tag);
+    rows.observe_told(MESSAGE_RECIPIENTS, queued.nrcpt.into(), (TAG, 0), of_tag);
 }

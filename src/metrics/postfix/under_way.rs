@@ -9,10 +9,11 @@ use tailmeter_parsers::postfix::{Action, Delivery, Event, Removal, Stage, Status
 use tailmeter_parsers::{Envelope, Time};
 
 use super::count::tag_value;
-use super::label::OUTCOME;
+use super::label::{INSTANCE, OUTCOME, SERVICE};
 use super::{DELIVERY_ATTEMPTS, MESSAGE_DURATION};
 use crate::metrics::Rows;
 use crate::metrics::correlator::{Correlator, Fate, Host, Id, Message, id};
+use crate::metrics::rows::Told;
 
 /// The messages under way.
 pub(super) struct UnderWay {
@@ -168,10 +169,13 @@ impl UnderWay {
 fn end(message: &Message, tag: &Tag<'_>, time: Option<Time>, rows: &mut Rows) {
     let Some(outcome) = message.fate.outcome() else { return };
     let value = |label| if label == OUTCOME { outcome.as_bytes() } else { tag_value(tag, label) };
+    // Which of them it has had says the outcome.
+    const TOLD: Told = Told::of(&[INSTANCE, SERVICE, OUTCOME]);
+    let told = (TOLD, message.fate.0 as u8 & 7);
     if let Some(took_ms) = message.age_ms(time) {
-        rows.observe(MESSAGE_DURATION, (took_ms + message.lead_ms) as i64, value);
+        rows.observe_told(MESSAGE_DURATION, (took_ms + message.lead_ms) as i64, told, value);
     }
-    rows.observe(DELIVERY_ATTEMPTS, message.attempts.max(1).into(), value);
+    rows.observe_told(DELIVERY_ATTEMPTS, message.attempts.max(1).into(), told, value);
 }
 
 /// True when a refusal is of the whole message.
