@@ -123,37 +123,47 @@ pub(super) fn address<'a>(
     Ok(&rest[..quoted + end])
 }
 
-/// Takes a time in seconds, at most six digits behind its point, as milliseconds.
+/// Takes a time in seconds as milliseconds.
+#[inline(always)]
 pub(super) fn seconds(cursor: &mut Cursor<'_>, field: &'static str) -> Result<u64, Reject> {
     let rest = cursor.rest();
-    let (mut whole, mut length) = (0_u64, 0);
+    let (mut ms, mut length) = (0_u64, 0);
     while let Some(digit) = digit(rest, length) {
-        whole = whole.wrapping_mul(10).wrapping_add(digit);
+        ms = ms.wrapping_mul(10).wrapping_add(digit);
         length += 1;
     }
     if !(1..=12).contains(&length) {
         let reason = if length > 0 { Reason::Range } else { Reason::Number };
         return cursor.reject(if rest.is_empty() { Reason::Truncated } else { reason }, field);
     }
-    let mut micros = 0;
+    ms *= 1000;
     if rest.get(length) == Some(&b'.') {
         let start = length + 1;
         length = start;
-        let mut unit = 1_000_000;
-        while let Some(digit) = digit(rest, length) {
-            unit /= 10;
-            micros += digit * unit;
+        // Of the digits behind the third only the first says something: it rounds.
+        for unit in [100, 10, 1] {
+            let Some(digit) = digit(rest, length) else { break };
+            ms += digit * unit;
             length += 1;
         }
         if length == start {
             return cursor.reject(if length == rest.len() { Reason::Truncated } else { Reason::Number }, field);
         }
+        if length == start + 3
+            && let Some(next) = digit(rest, length)
+        {
+            ms += u64::from(next >= 5);
+            while digit(rest, length).is_some() {
+                length += 1;
+            }
+        }
     }
     cursor.skip(length);
-    Ok(whole * 1000 + (micros + 500) / 1000)
+    Ok(ms)
 }
 
 /// The digit at an offset.
+#[inline(always)]
 fn digit(text: &[u8], at: usize) -> Option<u64> {
     text.get(at).filter(|byte| byte.is_ascii_digit()).map(|byte| u64::from(byte - b'0'))
 }
