@@ -1,7 +1,7 @@
 //! A cursor over one line: takes fields from the left and remembers where it stands, so that every refusal
 //! names a field and an offset.
 
-use crate::{Reason, Reject, near};
+use crate::{Reason, Reject, digits, near};
 
 /// Stands before the next unread byte of a line.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,10 @@ impl<'a> Cursor<'a> {
     /// when it is too long or above `max`.
     pub(crate) fn number(&mut self, max: u64, field: &'static str) -> Result<u64, Reject> {
         let rest = self.rest();
+        if let Some((value, length)) = digits::leading(rest).filter(|(value, _)| *value <= max) {
+            self.at += length;
+            return Ok(value);
+        }
         let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if length == 0 {
             let reason = if rest.is_empty() { Reason::Truncated } else { Reason::Number };

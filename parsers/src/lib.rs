@@ -20,6 +20,7 @@
 pub mod amavis;
 pub mod clamav;
 mod cursor;
+mod digits;
 pub mod dovecot;
 mod duration;
 pub mod envelope;

@@ -15,6 +15,16 @@ pub(crate) fn find_either(one: u8, other: u8, text: &[u8]) -> Option<usize> {
     first(text, |chunk| chunk.marks(one) | chunk.marks(other), |rest| memchr::memchr2(one, other, rest))
 }
 
+/// Offset of the last `byte` in `text`.
+#[inline(always)]
+pub(crate) fn find_last(byte: u8, text: &[u8]) -> Option<usize> {
+    let Some((before, chunk)) = text.split_last_chunk::<16>() else { return memchr::memrchr(byte, text) };
+    match Chunk::of(chunk).marks(byte) {
+        0 => memchr::memrchr(byte, before),
+        marks => Some(before.len() + marks.ilog2() as usize),
+    }
+}
+
 #[inline(always)]
 fn first(text: &[u8], marks: impl Fn(Chunk) -> u32, beyond: impl FnOnce(&[u8]) -> Option<usize>) -> Option<usize> {
     let mut rest = text;
@@ -79,6 +89,26 @@ impl Chunk {
         // SAFETY: SSE2 is part of x86-64.
         unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, _mm_set1_epi8(byte as i8))) as u32 }
     }
+
+    /// Bit i: byte i is one of `first` to `last`.
+    #[inline(always)]
+    pub(crate) fn within(self, first: u8, last: u8) -> u32 {
+        use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_set1_epi8, _mm_sub_epi8};
+        // SAFETY: SSE2 is part of x86-64.
+        unsafe {
+            let above = _mm_sub_epi8(self.0, _mm_set1_epi8(first as i8));
+            let least = _mm_min_epu8(above, _mm_set1_epi8(last.wrapping_sub(first) as i8));
+            _mm_movemask_epi8(_mm_cmpeq_epi8(above, least)) as u32
+        }
+    }
+
+    /// The same with every bit of `bits` set in each byte.
+    #[inline(always)]
+    pub(crate) fn with(self, bits: u8) -> Self {
+        use std::arch::x86_64::{_mm_or_si128, _mm_set1_epi8};
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_or_si128(self.0, _mm_set1_epi8(bits as i8)) })
+    }
 }
 
 /// Sixteen bytes that are compared together.
@@ -98,6 +128,19 @@ impl Chunk {
     pub(crate) fn marks(self, byte: u8) -> u32 {
         self.0.iter().enumerate().fold(0, |marks, (at, one)| marks | u32::from(*one == byte) << at)
     }
+
+    /// Bit i: byte i is one of `first` to `last`.
+    #[inline(always)]
+    pub(crate) fn within(self, first: u8, last: u8) -> u32 {
+        let is_one = |byte: u8| (first..=last).contains(&byte);
+        self.0.iter().enumerate().fold(0, |marks, (at, byte)| marks | u32::from(is_one(*byte)) << at)
+    }
+
+    /// The same with every bit of `bits` set in each byte.
+    #[inline(always)]
+    pub(crate) fn with(self, bits: u8) -> Self {
+        Self(self.0.map(|byte| byte | bits))
+    }
 }
 
 #[cfg(test)]
@@ -113,12 +156,30 @@ mod tests {
                     text[at.min(length)..].iter_mut().step_by(3).for_each(|byte| *byte = b':');
                     let expected = text.iter().position(|byte| *byte == b':');
                     assert_eq!(find(b':', &text), expected, "{text:?}");
+                    let expected = text.iter().rposition(|byte| *byte == b':');
+                    assert_eq!(find_last(b':', &text), expected, "{text:?}");
                     if let Some(byte) = text.get_mut(at.wrapping_sub(2)) {
                         *byte = b'[';
                     }
                     let expected = text.iter().position(|byte| matches!(byte, b':' | b'['));
                     assert_eq!(find_either(b'[', b':', &text), expected, "{text:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_of_a_range_are_marked() {
+        for start in (0..=255).step_by(16) {
+            let bytes = std::array::from_fn::<u8, 16, _>(|at| start + at as u8);
+            for (first, last) in [(b'0', b'9'), (b'A', b'F'), (b'a', b'z'), (0, 0), (0x7f, 0x81), (0, 255), (250, 255)]
+            {
+                let marks = |bytes: [u8; 16]| {
+                    (0..16).fold(0, |marks, at| marks | u32::from((first..=last).contains(&bytes[at])) << at)
+                };
+                assert_eq!(Chunk::of(&bytes).within(first, last), marks(bytes), "{bytes:?} {first} {last}");
+                let lower = bytes.map(|byte| byte | 0x20);
+                assert_eq!(Chunk::of(&bytes).with(0x20).within(first, last), marks(lower), "{bytes:?} {first} {last}");
             }
         }
     }

@@ -4,11 +4,11 @@
 //! the oldest one is forgotten, first of those that never got into a queue (sessions that broke off), then of all. So it is
 //! with those that have been there too long. What is here is part of the state, so that it outlives a restart as the counts do.
 
-use std::hash::BuildHasher;
+mod index;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 use tailmeter_parsers::Time;
+
+use index::Index;
 
 use super::Rows;
 use crate::config::DEFAULT_MAX_MESSAGES;
@@ -132,6 +132,10 @@ impl Fate {
     }
 }
 
+/// Where a message under way is, until one comes or goes.
+#[derive(Clone, Copy)]
+pub(super) struct At(u32);
+
 /// The end of a list.
 const NONE: u32 = u32::MAX;
 
@@ -155,9 +159,8 @@ pub struct Correlator {
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// By queue id, and the latest of each message id.
-    ids: HashTable<u32>,
-    message_ids: HashTable<u32>,
-    hasher: RandomState,
+    ids: Index,
+    message_ids: Index,
     /// Not in a queue yet, and queued.
     lists: [List; 2],
     capacity: usize,
@@ -178,9 +181,8 @@ impl Correlator {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            ids: HashTable::new(),
-            message_ids: HashTable::new(),
-            hasher: RandomState::default(),
+            ids: Index::new(),
+            message_ids: Index::new(),
             lists: [List { first: NONE, last: NONE }; 2],
             capacity: capacity.clamp(2, NONE as usize - 1),
             change: 0,
@@ -196,28 +198,43 @@ impl Correlator {
 
     /// The message `id`, which begins at `time` if it is not under way.
     pub fn enter(&mut self, id: Id, time: Option<Time>) -> &mut Message {
-        let at = match self.find(id) {
-            Some(at) => at,
-            None => {
-                self.make_room(time);
-                self.change += 1;
-                self.insert(Message { id, began_ms: time.map_or(0, Time::as_ms), ..Message::default() })
-            }
-        };
-        &mut self.slots[at as usize].message
+        let at = self.enter_at(id, time);
+        self.message(at)
+    }
+
+    /// Where the message `id` is, which begins at `time` if it is not under way.
+    pub(super) fn enter_at(&mut self, id: Id, time: Option<Time>) -> At {
+        let hash = self.ids.hash(id);
+        At(self.find_hash(hash, id).unwrap_or_else(|| self.insert_new(hash, id, time)))
+    }
+
+    /// The message that is there.
+    #[inline(always)]
+    pub(super) fn message(&mut self, at: At) -> &mut Message {
+        &mut self.slots[at.0 as usize].message
     }
 
     /// The message `id` begins at `time`: whatever was known by that id before is of another, whose end has not been seen.
     pub fn begin(&mut self, id: Id, time: Option<Time>) -> &mut Message {
-        if self.finish(id).is_some() {
+        let hash = self.ids.hash(id);
+        if let Some(at) = self.find_hash(hash, id) {
+            self.change -= 1;
             self.evicted += 1;
+            self.remove(at);
         }
-        self.enter(id, time)
+        let at = self.insert_new(hash, id, time);
+        self.message(At(at))
     }
 
     /// The message `id` is in a queue.
     pub fn queue(&mut self, id: Id) {
-        let Some(at) = self.find(id) else { return };
+        if let Some(at) = self.find(id) {
+            self.queue_at(At(at));
+        }
+    }
+
+    /// The message that is there is in a queue.
+    pub(super) fn queue_at(&mut self, At(at): At) {
         if !self.slots[at as usize].message.fate.has(Fate::QUEUED) {
             self.unlink(at);
             self.slots[at as usize].message.fate.add(Fate::QUEUED);
@@ -236,20 +253,20 @@ impl Correlator {
     /// way.
     pub fn tell_message_id(&mut self, id: Id, message_id: Id) -> Option<Message> {
         let at = self.find(id)?;
+        self.tell_message_id_at(At(at), message_id)
+    }
+
+    /// The same for the message that is there.
+    pub(super) fn tell_message_id_at(&mut self, At(at): At, message_id: Id) -> Option<Message> {
         self.forget_message_id(at);
         self.slots[at as usize].message.message_id = message_id;
-        let hash = self.hasher.hash_one(message_id);
+        let hash = self.message_ids.hash(message_id);
         let slots = &self.slots;
-        let known = self.message_ids.find_mut(hash, |at| slots[*at as usize].message.message_id == message_id);
-        match known {
-            Some(known) => {
-                let before = std::mem::replace(known, at);
-                self.slots.get(before as usize).map(|slot| slot.message)
-            }
+        let is_it = |at: u32| slots.get(at as usize).is_some_and(|slot| slot.message.message_id == message_id);
+        match self.message_ids.replace(hash, at, is_it) {
+            Some(before) => slots.get(before as usize).map(|slot| slot.message),
             None => {
-                let (slots, hasher) = (&self.slots, &self.hasher);
-                let again = |at: &u32| hasher.hash_one(slots[*at as usize].message.message_id);
-                self.message_ids.insert_unique(hash, at, again);
+                self.message_ids.insert(hash, at);
                 None
             }
         }
@@ -289,7 +306,7 @@ impl Correlator {
                     self.forget_oldest();
                 }
                 self.change += 1;
-                let at = self.insert(*message);
+                let at = self.insert(self.ids.hash(message.id), *message);
                 let message_id = self.slots[at as usize].message.message_id;
                 if message_id != 0 {
                     self.slots[at as usize].message.message_id = 0;
@@ -307,12 +324,24 @@ impl Correlator {
         messages
     }
 
+    #[inline]
     fn find(&self, id: Id) -> Option<u32> {
-        let is_it = |at: &u32| self.slots.get(*at as usize).is_some_and(|slot| slot.message.id == id);
-        self.ids.find(self.hasher.hash_one(id), is_it).copied()
+        self.find_hash(self.ids.hash(id), id)
     }
 
-    fn insert(&mut self, message: Message) -> u32 {
+    #[inline]
+    fn find_hash(&self, hash: u32, id: Id) -> Option<u32> {
+        self.ids.find(hash, |at| self.slots.get(at as usize).is_some_and(|slot| slot.message.id == id))
+    }
+
+    /// Adds the message `id`, which is not there, as one that begins at `time`.
+    fn insert_new(&mut self, hash: u32, id: Id, time: Option<Time>) -> u32 {
+        self.make_room(time);
+        self.change += 1;
+        self.insert(hash, Message { id, began_ms: time.map_or(0, Time::as_ms), ..Message::default() })
+    }
+
+    fn insert(&mut self, hash: u32, message: Message) -> u32 {
         let slot = Slot { message, before: NONE, after: NONE };
         let at = match self.free.pop() {
             Some(at) => {
@@ -324,9 +353,7 @@ impl Correlator {
                 (self.slots.len() - 1) as u32
             }
         };
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        let again = |at: &u32| hasher.hash_one(slots[*at as usize].message.id);
-        self.ids.insert_unique(hasher.hash_one(message.id), at, again);
+        self.ids.insert(hash, at);
         self.link(at);
         at
     }
@@ -335,19 +362,15 @@ impl Correlator {
         self.unlink(at);
         self.forget_message_id(at);
         let message = self.slots[at as usize].message;
-        if let Ok(entry) = self.ids.find_entry(self.hasher.hash_one(message.id), |other| *other == at) {
-            entry.remove();
-        }
+        self.ids.remove(self.ids.hash(message.id), at);
         self.free.push(at);
         message
     }
 
     fn forget_message_id(&mut self, at: u32) {
         let message_id = self.slots[at as usize].message.message_id;
-        if message_id != 0
-            && let Ok(entry) = self.message_ids.find_entry(self.hasher.hash_one(message_id), |other| *other == at)
-        {
-            entry.remove();
+        if message_id != 0 {
+            self.message_ids.remove(self.message_ids.hash(message_id), at);
         }
     }
 

@@ -4,10 +4,15 @@
 //! label is; those that the metric has under this configuration are asked for, in their order, and looked up together as they
 //! stand in the line: policies run only when such a tuple is new.
 
+mod repeats;
+
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+
+pub(super) use repeats::Recall;
+use repeats::{Addition, Repeats, Words};
 
 use super::plan::in_cells;
 use super::{Kind, Plan, Planned, Slot};
@@ -34,6 +39,10 @@ pub struct Rows {
     times: u32,
     /// The head of the present line, if it is known.
     head: u64,
+    /// Lines that have come before, and what the present one adds, if that is to be remembered.
+    repeats: Repeats,
+    is_recorded: bool,
+    recorded: Vec<Addition>,
 }
 
 /// Spots that are remembered by what is told of them; a power of two.
@@ -41,29 +50,39 @@ const TOLD: usize = 1024;
 
 /// The upper bounds of a metric's buckets, as its cells hold them.
 struct Bounds {
+    /// So many more than there are that a step beyond the last one finds one that no amount is above.
     bounds: Vec<i64>,
     /// By the number of bits of an amount: the first bucket that it can be in.
     first: [u8; 65],
+    /// How many bounds there are at most between amounts with the same number of bits.
+    most: usize,
 }
 
 impl Bounds {
-    fn new(bounds: Vec<i64>) -> Self {
-        let first = std::array::from_fn(|bits| {
-            let least = if bits == 0 { 0 } else { 1_i64.checked_shl(bits as u32 - 1).unwrap_or(i64::MAX) };
-            let is_below = |bound: &i64| *bound < least;
-            u8::try_from(bounds.partition_point(is_below)).unwrap_or(u8::MAX)
-        });
-        Self { bounds, first }
+    fn new(mut bounds: Vec<i64>) -> Self {
+        // How many bounds are below every amount of so many bits.
+        let below = |bits: usize| match bits {
+            0 => bounds.partition_point(|bound| *bound < 0),
+            1..64 => bounds.partition_point(|bound| *bound < 1 << (bits - 1)),
+            _ => bounds.len(),
+        };
+        let first = std::array::from_fn(|bits| u8::try_from(below(bits)).unwrap_or(u8::MAX));
+        let most = (0..64).map(|bits| below(bits + 1) - below(bits)).max().unwrap_or(0);
+        bounds.resize(bounds.len() + most, i64::MAX);
+        Self { bounds, first, most }
     }
 
     /// The number of the bucket of `amount`.
     #[inline]
     fn bucket(&self, amount: i64) -> usize {
-        // Of a negative amount no bit says anything.
-        let bits = if amount < 0 { 0 } else { (64 - amount.leading_zeros()) as usize };
-        let first = if amount < 0 { 0 } else { usize::from(self.first.get(bits).copied().unwrap_or_default()) };
-        let rest = self.bounds.get(first..).unwrap_or_default();
-        first + rest.iter().take_while(|bound| **bound < amount).count()
+        if amount < 0 {
+            return self.bounds.iter().take_while(|bound| **bound < amount).count();
+        }
+        let bits = (64 - amount.leading_zeros()) as usize;
+        let first = usize::from(self.first.get(bits).copied().unwrap_or_default());
+        // All that it may be above, since of how many it is cannot be foretold.
+        let candidates = self.bounds.get(first..first + self.most).unwrap_or_default();
+        first + candidates.iter().map(|bound| usize::from(*bound < amount)).sum::<usize>()
     }
 }
 
@@ -98,6 +117,9 @@ impl Rows {
             seeds: [1u64, 2, 3, 4].map(|seed| hasher.hash_one(seed) | 1),
             times: 1,
             head: 0,
+            repeats: Repeats::default(),
+            is_recorded: false,
+            recorded: Vec::new(),
             plan,
             directory,
         }
@@ -105,7 +127,49 @@ impl Rows {
 
     /// What follows is of a line that stands for `times` of its kind, and has a head that is known as `head`, or 0.
     pub(super) fn begin(&mut self, times: u32, head: u64) {
-        (self.times, self.head) = (times, head);
+        (self.times, self.head, self.is_recorded) = (times, head, false);
+    }
+
+    /// Counts the present line by what is remembered of `message`, all of it that is behind its head. If it has come once, what it
+    /// adds is put down.
+    #[inline]
+    pub(super) fn recall(&mut self, message: &[u8]) -> Recall {
+        // The head is a fixed number of bytes, and the message ends with its length: no two of both have the same.
+        let mut print = Print { seeds: self.seeds, words: [self.head ^ self.seeds[3], self.seeds[2]] };
+        print.take(message);
+        let recall = self.repeats.recall(print.words);
+        if matches!(recall, Recall::Again(_)) {
+            self.is_recorded = true;
+            self.recorded.clear();
+        }
+        recall
+    }
+
+    /// Remembers what has been put down of a line that was recalled with the fingerprint `words`.
+    pub(super) fn learn(&mut self, words: Words, is_parsed: bool) {
+        if self.repeats.is_full(&self.recorded) {
+            self.settle();
+            self.repeats.forget();
+        }
+        self.repeats.learn(words, is_parsed, &self.recorded);
+    }
+
+    /// Adds what the lines add that were counted by what is remembered of them.
+    pub(super) fn settle(&mut self) {
+        self.is_recorded = false;
+        for line in 0..self.repeats.waiting() {
+            let (times, additions) = self.repeats.take(line);
+            self.times = times;
+            for number in additions {
+                match self.repeats.addition(number) {
+                    Some(Addition { spot, amount, is_observed: true }) => self.observe_at(&spot, amount),
+                    Some(Addition { spot, amount, is_observed: false }) => self.add_at(&spot, amount),
+                    None => {}
+                }
+            }
+        }
+        self.repeats.settled();
+        self.begin(1, 0);
     }
 
     /// True when `metric` is counted under this configuration.
@@ -136,16 +200,30 @@ impl Rows {
     /// The same as [`Rows::add`] where the row is known.
     #[inline]
     pub fn add_at(&mut self, spot: &Spot, amount: i64) {
-        self.fall_out(spot);
-        self.cells.add(spot.base, spot.sum.into(), (amount as u64).wrapping_mul(self.times.into()));
+        self.record(spot, amount, false);
+        self.add_now(spot, amount);
     }
 
     /// The same as [`Rows::observe`] where the row is known.
     #[inline]
     pub fn observe_at(&mut self, spot: &Spot, amount: i64) {
-        self.add_at(spot, amount);
+        self.record(spot, amount, true);
+        self.add_now(spot, amount);
         let bucket = self.bounds.get(usize::from(spot.metric)).map_or(0, |bounds| bounds.bucket(amount));
         self.cells.count(spot.base, usize::from(spot.bucket) + bucket, self.times);
+    }
+
+    #[inline]
+    fn add_now(&mut self, spot: &Spot, amount: i64) {
+        self.fall_out(spot);
+        self.cells.add(spot.base, spot.sum.into(), (amount as u64).wrapping_mul(self.times.into()));
+    }
+
+    #[inline]
+    fn record(&mut self, spot: &Spot, amount: i64, is_observed: bool) {
+        if self.is_recorded {
+            self.recorded.push(Addition { spot: *spot, amount, is_observed });
+        }
     }
 
     #[inline]
@@ -250,7 +328,8 @@ impl Rows {
     ) -> &'k [T] {
         let mut print = Print { seeds: self.seeds, words: [self.seeds[1], self.seeds[0]] };
         texts.into_iter().for_each(|text| print.take(text));
-        self.find_all_by(known, print.words, find)
+        let (start, end) = self.find_all_by(known, print.words, find);
+        known.found.get(start..end).unwrap_or_default()
     }
 
     /// The same for lines that have their head and `code` in common: these must say everything that `find` depends on.
@@ -260,22 +339,38 @@ impl Rows {
         code: u8,
         find: impl FnOnce(&mut Self, &mut Vec<T>),
     ) -> &'k [T] {
-        let words = [self.head ^ self.seeds[2], u64::from(code) ^ self.seeds[3]];
-        self.find_all_by(known, words, find)
+        let key = self.head << 8 | u64::from(code);
+        let at = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize;
+        let (start, end) = match known.near.get(at) {
+            Some((near, start, end)) if *near == key => (*start as usize, *end as usize),
+            _ => {
+                let words = [self.head ^ self.seeds[2], u64::from(code) ^ self.seeds[3]];
+                let (start, end) = self.find_all_by(known, words, find);
+                if let Some(near) = known.near.get_mut(at) {
+                    *near = (key, start as u32, end as u32);
+                }
+                (start, end)
+            }
+        };
+        known.found.get(start..end).unwrap_or_default()
     }
 
+    /// Where in `known` it is.
     #[inline]
-    fn find_all_by<'k, T>(
+    fn find_all_by<T>(
         &mut self,
-        known: &'k mut Known<T>,
+        known: &mut Known<T>,
         words: [u64; 2],
         find: impl FnOnce(&mut Self, &mut Vec<T>),
-    ) -> &'k [T] {
+    ) -> (usize, usize) {
         let entry = match known.memo.look_up(words) {
             (hash, NO_ENTRY) => {
                 let key = Key { text: &[], more: &[], words };
                 let entry = known.memo.insert(hash, &key, &[Base::UNUSED], 0);
                 // Numbers of what was forgotten are given anew.
+                if entry == 0 {
+                    known.near = [(0, 0, 0); NEAR];
+                }
                 known.ends.truncate(entry as usize);
                 known.found.truncate(known.ends.last().map_or(0, |end| *end as usize));
                 find(self, &mut known.found);
@@ -285,8 +380,7 @@ impl Rows {
             (_, entry) => entry,
         };
         let end = |entry: usize| known.ends.get(entry).map_or(0, |end| *end as usize);
-        let start = (entry as usize).checked_sub(1).map_or(0, end);
-        known.found.get(start..end(entry as usize)).unwrap_or_default()
+        ((entry as usize).checked_sub(1).map_or(0, end), end(entry as usize))
     }
 
     /// The plan that the rows are by.
@@ -339,11 +433,16 @@ pub struct Known<T> {
     /// By entry: where what was found for it ends.
     ends: Vec<u32>,
     found: Vec<T>,
+    /// Those of some heads and codes, with where what was found for them begins and ends.
+    near: [(u64, u32, u32); NEAR],
 }
+
+/// Heads and codes that are found at once; a power of two.
+const NEAR: usize = 64;
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
-        Self { memo: Memo::new(4096, 1), ends: Vec::new(), found: Vec::new() }
+        Self { memo: Memo::new(4096, 1), ends: Vec::new(), found: Vec::new(), near: [(0, 0, 0); NEAR] }
     }
 }
 
@@ -389,5 +488,29 @@ impl Print {
         let [a, b, c, d] = self.seeds;
         let [one, two] = self.words;
         self.words = [fold(one ^ low ^ a, high ^ b), fold(two ^ high ^ c, low ^ d)];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_in_the_first_bucket_that_they_are_not_above() {
+        for bounds in [
+            vec![],
+            vec![0],
+            vec![10, 100, 500, 1000, 2500, 5000, 10_000, 432_000_000],
+            vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17],
+            vec![-5000, -1, 0, 1, 5000, 6000, 15_000],
+            vec![i64::MIN, i64::MAX - 1, i64::MAX],
+        ] {
+            let buckets = Bounds::new(bounds.clone());
+            let near = bounds.iter().flat_map(|bound| [-1, 0, 1].map(|step| bound.saturating_add(step)));
+            for amount in near.chain(-20..20).chain((0..63).map(|bits| 1 << bits)) {
+                let expected = bounds.iter().position(|bound| amount <= *bound).unwrap_or(bounds.len());
+                assert_eq!(buckets.bucket(amount), expected, "{amount} {bounds:?}");
+            }
+        }
     }
 }

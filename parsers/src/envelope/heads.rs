@@ -3,7 +3,7 @@
 //! The same as [`detect`](super::detect) for every line, in fewer steps.
 
 use super::{Envelope, detect, timestamp_length};
-use crate::near;
+use crate::{digits, near};
 
 /// Heads that are remembered, at most; a power of two.
 const HEADS: usize = 256;
@@ -70,56 +70,68 @@ impl Heads {
     }
 
     /// Finds the envelope of `line` as [`detect`](super::detect) does.
+    #[inline]
     pub fn detect<'a>(&mut self, line: &'a [u8]) -> Envelope<'a> {
-        let mut priority = None;
-        let timestamp_start = super::priority(line, &mut priority);
-        let Some((start, head)) = self.head(line, timestamp_start) else { return detect(line) };
-        let at = slot(head);
-        let known = self.heads.get(at).filter(|known| known.is(head));
-        let known = known.or_else(|| self.heads.get(at ^ 1).filter(|known| known.is(head)));
-        let behind = start + head.len();
-        match (known, pid(line, behind)) {
-            (Some(known), Some((pid, message))) if is_plain(line.get(message..).unwrap_or_default()) => {
-                let part = |[from, to]: [u8; 2]| head.get(from.into()..to.into()).unwrap_or_default();
-                Envelope {
-                    priority,
-                    timestamp: line.get(timestamp_start..start.saturating_sub(1)).unwrap_or_default(),
-                    hostname: part(known.hostname),
-                    program: part(known.program),
-                    pid,
-                    repeated: 1,
-                    start: message,
-                    end: line.len(),
-                    timestamp_start,
-                    head: known.number,
-                }
-            }
-            (None, Some((_, message))) => {
-                let envelope = detect(line);
-                // If it is all that stands between the time and the message.
-                if envelope.start == message
-                    && timestamp_start + envelope.timestamp.len() + 1 == start
-                    && envelope.repeated == 1
-                {
-                    self.learn(at, head, &envelope);
-                }
-                envelope
-            }
-            _ => detect(line),
+        match self.recall(line) {
+            Some(envelope) => envelope,
+            None => self.detect_anew(line),
         }
     }
 
-    /// What stands behind the time, which begins at `time`, up to the first `[` or `:`, and where it begins.
+    /// The envelope of a line whose head is remembered.
     #[inline]
-    fn head<'a>(&mut self, line: &'a [u8], time: usize) -> Option<(usize, &'a [u8])> {
-        let start = time + self.shape.length(line.get(time..)?)?;
-        let rest = line.get(start..)?;
-        let end = near::find_either(b'[', b':', rest)? + 1;
-        rest.get(..end).filter(|head| head.len() <= LONGEST).map(|head| (start, head))
+    fn recall<'a>(&mut self, line: &'a [u8]) -> Option<Envelope<'a>> {
+        let mut priority = None;
+        let timestamp_start = super::priority(line, &mut priority);
+        let time = line.get(timestamp_start..)?;
+        let start = timestamp_start + self.shape.length(time)?;
+        let head = head(line, start)?;
+        let at = slot(head);
+        let known = self.heads.get(at).filter(|known| known.is(head));
+        let known = known.or_else(|| self.heads.get(at ^ 1).filter(|known| known.is(head)))?;
+        let (pid, message) = pid(line, start + head.len())?;
+        if !is_plain(line.get(message..)?) {
+            return None;
+        }
+        let part = |[from, to]: [u8; 2]| head.get(from.into()..to.into()).unwrap_or_default();
+        Some(Envelope {
+            priority,
+            timestamp: line.get(timestamp_start..start.saturating_sub(1)).unwrap_or_default(),
+            hostname: part(known.hostname),
+            program: part(known.program),
+            pid,
+            repeated: 1,
+            start: message,
+            end: line.len(),
+            timestamp_start,
+            head: known.number,
+        })
     }
 
-    /// Remembers `head` at `at` or beside it, if it ends with the program's name.
+    /// The envelope of any line, whose head is remembered if it is all that stands between the time and the message.
+    #[inline(never)]
+    fn detect_anew<'a>(&mut self, line: &'a [u8]) -> Envelope<'a> {
+        let envelope = detect(line);
+        let timestamp_start = super::priority(line, &mut None);
+        let length = line.get(timestamp_start..).and_then(|time| self.shape.length(time));
+        if let Some(length) = length
+            && let start = timestamp_start + length
+            && let Some(head) = head(line, start)
+            && let Some((_, message)) = pid(line, start + head.len())
+            && envelope.start == message
+            && timestamp_start + envelope.timestamp.len() + 1 == start
+            && envelope.repeated == 1
+        {
+            self.learn(slot(head), head, &envelope);
+        }
+        envelope
+    }
+
+    /// Remembers `head` at `at` or beside it, if it ends with the program's name and is not remembered yet.
     fn learn(&mut self, at: usize, head: &[u8], envelope: &Envelope<'_>) {
+        if [at, at ^ 1].iter().any(|at| self.heads.get(*at).is_some_and(|known| known.is(head))) {
+            return;
+        }
         let place = |part: &[u8]| {
             // Parts are slices of the head.
             let from = (part.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize);
@@ -169,6 +181,8 @@ struct Shape {
     /// 0 for none.
     length: usize,
     chunks: [Digits; CHUNKS],
+    /// The last one, if it has 16 bytes: many lines have the same.
+    last: Option<[u8; 16]>,
 }
 
 /// Sixteen bytes of a time.
@@ -184,9 +198,19 @@ impl Shape {
     /// Length of the time that `line` begins with, and of the space behind it.
     #[inline]
     fn length(&mut self, line: &[u8]) -> Option<usize> {
+        let first = line.first_chunk::<16>();
+        if first.is_some() && first == self.last.as_ref() {
+            return Some(16);
+        }
         if self.fits(line) {
+            self.last = first.copied().filter(|_| self.length == 16);
             return Some(self.length);
         }
+        self.length_anew(line)
+    }
+
+    #[inline(never)]
+    fn length_anew(&mut self, line: &[u8]) -> Option<usize> {
         let length = timestamp_length(line);
         if length > 0 {
             self.learn(line.get(..=length)?);
@@ -212,7 +236,7 @@ impl Shape {
         if !(16..=16 * CHUNKS).contains(&text.len()) {
             return;
         }
-        self.length = text.len();
+        (self.length, self.last) = (text.len(), None);
         let chunks = [text.first_chunk::<16>(), text.get(16..).and_then(|text| text.first_chunk()), text.last_chunk()];
         self.chunks = chunks.map(|chunk| chunk.map_or_else(Digits::default, Digits::of));
     }
@@ -234,12 +258,24 @@ impl Digits {
     }
 }
 
+/// What stands behind the time, where `start` is, up to the first `[` or `:`.
+#[inline]
+fn head(line: &[u8], start: usize) -> Option<&[u8]> {
+    let rest = line.get(start..)?;
+    let end = near::find_either(b'[', b':', rest)? + 1;
+    rest.get(..end).filter(|head| head.len() <= LONGEST)
+}
+
 /// The process id behind `TAG[`, if that is what ends at `at`, and where the message begins.
 #[inline]
 fn pid(line: &[u8], at: usize) -> Option<(Option<u32>, usize)> {
     let rest = line.get(at..)?;
     if line.get(at.wrapping_sub(1)) == Some(&b':') {
         return rest.starts_with(b" ").then_some((None, at + 1));
+    }
+    if let Some((value, length)) = digits::leading(rest) {
+        let is_end = rest.get(length..)?.starts_with(b"]: ");
+        return is_end.then_some((Some(value as u32), at + length + 3));
     }
     let (mut value, mut length) = (0, 0);
     while let Some(digit @ b'0'..=b'9') = rest.get(length)

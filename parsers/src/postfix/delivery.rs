@@ -5,7 +5,7 @@ use super::event::{Delivery, Event};
 use super::scan;
 use super::words::Status;
 use crate::cursor::Cursor;
-use crate::{Reason, Reject};
+use crate::{Reason, Reject, near};
 
 /// Reads on behind `to=<`.
 pub(super) fn read<'a>(mut cursor: Cursor<'a>, queue_id: &'a [u8]) -> Result<Event<'a>, Reject> {
@@ -94,8 +94,9 @@ fn status(word: &[u8]) -> Status {
 }
 
 /// The queue id at the end of a reply like `250 2.0.0 Ok: queued as 4F1AB6C02D`.
-fn queued_as(reply: &[u8]) -> &[u8] {
-    let Some(space) = memchr::memrchr(b' ', reply) else { return &[] };
+#[inline]
+pub(super) fn queued_as(reply: &[u8]) -> &[u8] {
+    let Some(space) = near::find_last(b' ', reply) else { return &[] };
     let (before, id) = (&reply[..space], &reply[space + 1..]);
     if before.ends_with(b"queued as") && scan::is_queue_id(id) { id } else { &[] }
 }

@@ -24,12 +24,14 @@ mod session;
 mod show;
 mod smtp;
 mod tail;
+mod usual;
 mod words;
 
 pub use event::{
     Bounce, Client, Command, Commands, Connect, ConnectFailure, Delivery, Disconnect, Event, Expired, Listed,
     LostConnection, MessageId, Passed, Peer, Pickup, Queued, Rejection, Removed, SaslFailure, TestFailed, Tls, Warning,
 };
+pub use usual::{Usual, may_have_queue_id, see_usual};
 pub use words::{
     Action, Cause, Daemon, Direction, Failure, Lost, Notification, Pass, Removal, Severity, Stage, Status, Test, Trust,
 };

@@ -2,8 +2,8 @@
 
 use tailmeter_parsers::envelope::ByHead;
 use tailmeter_parsers::postfix::{
-    self, Client, Command, Daemon, Delivery, Disconnect, Event, LostConnection, Queued, Rejection, Status, Tag, Test,
-    Tls,
+    self, Client, Command, Daemon, Delivery, Disconnect, Event, LostConnection, MessageId, Queued, Rejection, Removed,
+    Status, Tag, Test, Tls, Usual,
 };
 use tailmeter_parsers::{Envelope, Reject};
 
@@ -124,6 +124,35 @@ impl Count for Postfix {
         }
     }
 
+    const MAY_REPEAT: fn(&[u8]) -> bool = |message| !postfix::may_have_queue_id(message);
+
+    fn is_alone(event: &Event<'_>) -> bool {
+        match event {
+            Event::Client(client) => client.queue_id.is_none(),
+            Event::Reject(rejection) => rejection.queue_id.is_none(),
+            Event::LostConnection(lost) => lost.queue_id.is_none(),
+            Event::Pickup(_) | Event::MessageId(_) | Event::Queued(_) | Event::Removed(_) => false,
+            Event::Expired(_) | Event::Delivery(_) | Event::Bounce(_) => false,
+            Event::Connect(_) | Event::Disconnect(_) | Event::SaslFailure(_) | Event::Tls(_) | Event::Known(_) => true,
+            Event::ConnectFailure(_) | Event::Passed(_) | Event::TestFailed(_) => true,
+            Event::Listed(_) | Event::Warning(_) => true,
+        }
+    }
+
+    #[inline]
+    fn count_usual(&mut self, line: &[u8], envelope: &Envelope<'_>, rows: &mut Rows) -> bool {
+        let Self { senders, excluded, .. } = self;
+        if !line.get(envelope.start..).is_some_and(postfix::may_have_queue_id) {
+            return false;
+        }
+        let Some(sender) = senders.get(envelope.head, || Sender::of(envelope, excluded)) else { return false };
+        let sender = *sender;
+        let (Some(tag), false) = (sender.tag(envelope.program), sender.is_excluded) else { return false };
+        let host = sender.host;
+        let mut usual = OfMessage { counts: self, tag: &tag, host, envelope, rows };
+        postfix::see_usual(tag.daemon, line, envelope, &mut usual).is_some()
+    }
+
     fn count(&mut self, event: &Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows) {
         let Some(tag) = self.sender.tag(envelope.program) else { return };
         let is_new = self.under_way.follow(event, &tag, self.sender.host, envelope, rows);
@@ -145,7 +174,7 @@ impl Count for Postfix {
             Event::LostConnection(lost) => count_lost(lost, &tag, rows),
             Event::Tls(tls) => count_tls(tls, &tag, rows),
             Event::Queued(queued) if is_new => count_queued(queued, &tag, rows),
-            Event::Removed(_) => rows.count_told(QUEUE_REMOVALS, (TAG, 0), of_tag),
+            Event::Removed(_) => count_removed(&tag, rows),
             Event::Expired(_) => rows.count(QUEUE_EXPIRATIONS, of_tag),
             Event::Delivery(delivery) => self.count_delivery(delivery, &tag, rows),
             Event::Bounce(bounce) => rows.count(BOUNCES, |label| match label {
@@ -192,6 +221,47 @@ impl Count for Postfix {
 
     fn correlator_mut(&mut self) -> Option<&mut Correlator> {
         Some(&mut self.under_way.messages)
+    }
+}
+
+/// A line about a message, and what is known before it is read.
+struct OfMessage<'s> {
+    counts: &'s mut Postfix,
+    tag: &'s Tag<'s>,
+    host: Host,
+    envelope: &'s Envelope<'s>,
+    rows: &'s mut Rows,
+}
+
+impl Usual<'_> for OfMessage<'_> {
+    #[inline(always)]
+    fn client(&mut self, client: Client<'_>) {
+        self.counts.under_way.begin(&client, self.host, self.envelope);
+        count_client(&client, self.tag, self.rows);
+    }
+
+    #[inline(always)]
+    fn message_id(&mut self, message_id: MessageId<'_>) {
+        self.counts.under_way.tell_message_id(&message_id, self.host, self.envelope);
+    }
+
+    #[inline(always)]
+    fn queued(&mut self, queued: Queued<'_>) {
+        if self.counts.under_way.queue(&queued, self.host, self.envelope) {
+            count_queued(&queued, self.tag, self.rows);
+        }
+    }
+
+    #[inline(always)]
+    fn delivery(&mut self, delivery: Delivery<'_>) {
+        self.counts.under_way.deliver(&delivery, self.host, self.envelope);
+        self.counts.count_delivery(&delivery, self.tag, self.rows);
+    }
+
+    #[inline(always)]
+    fn removed(&mut self, removed: Removed<'_>) {
+        self.counts.under_way.remove(&removed, self.tag, self.host, self.envelope, self.rows);
+        count_removed(self.tag, self.rows);
     }
 }
 
@@ -318,6 +388,11 @@ pub(super) fn ms(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
+fn count_removed(tag: &Tag<'_>, rows: &mut Rows) {
+    rows.count_told(QUEUE_REMOVALS, (TAG, 0), |label| tag_value(tag, label));
+}
+
+#[inline]
 fn count_client(client: &Client<'_>, tag: &Tag<'_>, rows: &mut Rows) {
     if client.queue_id.is_some() {
         let sasl: &[u8] = if client.sasl_method.is_some() { b"true" } else { b"false" };

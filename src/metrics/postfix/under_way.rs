@@ -5,7 +5,9 @@
 //! way, or when the filter's reply names the queue id of a message with the same message id. The first one then ends without an outcome, unless
 //! the filter has refused it after all, and the second one has its time.
 
-use tailmeter_parsers::postfix::{Action, Delivery, Event, Removal, Stage, Status, Tag};
+use tailmeter_parsers::postfix::{
+    Action, Client, Delivery, Event, MessageId, Queued, Removal, Removed, Stage, Status, Tag,
+};
 use tailmeter_parsers::{Envelope, Time};
 
 use super::count::tag_value;
@@ -25,16 +27,35 @@ pub(super) struct UnderWay {
 #[derive(Default)]
 struct Clock {
     text: Vec<u8>,
+    /// The first and the last eight bytes of a text of at most 16.
+    ends: Option<[u64; 2]>,
     time: Option<Time>,
 }
 
 impl Clock {
+    #[inline]
     fn read(&mut self, envelope: &Envelope<'_>) -> Option<Time> {
+        let text = envelope.timestamp;
+        let ends = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (Some(first), Some(last)) if text.len() <= 16 => {
+                Some([u64::from_le_bytes(*first), u64::from_le_bytes(*last)])
+            }
+            _ => None,
+        };
+        if ends.is_some() && ends == self.ends && text.len() == self.text.len() {
+            return self.time;
+        }
+        self.read_anew(envelope, ends)
+    }
+
+    #[inline(never)]
+    fn read_anew(&mut self, envelope: &Envelope<'_>, ends: Option<[u64; 2]>) -> Option<Time> {
         if self.text != envelope.timestamp {
             self.text.clear();
             self.text.extend_from_slice(envelope.timestamp);
             self.time = envelope.time();
         }
+        self.ends = ends;
         self.time
     }
 }
@@ -56,19 +77,8 @@ impl UnderWay {
     ) -> bool {
         let of = |queue_id: &[u8]| host.id(queue_id);
         let Self { messages, clock } = self;
-        let mut is_new = false;
         match event {
-            Event::Client(client) => {
-                let Some(queue_id) = client.queue_id else { return false };
-                let is_local = is_loopback(client.client.address);
-                let message = messages.begin(of(queue_id), clock.read(envelope));
-                if is_local {
-                    message.fate.add(Fate::LOCAL);
-                }
-                if !client.orig_queue_id.is_empty() {
-                    self.hand_on(of(client.orig_queue_id), of(queue_id));
-                }
-            }
+            Event::Client(client) => self.begin(client, host, envelope),
             Event::Pickup(pickup) => {
                 let message = of(pickup.queue_id);
                 messages.begin(message, clock.read(envelope)).fate.add(Fate::LOCAL);
@@ -78,30 +88,9 @@ impl UnderWay {
                     self.messages.finish(of(pickup.orig_id));
                 }
             }
-            Event::MessageId(found) if !found.resent => {
-                let message = of(found.queue_id);
-                let is_local = messages.enter(message, clock.read(envelope)).fate.has(Fate::LOCAL);
-                // `<>` is how Postfix writes that there is none.
-                if !matches!(found.message_id, b"" | b"<>")
-                    && let Some(before) = messages.tell_message_id(message, id(found.message_id))
-                    && is_local
-                    // What a list or a program of this host sends in pieces has the same message id, too.
-                    && !before.fate.has(Fate::LOCAL)
-                {
-                    self.hand_on(before.id, message);
-                }
-            }
-            Event::Queued(queued) => {
-                let message = of(queued.queue_id);
-                let known = messages.enter(message, clock.read(envelope));
-                known.attempts += 1;
-                is_new = !known.fate.has(Fate::QUEUED);
-                messages.queue(message);
-            }
-            Event::Delivery(delivery) => {
-                let time = clock.read(envelope);
-                self.deliver(delivery, of(delivery.queue_id), &of, time);
-            }
+            Event::MessageId(found) => self.tell_message_id(found, host, envelope),
+            Event::Queued(queued) => return self.queue(queued, host, envelope),
+            Event::Delivery(delivery) => self.deliver(delivery, host, envelope),
             Event::Expired(expired) => {
                 if let Some(message) = messages.get(of(expired.queue_id)) {
                     message.fate.add(Fate::EXPIRED);
@@ -114,33 +103,90 @@ impl UnderWay {
             Event::LostConnection(lost) => {
                 lost.queue_id.and_then(|queue_id| messages.finish(of(queue_id)));
             }
-            Event::Removed(removed) => {
-                let message = messages.finish(of(removed.queue_id));
-                if let (Some(message), Removal::Done) = (message, removed.how) {
-                    end(&message, tag, clock.read(envelope), rows);
-                }
-            }
+            Event::Removed(removed) => self.remove(removed, tag, host, envelope, rows),
             _ => {}
         }
+        false
+    }
+
+    /// A client brings a message.
+    #[inline]
+    pub(super) fn begin(&mut self, client: &Client<'_>, host: Host, envelope: &Envelope<'_>) {
+        let Some(queue_id) = client.queue_id else { return };
+        let is_local = is_loopback(client.client.address);
+        let message = self.messages.begin(host.id(queue_id), self.clock.read(envelope));
+        if is_local {
+            message.fate.add(Fate::LOCAL);
+        }
+        if !client.orig_queue_id.is_empty() {
+            self.hand_on(host.id(client.orig_queue_id), host.id(queue_id));
+        }
+    }
+
+    #[inline]
+    pub(super) fn tell_message_id(&mut self, found: &MessageId<'_>, host: Host, envelope: &Envelope<'_>) {
+        if found.resent {
+            return;
+        }
+        let message = host.id(found.queue_id);
+        let at = self.messages.enter_at(message, self.clock.read(envelope));
+        let is_local = self.messages.message(at).fate.has(Fate::LOCAL);
+        // `<>` is how Postfix writes that there is none.
+        if !matches!(found.message_id, b"" | b"<>")
+            && let Some(before) = self.messages.tell_message_id_at(at, id(found.message_id))
+            && is_local
+            // What a list or a program of this host sends in pieces has the same message id, too.
+            && !before.fate.has(Fate::LOCAL)
+        {
+            self.hand_on(before.id, message);
+        }
+    }
+
+    /// A message becomes active; true when it was not in the queue before.
+    #[inline]
+    pub(super) fn queue(&mut self, queued: &Queued<'_>, host: Host, envelope: &Envelope<'_>) -> bool {
+        let at = self.messages.enter_at(host.id(queued.queue_id), self.clock.read(envelope));
+        let known = self.messages.message(at);
+        known.attempts += 1;
+        let is_new = !known.fate.has(Fate::QUEUED);
+        self.messages.queue_at(at);
         is_new
     }
 
-    fn deliver(&mut self, delivery: &Delivery<'_>, id: Id, of: &dyn Fn(&[u8]) -> Id, time: Option<Time>) {
+    /// A message leaves the queue.
+    #[inline]
+    pub(super) fn remove(
+        &mut self,
+        removed: &Removed<'_>,
+        tag: &Tag<'_>,
+        host: Host,
+        envelope: &Envelope<'_>,
+        rows: &mut Rows,
+    ) {
+        let message = self.messages.finish(host.id(removed.queue_id));
+        if let (Some(message), Removal::Done) = (message, removed.how) {
+            end(&message, tag, self.clock.read(envelope), rows);
+        }
+    }
+
+    #[inline]
+    pub(super) fn deliver(&mut self, delivery: &Delivery<'_>, host: Host, envelope: &Envelope<'_>) {
         let fate = match delivery.status {
             Status::Sent => Fate::SENT,
             Status::Bounced => Fate::BOUNCED,
             Status::Expired => Fate::EXPIRED,
             _ => Fate::default(),
         };
+        let id = host.id(delivery.queue_id);
         let Some(message) = self.messages.get(id) else { return };
         message.fate.add(fate);
         // More exact than the time of its first line, and known for those that came before the log did.
-        if let Some(time) = time {
+        if let Some(time) = self.clock.read(envelope) {
             message.began_ms = time.before(delivery.delay_ms).as_ms();
         }
         let message_id = message.message_id;
         if fate == Fate::SENT && message_id != 0 && !delivery.queued_as.is_empty() {
-            let next = of(delivery.queued_as);
+            let next = host.id(delivery.queued_as);
             if self.messages.get(next).is_some_and(|next| next.message_id == message_id) {
                 self.hand_on(id, next);
             }
