@@ -19,6 +19,27 @@ use crate::metrics::rows::Told;
 pub(super) struct UnderWay {
     pub(super) messages: Correlator,
     clock: Clock,
+    refused: Refused,
+}
+
+/// The messages that were refused last: cleanup may still tell the message id of one.
+#[derive(Default)]
+struct Refused {
+    ids: [Id; 16],
+    next: usize,
+}
+
+impl Refused {
+    fn add(&mut self, id: Id) {
+        self.ids[self.next % 16] = id;
+        self.next += 1;
+    }
+
+    /// True for one of them; it is none any more.
+    fn take(&mut self, id: Id) -> bool {
+        let known = self.ids.iter_mut().find(|known| **known == id);
+        known.map(|known| *known = 0).is_some()
+    }
 }
 
 /// The time of the last line that was asked for: many have the same.
@@ -42,7 +63,7 @@ impl Clock {
 impl UnderWay {
     /// Room for `max_messages`.
     pub(super) fn new(max_messages: usize) -> Self {
-        Self { messages: Correlator::new(max_messages), clock: Clock::default() }
+        Self { messages: Correlator::new(max_messages), clock: Clock::default(), refused: Refused::default() }
     }
 
     /// Takes in what `event` says of its message; true when that has come into the queue by it.
@@ -55,12 +76,13 @@ impl UnderWay {
         rows: &mut Rows,
     ) -> bool {
         let of = |queue_id: &[u8]| host.id(queue_id);
-        let Self { messages, clock } = self;
+        let Self { messages, clock, refused } = self;
         let mut is_new = false;
         match event {
             Event::Client(client) => {
                 let Some(queue_id) = client.queue_id else { return false };
                 let is_local = is_loopback(client.client.address);
+                refused.take(of(queue_id));
                 let message = messages.begin(of(queue_id), clock.read(envelope));
                 if is_local {
                     message.fate.add(Fate::LOCAL);
@@ -71,6 +93,7 @@ impl UnderWay {
             }
             Event::Pickup(pickup) => {
                 let message = of(pickup.queue_id);
+                refused.take(message);
                 messages.begin(message, clock.read(envelope)).fate.add(Fate::LOCAL);
                 // postsuper has requeued it: nothing more will be heard of its former self.
                 if !pickup.orig_id.is_empty() && pickup.orig_id != pickup.queue_id {
@@ -80,6 +103,9 @@ impl UnderWay {
             }
             Event::MessageId(found) if !found.resent => {
                 let message = of(found.queue_id);
+                if refused.take(message) {
+                    return false;
+                }
                 let is_local = messages.enter(message, clock.read(envelope)).fate.has(Fate::LOCAL);
                 // `<>` is how Postfix writes that there is none.
                 if !matches!(found.message_id, b"" | b"<>")
@@ -109,7 +135,10 @@ impl UnderWay {
             }
             // It never gets into the queue.
             Event::Reject(rejection) if ends_message(rejection.action, rejection.stage) => {
-                rejection.queue_id.and_then(|queue_id| messages.finish(of(queue_id)));
+                if let Some(queue_id) = rejection.queue_id {
+                    refused.add(of(queue_id));
+                    messages.finish(of(queue_id));
+                }
             }
             Event::LostConnection(lost) => {
                 lost.queue_id.and_then(|queue_id| messages.finish(of(queue_id)));
