@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::exposition::{Snapshot, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
-use crate::metrics::{self, Dialect, Ending, Family, Planned, Totals};
+use crate::metrics::{self, Cardinality, Dialect, Ending, Family, Planned, Totals};
 use crate::state::{self, Checkpoint, SourceKey, Store};
 
 pub use exporter::{Exporter, Followed, Shown, Wish};
@@ -207,7 +207,7 @@ impl Pipeline {
         for ((planned, scrape), snapshot) in self.families.iter().zip(scrapes.iter_mut()).zip(&shown.families) {
             scrape.view.expire(now_ms);
             scrape.view.render(snapshot, out);
-            scrape.report(planned, snapshot);
+            scrape.report(planned, snapshot, now_ms);
         }
         self.registry.report(&shown.totals);
         if self.keeper.is_durable() {
@@ -222,6 +222,15 @@ impl Pipeline {
         let shown = self.keeper.shown();
         let families = self.families.iter().zip(&shown.families);
         families.flat_map(|(planned, snapshot)| planned.endings(snapshot)).collect()
+    }
+
+    /// How many series each metric has, and by which values of its labels. As recent as for [`render`](Self::render).
+    pub fn cardinality(&self) -> Cardinality {
+        self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
+        let (shown, now_ms) = (self.keeper.shown(), self.keeper.now_ms());
+        let families = self.families.iter().zip(&shown.families);
+        let metrics = families.flat_map(|(planned, snapshot)| planned.cardinality(snapshot, now_ms));
+        Cardinality::new(self.max_series_total, metrics.collect())
     }
 
     fn changes(&self) -> u64 {
@@ -242,7 +251,7 @@ impl Pipeline {
 
 impl Scrape {
     /// Series, limit and overflow of each metric. Metrics without a series stay silent.
-    fn report(&mut self, Planned { plan, .. }: &Planned, snapshot: &Snapshot) {
+    fn report(&mut self, Planned { plan, .. }: &Planned, snapshot: &Snapshot, now_ms: u64) {
         let groups = &plan.groups;
         let series = (0..groups.len()).map(|group| snapshot.cells.rows(group).count()).collect::<Vec<_>>();
         let metrics = plan.family.metrics.iter().zip(&plan.slots);
@@ -252,7 +261,7 @@ impl Scrape {
             reported.held.set(series[slot.group] as f64);
             reported.limit.set(groups[slot.group].max_series as f64);
             reported.overflow.absolute(snapshot.fell_out.get(index).copied().unwrap_or(0));
-            reported.expired.set(self.view.expired(index, snapshot) as f64);
+            reported.expired.set(snapshot.idle(slot.group, plan.fresh_since(index, now_ms)) as f64);
         }
     }
 }

@@ -44,19 +44,3 @@ impl Changed {
         self.times_ms.iter_mut().for_each(Vec::clear);
     }
 }
-
-/// Since when rows must have changed to be shown, by metric: what is older has expired.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Fresh(Vec<u64>);
-
-impl Fresh {
-    /// At `now_ms`, where idle rows of each metric are shown `spans_ms` long; `None` for always.
-    pub(super) fn at(now_ms: u64, spans_ms: impl Iterator<Item = Option<u64>>) -> Self {
-        Self(spans_ms.map(|span_ms| span_ms.map_or(0, |span_ms| now_ms.saturating_sub(span_ms))).collect())
-    }
-
-    /// Since when rows of `metric` must have changed; 0 when all are shown.
-    pub(super) fn since(&self, metric: usize) -> u64 {
-        self.0.get(metric).copied().unwrap_or(0)
-    }
-}

@@ -32,6 +32,14 @@ impl Snapshot {
         }
     }
 
+    /// Rows of `group` that have cells and have not changed `since_ms`; none when that is 0.
+    pub fn idle(&self, group: usize, since_ms: u64) -> usize {
+        match since_ms {
+            0 => 0,
+            _ => self.cells.rows(group).filter(|row| !self.shows(group, *row, since_ms)).count(),
+        }
+    }
+
     /// True when `row` of `group` has cells and has changed `since_ms`; 0 is always.
     fn shows(&self, group: usize, row: RowId, since_ms: u64) -> bool {
         self.cells.holds(group, row) && (since_ms == 0 || self.changed.at(group, row).unwrap_or(0) >= since_ms)

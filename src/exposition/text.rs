@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use super::Snapshot;
-use super::changed::Fresh;
 use crate::metrics::{Compat, Kind, Metric, Plan, Slot, Unit};
 use crate::series::{Cells, Directory, RowId};
 
@@ -21,7 +20,8 @@ pub struct View {
     groups: Vec<Tuples>,
     /// By metric: for each bucket, what closes its labels.
     bounds: Vec<Vec<String>>,
-    fresh: Fresh,
+    /// Rows that are idle now for longer than their metric allows are not shown.
+    now_ms: u64,
 }
 
 /// The rows of a group: their labels, and their order in the exposition.
@@ -49,7 +49,7 @@ impl View {
             _ => Vec::new(),
         });
         let bounds = bounds.collect();
-        Self { bounds, plan, directory, groups, fresh: Fresh::default() }
+        Self { bounds, plan, directory, groups, now_ms: 0 }
     }
 
     /// The plan.
@@ -59,20 +59,7 @@ impl View {
 
     /// What is idle at `now_ms`, milliseconds since 1970, for longer than its metric allows is not shown from now on.
     pub fn expire(&mut self, now_ms: u64) {
-        let spans = self.plan.expire_after.iter();
-        let spans_ms = spans.map(|span| span.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
-        self.fresh = Fresh::at(now_ms, spans_ms);
-    }
-
-    /// Rows of `metric` that have cells in `snapshot` and are not shown.
-    pub fn expired(&self, metric: usize, snapshot: &Snapshot) -> usize {
-        let Some(slot) = self.plan.slots.get(metric).copied().flatten() else { return 0 };
-        let since_ms = self.fresh.since(metric);
-        if since_ms == 0 {
-            return 0;
-        }
-        let is_expired = |row: &RowId| !snapshot.shows(slot.group, *row, since_ms);
-        snapshot.cells.rows(slot.group).filter(is_expired).count()
+        self.now_ms = now_ms;
     }
 
     /// Appends every metric of the family that has a row in `snapshot`: rows made since then are not shown.
@@ -82,7 +69,8 @@ impl View {
         }
         for (index, metric) in self.plan.family.metrics.iter().enumerate() {
             let Some(slot) = self.plan.slots[index] else { continue };
-            let rows = || self.groups[slot.group].of(snapshot, slot.group, self.fresh.since(index));
+            let since_ms = self.plan.fresh_since(index, self.now_ms);
+            let rows = || self.groups[slot.group].of(snapshot, slot.group, since_ms);
             if rows().next().is_none() {
                 continue;
             }

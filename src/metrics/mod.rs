@@ -15,6 +15,7 @@ macro_rules! places {
 }
 
 pub mod amavis;
+mod cardinality;
 pub mod clamav;
 mod correlator;
 pub mod dovecot;
@@ -36,6 +37,7 @@ pub mod spf;
 pub mod stalwart;
 mod tally;
 
+pub use cardinality::{Cardinality, LabelCardinality, MetricCardinality, ValueCardinality};
 pub use correlator::{Correlator, Fate, Message};
 pub use mail::{MAIL, Member};
 pub use plan::{Buckets, Plan, Slot};

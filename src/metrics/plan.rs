@@ -77,6 +77,13 @@ impl Plan {
 }
 
 impl Plan {
+    /// Since when, in milliseconds since 1970, a row of `metric` must have changed to be shown at `now_ms`; 0 when it is shown
+    /// always.
+    pub fn fresh_since(&self, metric: usize, now_ms: u64) -> u64 {
+        let span = self.expire_after.get(metric).copied().flatten();
+        span.map_or(0, |span| now_ms.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// The labels that any of `metrics` has, each once, by its place in the family's vocabulary.
     pub(super) fn labels_of(&self, metrics: &[usize]) -> Vec<usize> {
         let slots = metrics.iter().filter_map(|metric| *self.slots.get(*metric)?);
