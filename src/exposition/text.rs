@@ -20,6 +20,8 @@ pub struct View {
     groups: Vec<Tuples>,
     /// By metric: for each bucket, what closes its labels.
     bounds: Vec<Vec<String>>,
+    /// Rows that are idle now for longer than their metric allows are not shown.
+    now_ms: u64,
 }
 
 /// The rows of a group: their labels, and their order in the exposition.
@@ -47,12 +49,17 @@ impl View {
             _ => Vec::new(),
         });
         let bounds = bounds.collect();
-        Self { bounds, plan, directory, groups }
+        Self { bounds, plan, directory, groups, now_ms: 0 }
     }
 
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What is idle at `now_ms`, milliseconds since 1970, for longer than its metric allows is not shown from now on.
+    pub fn expire(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
     }
 
     /// Appends every metric of the family that has a row in `snapshot`: rows made since then are not shown.
@@ -62,14 +69,17 @@ impl View {
         }
         for (index, metric) in self.plan.family.metrics.iter().enumerate() {
             let Some(slot) = self.plan.slots[index] else { continue };
-            let tuples = &self.groups[slot.group];
-            if tuples.of(&snapshot.cells, slot.group).next().is_none() {
+            let since_ms = self.plan.fresh_since(index, self.now_ms);
+            let rows = || self.groups[slot.group].of(snapshot, slot.group, since_ms);
+            if rows().next().is_none() {
                 continue;
             }
             write_head(metric, out);
             match metric.kind {
-                Kind::Histogram(_) => write_histograms(metric, slot, &snapshot.cells, tuples, &self.bounds[index], out),
-                _ => write_counters(metric, slot, &snapshot.cells, tuples, out),
+                Kind::Histogram(_) => {
+                    write_histograms(metric, slot, &snapshot.cells, rows(), &self.bounds[index], out);
+                }
+                _ => write_counters(metric, slot, &snapshot.cells, rows(), out),
             }
         }
     }
@@ -115,9 +125,9 @@ impl Tuples {
         })
     }
 
-    /// The rows that have cells, in the order of the exposition.
-    fn of(&self, cells: &Cells, group: usize) -> impl Iterator<Item = (RowId, &[u8])> {
-        self.all().filter(move |(row, _)| cells.holds(group, *row))
+    /// The rows that have cells and have changed `since_ms`, in the order of the exposition.
+    fn of(&self, snapshot: &Snapshot, group: usize, since_ms: u64) -> impl Iterator<Item = (RowId, &[u8])> {
+        self.all().filter(move |(row, _)| snapshot.shows(group, *row, since_ms))
     }
 }
 
@@ -132,18 +142,31 @@ fn write_head(metric: &Metric, out: &mut Vec<u8>) {
     }
 }
 
-fn write_counters(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, out: &mut Vec<u8>) {
-    for (row, block) in tuples.of(cells, slot.group) {
+fn write_counters<'t>(
+    metric: &Metric,
+    slot: Slot,
+    cells: &Cells,
+    rows: impl Iterator<Item = (RowId, &'t [u8])>,
+    out: &mut Vec<u8>,
+) {
+    for (row, block) in rows {
         write_name(metric.name.as_bytes(), b"", block, out);
         write_value(cells.sum(slot.group, row, slot.sum), metric.unit, out);
         out.push(b'\n');
     }
 }
 
-fn write_histograms(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, bounds: &[String], out: &mut Vec<u8>) {
+fn write_histograms<'t>(
+    metric: &Metric,
+    slot: Slot,
+    cells: &Cells,
+    rows: impl Iterator<Item = (RowId, &'t [u8])>,
+    bounds: &[String],
+    out: &mut Vec<u8>,
+) {
     let name = [metric.name.as_bytes(), b"_bucket{"].concat();
     let mut buffer = itoa::Buffer::new();
-    for (row, block) in tuples.of(cells, slot.group) {
+    for (row, block) in rows {
         let mut count = 0;
         let infinity = "le=\"+Inf\"} ";
         let buckets = cells.buckets(slot.group, row, slot.bucket, bounds.len() + 1);

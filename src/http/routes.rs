@@ -19,6 +19,7 @@ use super::{Options, Pages, Reload, page};
 /// Content type of the exposition.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 /// What paths answer to.
 const READING: &[Method] = &[Method::GET, Method::HEAD];
@@ -36,6 +37,7 @@ pub(super) struct Routes {
 enum Route {
     Status,
     Metrics,
+    Cardinality,
     Healthy,
     Ready,
     Reload,
@@ -46,6 +48,7 @@ impl Route {
         match path {
             "/" => Some(Self::Status),
             "/metrics" => Some(Self::Metrics),
+            "/api/cardinality" => Some(Self::Cardinality),
             "/-/healthy" => Some(Self::Healthy),
             "/-/ready" => Some(Self::Ready),
             "/-/reload" => Some(Self::Reload),
@@ -86,6 +89,7 @@ impl Routes {
         match route {
             Route::Status => self.status().await,
             Route::Metrics => self.metrics().await,
+            Route::Cardinality => self.cardinality().await,
             Route::Healthy => text(StatusCode::OK, "tailmeter is healthy.\n"),
             Route::Ready if self.pages.is_ready() => text(StatusCode::OK, "tailmeter is ready.\n"),
             Route::Ready => text(
@@ -120,11 +124,22 @@ impl Routes {
         }
     }
 
+    async fn cardinality(&self) -> Response<Full<Bytes>> {
+        let pages = Arc::clone(&self.pages);
+        let rendering = tokio::task::spawn_blocking(move || serde_json::to_vec(&pages.cardinality()));
+        match timeout(self.render_timeout, rendering).await {
+            Ok(Ok(Ok(json))) => response(StatusCode::OK, JSON, Bytes::from(json)),
+            Ok(_) => failed(),
+            Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "Counting the series takes too long.\n"),
+        }
+    }
+
     async fn status(&self) -> Response<Full<Bytes>> {
         let pages = Arc::clone(&self.pages);
         // The state of the sources lies behind the same locks as the samples.
-        let rendering =
-            tokio::task::spawn_blocking(move || page::render(&pages.sources(), &pages.endings(), pages.is_ready()));
+        let rendering = tokio::task::spawn_blocking(move || {
+            page::render(&pages.sources(), &pages.endings(), &pages.cardinality(), pages.is_ready())
+        });
         match timeout(self.render_timeout, rendering).await {
             Ok(Ok(html)) => {
                 let mut response = response(StatusCode::OK, HTML, Bytes::from(html));
