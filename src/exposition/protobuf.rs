@@ -4,9 +4,10 @@
 //! Lengths come before contents, so everything is written twice: once to a [`Length`], which only measures, and then to the
 //! output. A library for protobuf would keep all rows of a metric as objects in memory; these are few fields of few types.
 
+use std::sync::Arc;
+
 use super::rendering::Pass;
-use super::table::{Head, Number, Row, Value};
-use crate::metrics::Kind;
+use super::table::{Head, Number, Row, Type, Value};
 
 /// What fields are written to.
 trait Sink {
@@ -105,7 +106,8 @@ const fn length_of_varint(value: u64) -> usize {
 pub(super) struct Writer {
     /// Name, help, type and unit.
     head: Vec<u8>,
-    kind: Kind,
+    kind: Type,
+    bounds: Arc<[f64]>,
     /// Bytes of all rows; `None` when they are known and written.
     measured: Option<usize>,
 }
@@ -118,22 +120,22 @@ impl Writer {
             fields.text(2, head.help.as_bytes());
         }
         let kind = match head.kind {
-            Kind::Counter => 0,
-            Kind::Gauge => 1,
-            Kind::Histogram(_) => 4,
+            Type::Counter => 0,
+            Type::Gauge => 1,
+            Type::Histogram => 4,
         };
         fields.integer(3, kind);
         // Its place does not matter to readers, and before the rows it is with the others.
         if let Some(unit) = head.unit_name() {
             fields.text(5, unit.as_bytes());
         }
-        Self { head: fields, kind: head.kind, measured: Some(0) }
+        Self { head: fields, kind: head.kind, bounds: Arc::clone(&head.bounds), measured: Some(0) }
     }
 }
 
 impl Pass for Writer {
     fn row(&mut self, row: &Row<'_>, out: &mut Vec<u8>) -> usize {
-        let metric = Metric { row, kind: self.kind };
+        let metric = Metric { row, kind: self.kind, bounds: &self.bounds };
         match &mut self.measured {
             Some(measured) => {
                 let mut length = Length(0);
@@ -161,7 +163,8 @@ impl Pass for Writer {
 /// A row.
 struct Metric<'a> {
     row: &'a Row<'a>,
-    kind: Kind,
+    kind: Type,
+    bounds: &'a [f64],
 }
 
 impl Message for Metric<'_> {
@@ -169,14 +172,10 @@ impl Message for Metric<'_> {
         let Row { created_ms, value, .. } = *self.row;
         sink.labels(self.row);
         match (value, self.kind) {
-            (Value::Number(value), Kind::Gauge) => sink.message(2, &Gauge(value)),
+            (Value::Number(value), Type::Gauge) => sink.message(2, &Gauge(value)),
             (Value::Number(value), _) => sink.message(3, &Counter { value, created_ms }),
-            (Value::Histogram { counts, sum }, kind) => {
-                let bounds = match kind {
-                    Kind::Histogram(bounds) => bounds,
-                    _ => &[],
-                };
-                sink.message(7, &Histogram { bounds, counts, sum, created_ms });
+            (Value::Histogram { counts, sum }, _) => {
+                sink.message(7, &Histogram { bounds: self.bounds, counts, sum, created_ms });
             }
         }
     }
@@ -205,7 +204,7 @@ impl Message for Counter {
 }
 
 struct Histogram<'a> {
-    bounds: &'static [f64],
+    bounds: &'a [f64],
     counts: &'a [u64],
     sum: Number,
     created_ms: Option<u64>,

@@ -33,6 +33,17 @@ impl Exposition {
     }
 }
 
+/// What the rows of a metric hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A value that only grows.
+    Counter,
+    /// A value that goes up and down.
+    Gauge,
+    /// Buckets and a sum.
+    Histogram,
+}
+
 /// What is said of a metric once.
 #[derive(Clone, Debug)]
 pub struct Head {
@@ -40,8 +51,10 @@ pub struct Head {
     pub name: Cow<'static, str>,
     /// A sentence; may be empty.
     pub help: Cow<'static, str>,
-    /// Type and buckets.
-    pub kind: Kind,
+    /// What its rows hold.
+    pub kind: Type,
+    /// Upper bounds of a histogram, in its unit, ascending, without `+Inf`.
+    pub bounds: Arc<[f64]>,
     /// Unit of its samples.
     pub unit: Unit,
     /// Whose metric it is, if not tailmeter's own: decides how bounds are written.
@@ -52,7 +65,17 @@ impl Head {
     /// What the catalogue says.
     pub fn of(metric: &Metric, compat: Option<Compat>) -> Self {
         let Metric { name, help, kind, unit, .. } = *metric;
-        Self { name: name.into(), help: help.into(), kind, unit, compat }
+        let (kind, bounds) = match kind {
+            Kind::Counter => (Type::Counter, &[][..]),
+            Kind::Gauge => (Type::Gauge, &[][..]),
+            Kind::Histogram(bounds) => (Type::Histogram, bounds),
+        };
+        Self { name: name.into(), help: help.into(), kind, bounds: bounds.into(), unit, compat }
+    }
+
+    /// A metric that is nobody else's and no histogram.
+    pub fn plain(name: impl Into<Cow<'static, str>>, help: impl Into<Cow<'static, str>>, kind: Type) -> Self {
+        Self { name: name.into(), help: help.into(), kind, bounds: [].into(), unit: Unit::None, compat: None }
     }
 
     /// The unit as OpenMetrics and protobuf have it, if the name ends with it as they demand.
@@ -71,16 +94,8 @@ impl Head {
     /// The name of the metric in OpenMetrics: that of a counter lacks its `_total`.
     pub(super) fn short_name(&self) -> &str {
         match self.kind {
-            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(&self.name),
+            Type::Counter => self.name.strip_suffix("_total").unwrap_or(&self.name),
             _ => &self.name,
-        }
-    }
-
-    /// Upper bounds of a histogram.
-    pub(super) fn bounds(&self) -> &'static [f64] {
-        match self.kind {
-            Kind::Histogram(bounds) => bounds,
-            _ => &[],
         }
     }
 }
@@ -218,19 +233,19 @@ impl Table {
             }
             Rows::Counted { tuples, slot, snapshots, family } => {
                 let cells = &(**snapshots).as_ref().get(*family)?.cells;
-                let (unit, bounds) = (self.head.unit, self.head.bounds());
+                let (unit, buckets) = (self.head.unit, self.head.bounds.len() + 1);
                 for (number, tuple) in tuples.from(first) {
                     if !cells.holds(slot.group, tuple.row) {
                         continue;
                     }
                     let sum = Number::of_cell(cells.sum(slot.group, tuple.row, slot.sum), unit);
                     let value = match self.head.kind {
-                        Kind::Histogram(_) => {
+                        Type::Histogram => {
                             counts.clear();
-                            counts.extend(cells.buckets(slot.group, tuple.row, slot.bucket, bounds.len() + 1));
+                            counts.extend(cells.buckets(slot.group, tuple.row, slot.bucket, buckets));
                             Value::Histogram { counts, sum }
                         }
-                        Kind::Counter | Kind::Gauge => Value::Number(sum),
+                        Type::Counter | Type::Gauge => Value::Number(sum),
                     };
                     let (labels, encoded_labels) = (tuple.labels, tuple.encoded_labels);
                     if !see(Row { labels, encoded_labels, created_ms: tuple.created_ms, value }) {

@@ -10,8 +10,8 @@
 //! - `# EOF` ends it.
 
 use super::rendering::Pass;
-use super::table::{Head, Number, Row, Value};
-use crate::metrics::{Compat, Kind};
+use super::table::{Head, Number, Row, Type, Value};
+use crate::metrics::Compat;
 
 /// Which of the text forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) enum Style {
 #[derive(Debug)]
 pub(super) struct Writer {
     style: Style,
-    kind: Kind,
+    kind: Type,
     help: String,
     unit: Option<&'static str>,
     /// Of the samples; of those of a histogram, without suffix.
@@ -65,7 +65,7 @@ impl Part {
 impl Writer {
     pub(super) fn new(head: &Head, style: Style) -> Self {
         let is_openmetrics = style != Style::Prometheus;
-        let bounds = head.bounds();
+        let bounds = &head.bounds;
         let is_below_zero = bounds.first().is_some_and(|bound| *bound < 0.0);
         let bound = |bound: &f64| format!("le=\"{}\"}} ", bound_as_text(*bound, is_openmetrics, head.compat));
         Self {
@@ -89,10 +89,10 @@ impl Writer {
         let name = [self.short_name.as_str(), part.suffix()].concat();
         let kind = match self.kind {
             _ if *part != Part::All => "unknown",
-            Kind::Counter if self.style != Style::Prometheus && self.short_name == self.name => "unknown",
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram(_) => "histogram",
+            Type::Counter if self.style != Style::Prometheus && self.short_name == self.name => "unknown",
+            Type::Counter => "counter",
+            Type::Gauge => "gauge",
+            Type::Histogram => "histogram",
         };
         if !help.is_empty() {
             push(out, &["# HELP ", &name, " ", help, "\n"]);
@@ -135,9 +135,9 @@ impl Writer {
     /// When counting began, of what OpenMetrics takes for a counter or a histogram.
     fn write_created(&self, row: &Row<'_>, out: &mut Vec<u8>) {
         let may_have = match self.kind {
-            Kind::Counter => self.short_name != self.name,
-            Kind::Gauge => false,
-            Kind::Histogram(_) => self.part == Part::All,
+            Type::Counter => self.short_name != self.name,
+            Type::Gauge => false,
+            Type::Histogram => self.part == Part::All,
         };
         if let Some(created_ms) = row.created_ms.filter(|_| may_have) {
             write_name(&self.short_name, "_created", row.labels, out);

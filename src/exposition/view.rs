@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::table::{Exposition, Head, Snapshots, Table};
-use super::{Form, Rendering, Selection, Snapshot, protobuf};
+use super::{Protocol, Rendering, Selection, Snapshot, protobuf};
 use crate::metrics::Plan;
 use crate::series::{Directory, RowId};
 
@@ -81,7 +81,7 @@ impl View {
         let mut exposition = Exposition::default();
         let snapshots: Snapshots = Arc::new(snapshot.clone());
         self.expose(&snapshots, 0, &mut exposition);
-        Rendering::new(Arc::new(exposition), Form::Text004, Selection::default()).write_all(out);
+        Rendering::new(Arc::new(exposition), Protocol::Text004, Selection::default()).write_all(out);
     }
 }
 
