@@ -31,6 +31,12 @@ impl Checkpoint {
     }
 }
 
+impl AsRef<[Snapshot]> for Checkpoint {
+    fn as_ref(&self) -> &[Snapshot] {
+        &self.families
+    }
+}
+
 /// The messages under way in each room, ordered by id.
 pub type Messages = BTreeMap<Mailroom, Vec<Message>>;
 
