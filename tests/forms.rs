@@ -80,6 +80,12 @@ fn as_read_from_text(families: Vec<wire::Family>) -> BTreeMap<String, strict::Me
     families.into_iter().map(metric).collect()
 }
 
+/// What stands before and behind the beginning of the bound, which is the last label.
+fn bucket(sample: &str) -> Option<(&str, &str)> {
+    let sample_of_bucket = Some(sample).filter(|sample| sample.starts_with("_bucket"))?;
+    sample_of_bucket.rsplit_once(",le=\"").or_else(|| sample_of_bucket.rsplit_once("{le=\""))
+}
+
 /// OpenMetrics as the text format would have it: names, types, bounds and the end are as they must be, and everything else is
 /// the same.
 #[track_caller]
@@ -107,7 +113,7 @@ fn as_text(openmetrics: &[u8]) -> String {
             let sample = line.strip_prefix(name).unwrap_or_else(|| panic!("{line} is not of {name}"));
             assert!(sample.starts_with(total) || sample.starts_with("_created"), "{line}");
             // Bounds are canonical: `1.0`.
-            match sample.split_once(",le=\"").or_else(|| sample.split_once("{le=\"")).filter(|_| histogram) {
+            match bucket(sample).filter(|_| histogram) {
                 Some((before, bound)) => {
                     let (bound, value) = bound.split_once('"').unwrap();
                     let number = bound.parse::<f64>().unwrap();
