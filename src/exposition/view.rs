@@ -15,6 +15,8 @@ pub struct View {
     directory: Arc<Directory>,
     /// By group. Whoever writes from rows that have become more keeps those that it began with.
     groups: Vec<Arc<Tuples>>,
+    /// Rows that are idle now for longer than their metric allows are not shown.
+    now_ms: u64,
 }
 
 /// The rows of a group: their labels, and their order in the exposition.
@@ -53,12 +55,17 @@ impl View {
     /// A view of the family that `plan` is for.
     pub fn new(plan: Arc<Plan>, directory: Arc<Directory>) -> Self {
         let groups = plan.groups.iter().map(|_| Arc::default()).collect();
-        Self { plan, directory, groups }
+        Self { plan, directory, groups, now_ms: 0 }
     }
 
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What is idle at `now_ms`, milliseconds since 1970, for longer than its metric allows is not shown from now on.
+    pub fn expire(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
     }
 
     /// Adds every metric of the family to `exposition`, with the rows that have cells in snapshot number `index`. Rows made
@@ -68,10 +75,11 @@ impl View {
             refresh(tuples, &self.directory, group);
         }
         let family = self.plan.family;
-        let tables = family.metrics.iter().zip(&self.plan.slots).filter_map(|(metric, slot)| {
+        let tables = family.metrics.iter().zip(&self.plan.slots).enumerate().filter_map(|(number, (metric, slot))| {
             let slot = (*slot)?;
-            let tuples = Arc::clone(&self.groups[slot.group]);
-            Some(Table::counted(Head::of(metric, family.compat), tuples, slot, (Arc::clone(snapshots), index)))
+            let (head, tuples) = (Head::of(metric, family.compat), Arc::clone(&self.groups[slot.group]));
+            let since_ms = self.plan.fresh_since(number, self.now_ms);
+            Some(Table::counted(head, tuples, (slot, since_ms), (Arc::clone(snapshots), index)))
         });
         exposition.add(family.name, tables.collect());
     }
