@@ -323,7 +323,8 @@ impl Layout {
     fn shape(&self, first: usize) -> Option<(Kind, [u8; WINDOW], usize, usize)> {
         let (mut shape, mut text, mut at, mut last) = (Shape::default(), [0; WINDOW], 0, first);
         while let Some(step) = self.steps.get(last) {
-            let Some(End::Length(length)) = step.end else { break };
+            // A date that may lack its milliseconds ends at a byte. Those that do take the steps.
+            let (Some(End::Length(_) | End::Byte(_)), Some(length)) = (&step.end, step.check.length()) else { break };
             let start = at + step.before.len();
             if start + length > WINDOW {
                 break;
