@@ -150,6 +150,8 @@ pub(in super::super) struct Found {
     pub(in super::super) numbers: [u32; 16],
     /// By [`Mark`].
     pub(in super::super) marks: [u32; MARKS],
+    /// True when the retries have a plus.
+    pub(in super::super) redispatched: bool,
 }
 
 impl Layout {
@@ -449,7 +451,7 @@ impl Layout {
         if !self.has(Place::StatusCode) {
             numbers[5] = -2i32 as u32;
         }
-        Found { numbers, marks: [0; MARKS] }
+        Found { numbers, marks: [0; MARKS], redispatched: false }
     }
 
     /// Takes the steps of `stretch` one by one. Returns where its last value ends; `None` when they do not fit, or say
@@ -473,8 +475,11 @@ impl Layout {
             let (Some(index), Some(metric)) = (index, self.metric(metric, *place)) else { continue };
             let (start, end) = spans.bounds(index)?;
             let text = line.get(start as usize..end as usize)?;
-            if text.first() == Some(&b'+') {
-                return None;
+            match text.first() {
+                Some(b'+') if *place == Place::Retries => found.redispatched = true,
+                // The line was written before the end.
+                Some(b'+') => return None,
+                _ => {}
             }
             let number = i32::try_from(self.steps.get(index)?.number(text)?).ok()?;
             found.numbers[metric] = number as u32;

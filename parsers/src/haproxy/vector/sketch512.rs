@@ -102,6 +102,7 @@ fn sketch_batch<'a>(
         let line = &block[start..*end];
         job.batch.lines[index] = line;
         job.batch.sketches[index].line = line;
+        job.batch.sketches[index].found.redispatched = false;
         lines.ahead[index] = ending.ahead(block, start);
         match message_start(lines.ahead[index], line, job) {
             Some(at) => lines.at[index] = at,
@@ -109,53 +110,11 @@ fn sketch_batch<'a>(
         }
         start = end + 1;
     }
-    let stretches = job.stretches;
-    for stretch in stretches {
-        match &stretch.kind {
-            Kind::Run(run) if run.is_number => {
-                lines.step(job, stretch, |ahead, at, _, found| read_numbers(ahead, at, stretch, run, found));
-            }
-            Kind::Run(run) => {
-                lines
-                    .step(job, stretch, |ahead, at, _, found| read_run::<false, false>(ahead, at, stretch, run, found));
-            }
-            Kind::Shape(shape) if stretch.length as usize <= WINDOW / 2 => {
-                lines.step(job, stretch, |ahead, at, _, found| read_shape::<true>(ahead, at, stretch, shape, found));
-            }
-            Kind::Shape(shape) => {
-                lines.step(job, stretch, |ahead, at, _, found| read_shape::<false>(ahead, at, stretch, shape, found));
-            }
-            Kind::Pair { byte, end, longest, bad } => lines.step(job, stretch, |ahead, at, _, found| {
-                read_pair(ahead, at, stretch, (*byte, *end, *longest), bad, found)
-            }),
-            Kind::Text { end: b'\n', second: None, bad: None } => {
-                lines.step(job, stretch, |ahead, at, line, found| read_rest(ahead, at, line, stretch, None, found))
-            }
-            Kind::Text { end: b'\n', second: None, bad } => lines
-                .step(job, stretch, |ahead, at, line, found| read_rest(ahead, at, line, stretch, bad.as_ref(), found)),
-            Kind::Text { end, second: None, bad: None } => lines.step(job, stretch, |ahead, at, line, found| {
-                read_text::<false, false>(ahead, at, line, stretch, (*end, 0, &[0; 16]), found)
-            }),
-            Kind::Text { end, second: None, bad: Some(bad) } => lines.step(job, stretch, |ahead, at, line, found| {
-                read_text::<false, true>(ahead, at, line, stretch, (*end, 0, bad), found)
-            }),
-            Kind::Text { end, second: Some(second), bad: None } => {
-                lines.step(job, stretch, |ahead, at, line, found| {
-                    read_text::<true, false>(ahead, at, line, stretch, (*end, *second, &[0; 16]), found)
-                })
-            }
-            Kind::Text { end, second: Some(second), bad: Some(bad) } => {
-                lines.step(job, stretch, |ahead, at, line, found| {
-                    read_text::<true, true>(ahead, at, line, stretch, (*end, *second, bad), found)
-                })
-            }
-            Kind::Captures { count } => {
-                lines.step(job, stretch, |ahead, at, line, _| read_captures(ahead, at, line, *count));
-            }
-            Kind::Steps => lines.step(job, stretch, |_, _, _, _| None),
-        }
+    for stretch in job.stretches {
+        step(&mut lines, job, stretch);
     }
     let (tail, has_method, has_state) = (job.layout.tail(), job.has_method, job.has_state);
+    let state_length = job.layout.termination_length();
     for (index, sketch) in job.batch.sketches.iter_mut().enumerate().take(lines.count) {
         if lines.left >> index & 1 == 1 {
             continue;
@@ -172,11 +131,59 @@ fn sketch_batch<'a>(
         }
         let state = sketch.found.marks[Mark::Termination as usize] as usize;
         sketch.ended_normally = !has_state || sketch.line.get(state) == Some(&b'-');
+        if !has_method && has_state {
+            sketch.method = sketch.termination_key(state_length);
+        }
     }
     job.batch.len = lines.count;
     job.batch.left = lines.left;
     job.flush();
     start
+}
+
+/// Takes every line one stretch further.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn step(lines: &mut Lines<'_>, job: &mut Job<'_, '_>, stretch: &Stretch) {
+    match &stretch.kind {
+        Kind::Run(run) if run.is_number => {
+            lines.step(job, stretch, |ahead, at, _, found| read_numbers(ahead, at, stretch, run, found));
+        }
+        Kind::Run(run) => {
+            lines.step(job, stretch, |ahead, at, _, found| read_run::<false, false>(ahead, at, stretch, run, found));
+        }
+        Kind::Shape(shape) if stretch.length as usize <= WINDOW / 2 => {
+            lines.step(job, stretch, |ahead, at, _, found| read_shape::<true>(ahead, at, stretch, shape, found));
+        }
+        Kind::Shape(shape) => {
+            lines.step(job, stretch, |ahead, at, _, found| read_shape::<false>(ahead, at, stretch, shape, found));
+        }
+        Kind::Pair { byte, end, longest, bad } => lines.step(job, stretch, |ahead, at, _, found| {
+            read_pair(ahead, at, stretch, (*byte, *end, *longest), bad, found)
+        }),
+        Kind::Text { end: b'\n', second: None, bad } => match bad {
+            None => lines.step(job, stretch, |ahead, at, line, found| read_rest(ahead, at, line, stretch, None, found)),
+            bad => lines
+                .step(job, stretch, |ahead, at, line, found| read_rest(ahead, at, line, stretch, bad.as_ref(), found)),
+        },
+        Kind::Text { end, second: None, bad: None } => lines.step(job, stretch, |ahead, at, line, found| {
+            read_text::<false, false>(ahead, at, line, stretch, (*end, 0, &[0; 16]), found)
+        }),
+        Kind::Text { end, second: None, bad: Some(bad) } => lines.step(job, stretch, |ahead, at, line, found| {
+            read_text::<false, true>(ahead, at, line, stretch, (*end, 0, bad), found)
+        }),
+        Kind::Text { end, second: Some(second), bad: None } => lines.step(job, stretch, |ahead, at, line, found| {
+            read_text::<true, false>(ahead, at, line, stretch, (*end, *second, &[0; 16]), found)
+        }),
+        Kind::Text { end, second: Some(second), bad: Some(bad) } => {
+            lines.step(job, stretch, |ahead, at, line, found| {
+                read_text::<true, true>(ahead, at, line, stretch, (*end, *second, bad), found)
+            })
+        }
+        Kind::Captures { count } => {
+            lines.step(job, stretch, |ahead, at, line, _| read_captures(ahead, at, line, *count));
+        }
+        Kind::Steps => lines.step(job, stretch, |_, _, _, _| None),
+    }
 }
 
 /// What begins a message that may be more of an envelope: spaces, a byte order mark, a priority, `message repeated`.
