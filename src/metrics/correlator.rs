@@ -142,6 +142,8 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     message: Message,
+    /// When it came, or the last time known then; as [`Time::as_ms`], 0 for never.
+    came_ms: u64,
     /// Neighbours in the list it is in.
     before: u32,
     after: u32,
@@ -163,6 +165,8 @@ pub struct Correlator {
     message_ids: Index,
     /// Not in a queue yet, and queued.
     lists: [List; 2],
+    /// The last time that a message came with.
+    latest_ms: u64,
     capacity: usize,
     /// Messages come and gone, and forgotten, since [`Correlator::take_changes`].
     change: i64,
@@ -184,6 +188,7 @@ impl Correlator {
             ids: Index::new(),
             message_ids: Index::new(),
             lists: [List { first: NONE, last: NONE }; 2],
+            latest_ms: 0,
             capacity: capacity.clamp(2, NONE as usize - 1),
             change: 0,
             evicted: 0,
@@ -307,6 +312,7 @@ impl Correlator {
                 }
                 self.change += 1;
                 let at = self.insert(self.ids.hash(message.id), *message);
+                self.latest_ms = self.latest_ms.max(message.began_ms);
                 let message_id = self.slots[at as usize].message.message_id;
                 if message_id != 0 {
                     self.slots[at as usize].message.message_id = 0;
@@ -337,12 +343,14 @@ impl Correlator {
     /// Adds the message `id`, which is not there, as one that begins at `time`.
     fn insert_new(&mut self, hash: u32, id: Id, time: Option<Time>) -> u32 {
         self.make_room(time);
+        self.latest_ms = time.map_or(self.latest_ms, Time::as_ms);
         self.change += 1;
         self.insert(hash, Message { id, began_ms: time.map_or(0, Time::as_ms), ..Message::default() })
     }
 
     fn insert(&mut self, hash: u32, message: Message) -> u32 {
-        let slot = Slot { message, before: NONE, after: NONE };
+        let came_ms = if message.began_ms != 0 { message.began_ms } else { self.latest_ms };
+        let slot = Slot { message, came_ms, before: NONE, after: NONE };
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at as usize] = slot;
@@ -377,14 +385,13 @@ impl Correlator {
     /// Forgets what is too old at `time`, and the oldest message if there is no room for one more.
     fn make_room(&mut self, time: Option<Time>) {
         for (list, max_age_ms) in [(0, MAX_SESSION_MS), (1, MAX_AGE_MS)] {
-            while let Some(slot) = self.slots.get(self.lists[list].first as usize) {
-                let message = slot.message;
-                if message.age_ms(time).is_none_or(|age_ms| age_ms <= max_age_ms) {
-                    break;
-                }
+            while let Some(Slot { message: Message { id, .. }, came_ms, .. }) =
+                self.slots.get(self.lists[list].first as usize).copied()
+                && time.filter(|_| came_ms != 0).and_then(|time| time.since(Time::from_ms(came_ms))) > Some(max_age_ms)
+            {
                 // A session that broke off was no message.
                 self.evicted += u64::from(list == 1);
-                self.finish(message.id);
+                self.finish(id);
             }
         }
         if self.ids.len() >= self.capacity {

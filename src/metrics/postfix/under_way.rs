@@ -21,6 +21,34 @@ use crate::metrics::rows::Told;
 pub(super) struct UnderWay {
     pub(super) messages: Correlator,
     clock: Clock,
+    refused: Refused,
+}
+
+/// The messages that were refused last: cleanup may still tell the message id of one.
+#[derive(Default)]
+struct Refused {
+    ids: [Id; 16],
+    next: usize,
+    /// Bit i is set when the lowest six bits of one of them are i.
+    bits: u64,
+}
+
+impl Refused {
+    fn add(&mut self, id: Id) {
+        self.ids[self.next % 16] = id;
+        self.next += 1;
+        self.bits = self.ids.iter().fold(0, |bits, id| bits | 1 << (id % 64));
+    }
+
+    /// True for one of them; it is none any more.
+    #[inline]
+    fn take(&mut self, id: Id) -> bool {
+        if self.bits >> (id % 64) & 1 == 0 {
+            return false;
+        }
+        let known = self.ids.iter_mut().find(|known| **known == id);
+        known.map(|known| *known = 0).is_some()
+    }
 }
 
 /// The time of the last line that was asked for: many have the same.
@@ -63,7 +91,7 @@ impl Clock {
 impl UnderWay {
     /// Room for `max_messages`.
     pub(super) fn new(max_messages: usize) -> Self {
-        Self { messages: Correlator::new(max_messages), clock: Clock::default() }
+        Self { messages: Correlator::new(max_messages), clock: Clock::default(), refused: Refused::default() }
     }
 
     /// Takes in what `event` says of its message; true when that has come into the queue by it.
@@ -76,11 +104,12 @@ impl UnderWay {
         rows: &mut Rows,
     ) -> bool {
         let of = |queue_id: &[u8]| host.id(queue_id);
-        let Self { messages, clock } = self;
+        let Self { messages, clock, refused } = self;
         match event {
             Event::Client(client) => self.begin(client, host, envelope),
             Event::Pickup(pickup) => {
                 let message = of(pickup.queue_id);
+                refused.take(message);
                 messages.begin(message, clock.read(envelope)).fate.add(Fate::LOCAL);
                 // postsuper has requeued it: nothing more will be heard of its former self.
                 if !pickup.orig_id.is_empty() && pickup.orig_id != pickup.queue_id {
@@ -98,7 +127,10 @@ impl UnderWay {
             }
             // It never gets into the queue.
             Event::Reject(rejection) if ends_message(rejection.action, rejection.stage) => {
-                rejection.queue_id.and_then(|queue_id| messages.finish(of(queue_id)));
+                if let Some(queue_id) = rejection.queue_id {
+                    refused.add(of(queue_id));
+                    messages.finish(of(queue_id));
+                }
             }
             Event::LostConnection(lost) => {
                 lost.queue_id.and_then(|queue_id| messages.finish(of(queue_id)));
@@ -114,7 +146,9 @@ impl UnderWay {
     pub(super) fn begin(&mut self, client: &Client<'_>, host: Host, envelope: &Envelope<'_>) {
         let Some(queue_id) = client.queue_id else { return };
         let is_local = is_loopback(client.client.address);
-        let message = self.messages.begin(host.id(queue_id), self.clock.read(envelope));
+        let message = host.id(queue_id);
+        self.refused.take(message);
+        let message = self.messages.begin(message, self.clock.read(envelope));
         if is_local {
             message.fate.add(Fate::LOCAL);
         }
@@ -129,6 +163,9 @@ impl UnderWay {
             return;
         }
         let message = host.id(found.queue_id);
+        if self.refused.take(message) {
+            return;
+        }
         let at = self.messages.enter_at(message, self.clock.read(envelope));
         let is_local = self.messages.message(at).fate.has(Fate::LOCAL);
         // `<>` is how Postfix writes that there is none.
