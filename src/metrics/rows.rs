@@ -50,16 +50,15 @@ const TOLD: usize = 1024;
 
 /// The upper bounds of a metric's buckets, as its cells hold them.
 struct Bounds {
-    /// So many more than there are that a step beyond the last one finds one that no amount is above.
     bounds: Vec<i64>,
     /// By the number of bits of an amount: the first bucket that it can be in.
     first: [u8; 65],
-    /// How many bounds there are at most between amounts with the same number of bits.
-    most: usize,
+    /// True when there are more than two bounds between amounts with the same number of bits.
+    has_more: bool,
 }
 
 impl Bounds {
-    fn new(mut bounds: Vec<i64>) -> Self {
+    fn new(bounds: Vec<i64>) -> Self {
         // How many bounds are below every amount of so many bits.
         let below = |bits: usize| match bits {
             0 => bounds.partition_point(|bound| *bound < 0),
@@ -67,9 +66,8 @@ impl Bounds {
             _ => bounds.len(),
         };
         let first = std::array::from_fn(|bits| u8::try_from(below(bits)).unwrap_or(u8::MAX));
-        let most = (0..64).map(|bits| below(bits + 1) - below(bits)).max().unwrap_or(0);
-        bounds.resize(bounds.len() + most, i64::MAX);
-        Self { bounds, first, most }
+        let has_more = (0..64).any(|bits| below(bits + 1) - below(bits) > 2);
+        Self { bounds, first, has_more }
     }
 
     /// The number of the bucket of `amount`.
@@ -80,9 +78,14 @@ impl Bounds {
         }
         let bits = (64 - amount.leading_zeros()) as usize;
         let first = usize::from(self.first.get(bits).copied().unwrap_or_default());
-        // All that it may be above, since of how many it is cannot be foretold.
-        let candidates = self.bounds.get(first..first + self.most).unwrap_or_default();
-        first + candidates.iter().map(|bound| usize::from(*bound < amount)).sum::<usize>()
+        // Two that it may be above, whether it is or not: how many it is above cannot be foretold.
+        let above = |at: usize| usize::from(self.bounds.get(first + at).is_some_and(|bound| *bound < amount));
+        let bucket = first + above(0) + above(1);
+        if self.has_more {
+            bucket + self.bounds.iter().skip(first + 2).take_while(|bound| **bound < amount).count()
+        } else {
+            bucket
+        }
     }
 }
 

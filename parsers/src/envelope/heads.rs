@@ -34,6 +34,17 @@ struct Head {
     number: u64,
 }
 
+/// A head that is remembered, in a line.
+struct Found<'a, 'h> {
+    /// Where it begins.
+    start: usize,
+    head: &'a [u8],
+    known: &'h Head,
+    pid: Option<u32>,
+    /// Where the message begins.
+    message: usize,
+}
+
 /// Something that is known by [`Envelope::head`], as long as the [`Heads`] know that head.
 #[derive(Debug)]
 pub struct ByHead<T>(Box<[(u64, T)]>);
@@ -72,29 +83,13 @@ impl Heads {
     /// Finds the envelope of `line` as [`detect`](super::detect) does.
     #[inline]
     pub fn detect<'a>(&mut self, line: &'a [u8]) -> Envelope<'a> {
-        match self.recall(line) {
-            Some(envelope) => envelope,
-            None => self.detect_anew(line),
-        }
-    }
-
-    /// The envelope of a line whose head is remembered.
-    #[inline]
-    fn recall<'a>(&mut self, line: &'a [u8]) -> Option<Envelope<'a>> {
         let mut priority = None;
         let timestamp_start = super::priority(line, &mut priority);
-        let time = line.get(timestamp_start..)?;
-        let start = timestamp_start + self.shape.length(time)?;
-        let head = head(line, start)?;
-        let at = slot(head);
-        let known = self.heads.get(at).filter(|known| known.is(head));
-        let known = known.or_else(|| self.heads.get(at ^ 1).filter(|known| known.is(head)))?;
-        let (pid, message) = pid(line, start + head.len())?;
-        if !is_plain(line.get(message..)?) {
-            return None;
-        }
+        let Some(Found { start, head, known, pid, message }) = self.find(line, timestamp_start) else {
+            return self.detect_anew(line);
+        };
         let part = |[from, to]: [u8; 2]| head.get(from.into()..to.into()).unwrap_or_default();
-        Some(Envelope {
+        Envelope {
             priority,
             timestamp: line.get(timestamp_start..start.saturating_sub(1)).unwrap_or_default(),
             hostname: part(known.hostname),
@@ -105,7 +100,19 @@ impl Heads {
             end: line.len(),
             timestamp_start,
             head: known.number,
-        })
+        }
+    }
+
+    /// The head of a line, behind its time at `time`, if it is remembered and all that stands before the message.
+    #[inline(always)]
+    fn find<'a>(&mut self, line: &'a [u8], time: usize) -> Option<Found<'a, '_>> {
+        let start = time + self.shape.length(line.get(time..)?)?;
+        let head = head(line, start)?;
+        let at = slot(head);
+        let known = self.heads.get(at).filter(|known| known.is(head));
+        let known = known.or_else(|| self.heads.get(at ^ 1).filter(|known| known.is(head)))?;
+        let (pid, message) = pid(line, start + head.len())?;
+        is_plain(line.get(message..)?).then_some(Found { start, head, known, pid, message })
     }
 
     /// The envelope of any line, whose head is remembered if it is all that stands between the time and the message.
@@ -196,7 +203,7 @@ struct Digits {
 
 impl Shape {
     /// Length of the time that `line` begins with, and of the space behind it.
-    #[inline]
+    #[inline(always)]
     fn length(&mut self, line: &[u8]) -> Option<usize> {
         let first = line.first_chunk::<16>();
         if first.is_some() && first == self.last.as_ref() {
@@ -259,7 +266,7 @@ impl Digits {
 }
 
 /// What stands behind the time, where `start` is, up to the first `[` or `:`.
-#[inline]
+#[inline(always)]
 fn head(line: &[u8], start: usize) -> Option<&[u8]> {
     let rest = line.get(start..)?;
     let end = near::find_either(b'[', b':', rest)? + 1;
@@ -267,7 +274,7 @@ fn head(line: &[u8], start: usize) -> Option<&[u8]> {
 }
 
 /// The process id behind `TAG[`, if that is what ends at `at`, and where the message begins.
-#[inline]
+#[inline(always)]
 fn pid(line: &[u8], at: usize) -> Option<(Option<u32>, usize)> {
     let rest = line.get(at..)?;
     if line.get(at.wrapping_sub(1)) == Some(&b':') {
@@ -289,7 +296,7 @@ fn pid(line: &[u8], at: usize) -> Option<(Option<u32>, usize)> {
 }
 
 /// True when the message is neither another tag, nor a repetition, nor ends before its line does.
-#[inline]
+#[inline(always)]
 fn is_plain(message: &[u8]) -> bool {
     let is_tag = |space: usize| space >= 2 && message.get(space - 2..space) == Some(b"]:");
     let is_plain_start = match message.first() {

@@ -182,7 +182,10 @@ fn delays(text: &[u8; DELAYS]) -> Option<(u64, [u64; 4], usize)> {
     if !(text.get(ends[0]..)?.starts_with(b", delays=") && is(1, b'/') && is(2, b'/') && is(3, b'/') && is(4, b',')) {
         return None;
     }
-    let time = |at: usize| thousandths(text.get(starts[at]..)?.first_chunk()?, ends[at].checked_sub(starts[at])?);
+    let time = |at: usize| {
+        let start = starts[at];
+        thousandths(text.get(start..start + 8)?.first_chunk()?, ends[at].wrapping_sub(start))
+    };
     Some((time(0)?, [time(1)?, time(2)?, time(3)?, time(4)?], ends[4]))
 }
 
@@ -190,11 +193,21 @@ fn delays(text: &[u8; DELAYS]) -> Option<(u64, [u64; 4], usize)> {
 /// one, and one or two behind it.
 #[inline(always)]
 fn thousandths(text: &[u8; 8], length: usize) -> Option<u64> {
-    // As many are.
-    if length == 1 {
-        let digit = u64::from(text[0].wrapping_sub(b'0'));
-        return (digit < 10).then_some(digit * 1000);
+    // Nearly all are `N`, `N.N` or `N.NN`.
+    let digit = u64::from(text[0] ^ b'0');
+    if length == 1 && digit < 10 {
+        return Some(1000 * digit);
     }
+    if matches!(length, 3 | 4) && text[1] == b'.' {
+        let [tens, ones] = [text[2] ^ b'0', if length == 4 { text[3] ^ b'0' } else { 0 }].map(u64::from);
+        return (digit < 10 && tens < 10 && ones < 10).then_some(1000 * digit + 100 * tens + 10 * ones);
+    }
+    any_thousandths(text, length)
+}
+
+/// The same in steps that do not depend on how many digits there are.
+#[inline(never)]
+fn any_thousandths(text: &[u8; 8], length: usize) -> Option<u64> {
     if length > 7 {
         return None;
     }
@@ -264,7 +277,9 @@ mod tests {
         let mut see = |text: &[u8]| {
             let mut chunk = *b"/9.9/.5,";
             chunk.iter_mut().zip(text).for_each(|(to, byte)| *to = *byte);
-            let Some(ms) = thousandths(&chunk, text.len()) else {
+            let ms = thousandths(&chunk, text.len());
+            assert_eq!(ms, any_thousandths(&chunk, text.len()), "{}", text.escape_ascii());
+            let Some(ms) = ms else {
                 left += 1;
                 return;
             };
