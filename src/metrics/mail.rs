@@ -50,9 +50,10 @@ pub(super) trait Count: Send + 'static {
         false
     }
 
-    /// Reads and counts the message of a line that looks as most do, in fewer steps; false when it does not, and nothing was counted.
-    fn count_usual(&mut self, _line: &[u8], _envelope: &Envelope<'_>, _rows: &mut Rows) -> bool {
-        false
+    /// Reads and counts the message of a line that looks as most do, in fewer steps; false when it is only known. `None` when it
+    /// does not look so, and nothing was counted.
+    fn count_usual(&mut self, _line: &[u8], _envelope: &Envelope<'_>, _rows: &mut Rows) -> Option<bool> {
+        None
     }
 
     /// Adds what `event` counts to `rows`.
@@ -134,8 +135,8 @@ struct Counting<C> {
 impl<C: Count> Messages for Counting<C> {
     fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject> {
         self.rows.begin(envelope.repeated, envelope.head);
-        if self.count.count_usual(line, envelope, &mut self.rows) {
-            return Ok(true);
+        if let Some(is_parsed) = self.count.count_usual(line, envelope, &mut self.rows) {
+            return Ok(is_parsed);
         }
         match self.recall(line, envelope) {
             Recall::Known(is_parsed) => Ok(is_parsed),

@@ -5,7 +5,7 @@ use tailmeter_parsers::postfix::{
     self, Client, Command, Daemon, Delivery, Disconnect, Event, LostConnection, MessageId, Queued, Rejection, Removed,
     Status, Tag, Test, Tls, Usual,
 };
-use tailmeter_parsers::{Envelope, Reject};
+use tailmeter_parsers::{Envelope, Event as _, Reject};
 
 use super::label::{
     ACTION, CIPHER, CLEAN, CODE, COMMAND, DIRECTION, DSN, DSN_CLASS, ENHANCED_CODE, INSTANCE, KIND, LIST, METHOD,
@@ -140,17 +140,17 @@ impl Count for Postfix {
     }
 
     #[inline]
-    fn count_usual(&mut self, line: &[u8], envelope: &Envelope<'_>, rows: &mut Rows) -> bool {
+    fn count_usual(&mut self, line: &[u8], envelope: &Envelope<'_>, rows: &mut Rows) -> Option<bool> {
         let Self { senders, excluded, .. } = self;
         if !line.get(envelope.start..).is_some_and(postfix::may_have_queue_id) {
-            return false;
+            return None;
         }
-        let Some(sender) = senders.get(envelope.head, || Sender::of(envelope, excluded)) else { return false };
-        let sender = *sender;
-        let (Some(tag), false) = (sender.tag(envelope.program), sender.is_excluded) else { return false };
+        let sender = *senders.get(envelope.head, || Sender::of(envelope, excluded))?;
+        let tag = sender.tag(envelope.program).filter(|_| !sender.is_excluded)?;
         let host = sender.host;
-        let mut usual = OfMessage { counts: self, tag: &tag, host, envelope, rows };
-        postfix::see_usual(tag.daemon, line, envelope, &mut usual).is_some()
+        let mut usual = OfMessage { counts: self, tag: &tag, host, envelope, rows, is_ignored: false };
+        postfix::see_usual(tag.daemon, line, envelope, &mut usual)?;
+        Some(!usual.is_ignored)
     }
 
     fn count(&mut self, event: &Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows) {
@@ -231,6 +231,8 @@ struct OfMessage<'s> {
     host: Host,
     envelope: &'s Envelope<'s>,
     rows: &'s mut Rows,
+    /// True when the line counts nothing.
+    is_ignored: bool,
 }
 
 impl Usual<'_> for OfMessage<'_> {
@@ -243,6 +245,7 @@ impl Usual<'_> for OfMessage<'_> {
     #[inline(always)]
     fn message_id(&mut self, message_id: MessageId<'_>) {
         self.counts.under_way.tell_message_id(&message_id, self.host, self.envelope);
+        self.is_ignored = Event::MessageId(message_id).is_ignored();
     }
 
     #[inline(always)]
