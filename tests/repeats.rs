@@ -53,7 +53,7 @@ fn wrapped(line: &str) -> String {
 }
 
 /// What is shown after `lines`, in blocks of as many as `blocks` says.
-fn counted(config: &str, format: &str, lines: &[String], blocks: &[usize]) -> (String, Vec<[u64; 3]>) {
+fn counted(config: &str, format: &'static str, lines: &[String], blocks: &[usize]) -> (String, Vec<[u64; 3]>) {
     let config = Config::parse(config, "c.yml", FAMILIES).unwrap();
     let pipeline = Pipeline::new(&config, |_| {});
     let mut sink = pipeline.shard(format, &Dialect::Usual).unwrap().feed("mail.log", "");
