@@ -14,7 +14,7 @@ use tailmeter_parsers::envelope;
 
 const CONFIGS: &[&str] = &[
     "{}",
-    "postfix: {exclude_services: [smtpd], max_messages: 20}",
+    "postfix: {exclude_services: [smtpd], max_messages: 1000}",
     "max_series: 7",
     "metrics: {postfix_log_connections_total: {labels: [instance, service]}, \
      postfix_log_deliveries_total: {labels: [relay, recipient_domain, dsn]}, \
