@@ -21,9 +21,9 @@ mod shard;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Config;
 use crate::exposition::{Snapshot, View};
@@ -64,6 +64,8 @@ struct Registry {
     /// How many feeds there have been.
     feeds: AtomicU64,
     latest: Mutex<Latest>,
+    /// True when lines are counted as they are written: then the time matters for what remembers only the last.
+    is_live: AtomicBool,
 }
 
 /// What a scrape of one family needs.
@@ -133,6 +135,7 @@ impl Pipeline {
                 sources: Mutex::default(),
                 feeds: AtomicU64::new(0),
                 latest: Mutex::default(),
+                is_live: AtomicBool::new(false),
             }),
             keeper: Keeper::new(store, say),
             families,
@@ -145,11 +148,7 @@ impl Pipeline {
     pub fn fits(&self, config: &Config) -> bool {
         let is_same = |planned: &Planned| {
             let plan = planned.plan.family.plan(config);
-            plan.is_some_and(|plan| {
-                plan.groups == planned.plan.groups
-                    && plan.slots == planned.plan.slots
-                    && plan.postfix == planned.plan.postfix
-            })
+            plan.is_some_and(|plan| plan.is_same(&planned.plan))
         };
         // A format has other metrics with another program's.
         self.families.iter().map(|planned| planned.plan.family).eq(metrics::families(config.compat).iter().copied())
@@ -191,6 +190,7 @@ impl Pipeline {
         let mut scrapes = lock(&self.scrapes);
         let shown = self.keeper.shown();
         for ((planned, scrape), snapshot) in self.families.iter().zip(scrapes.iter_mut()).zip(&shown.families) {
+            scrape.view.tell_time(self.registry.now());
             scrape.view.render(snapshot, out);
             scrape.report(planned, snapshot);
         }
@@ -246,6 +246,12 @@ impl Scrape {
 }
 
 impl Registry {
+    /// The time, in seconds since 1970; 0 where everything is counted at once, as in a replay.
+    fn now(&self) -> u64 {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if self.is_live.load(Relaxed) { now() } else { 0 }
+    }
+
     /// Makes the telemetry of a source; returns what it had brought in earlier runs, if anything, once.
     fn enter(&self, key: &SourceKey) -> Option<Totals> {
         let mut sources = lock(&self.sources);

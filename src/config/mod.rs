@@ -8,6 +8,7 @@
 mod catalogue;
 mod dialect;
 mod error;
+mod histogram;
 mod read;
 mod reader;
 mod sources;
@@ -24,6 +25,10 @@ use std::sync::Arc;
 pub use dialect::{DialectError, Origin, Understood};
 pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
+
+pub use histogram::{
+    ExemplarSource, MAX_BUCKETS, MAX_NATIVE_BUCKETS_RANGE, MAX_QUANTILES, NativeConfig, SummaryConfig, WINDOW_SECONDS_RANGE,
+};
 
 use crate::metrics::{Compat, Family, Metric, families};
 
@@ -45,7 +50,7 @@ pub const MAX_MESSAGES_RANGE: RangeInclusive<usize> = 1000..=10_000_000;
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// A configuration whose every name is known and every value in range.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Address and port of `/metrics`: unless something else is asked for, the port of the program that `compat` names.
     pub listen: SocketAddr,
@@ -101,7 +106,7 @@ impl Default for PostfixConfig {
 }
 
 /// What an operator changes about one metric.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MetricConfig {
     /// Its labels instead of the default ones; empty for none at all.
     pub labels: Option<Vec<LabelChoice>>,
@@ -109,7 +114,16 @@ pub struct MetricConfig {
     pub max_series: Option<usize>,
     /// False drops the metric.
     pub enabled: bool,
+    /// Upper bounds of its buckets instead of the usual ones: in its unit, ascending, finite, at most [`MAX_BUCKETS`].
+    pub buckets: Option<Vec<f64>>,
+    /// Makes it a native histogram.
+    pub native: Option<NativeConfig>,
+    /// Makes it a summary.
+    pub summary: Option<SummaryConfig>,
+    /// What leads from its samples to lines.
+    pub exemplars: Option<ExemplarSource>,
 }
+
 
 /// One label of a metric's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +161,7 @@ impl Default for Config {
 
 impl Default for MetricConfig {
     fn default() -> Self {
-        Self { labels: None, max_series: None, enabled: true }
+        Self { enabled: true, labels: None, max_series: None, buckets: None, native: None, summary: None, exemplars: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The schema: from the tree of a configuration file to a checked [`Config`].
 
+mod histogram;
 mod postfix;
 mod sources;
 
@@ -14,7 +15,8 @@ use crate::metrics::{Compat, Family, Metric, families};
 
 const ROOT_KEYS: &[&str] =
     &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix"];
-const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled"];
+const METRIC_KEYS: &[&str] =
+    &["labels", "max_series", "enabled", "buckets", "native", "summary", "exemplars"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
 /// Applies the schema to `root`, the tree of `source`, and checks names against `families`. What it does not say is as in `config`.
@@ -195,18 +197,21 @@ impl<'a> Schema<'a> {
             self.reader.unknown("metric", &name.name, name.place, metrics, None);
         }
         let mut metric = MetricConfig::default();
-        for (key, node) in self.reader.map(name.place, node) {
+        let entries = self.reader.map(name.place, node);
+        for (key, node) in entries {
             match key.name.as_str() {
                 "labels" => metric.labels = Some(self.choices(known, key, node)),
                 "max_series" => {
                     metric.max_series = self.reader.number(key, node, MAX_SERIES_RANGE);
                 }
                 "enabled" => metric.enabled = self.reader.bool(key, node).unwrap_or_default(),
+                _ if self.observed(known, key, node, &mut metric) => {}
                 _ => {
                     self.reader.unknown_key(key, METRIC_KEYS);
                 }
             }
         }
+        self.check_observed(entries, &metric);
         metric
     }
 

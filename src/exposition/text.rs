@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::Snapshot;
-use crate::metrics::{Compat, Kind, Metric, Plan, Slot, Unit};
-use crate::series::{Cells, Directory, RowId};
+use crate::metrics::{Compat, Form, Metric, Plan, Slot, Unit};
+use crate::series::{Cells, Directory, Distribution, RowId, WindowShape};
 
 /// The content type of what [`View::render`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -20,6 +20,8 @@ pub struct View {
     groups: Vec<Tuples>,
     /// By metric: for each bucket, what closes its labels.
     bounds: Vec<Vec<String>>,
+    /// The time, in seconds since 1970; 0 where nothing depends on it.
+    now: u64,
 }
 
 /// The rows of a group: their labels, and their order in the exposition.
@@ -42,17 +44,18 @@ impl View {
             Some(Compat::HaproxyLogExporter) => format!("le=\"{bound:?}\"}} "),
             Some(Compat::PostfixExporter) => format!("le=\"{}\"}} ", as_go_does(*bound)),
         };
-        let bounds = plan.family.metrics.iter().map(|metric| match metric.kind {
-            Kind::Histogram(bounds) => bounds.iter().map(bound).collect(),
-            _ => Vec::new(),
-        });
-        let bounds = bounds.collect();
-        Self { bounds, plan, directory, groups }
+        let bounds = plan.forms.iter().map(|form| form.bounds().iter().map(bound).collect()).collect();
+        Self { bounds, plan, directory, groups, now: 0 }
     }
 
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What is shown from now on is shown at `now`, in seconds since 1970.
+    pub fn tell_time(&mut self, now: u64) {
+        self.now = now;
     }
 
     /// Appends every metric of the family that has a row in `snapshot`: rows made since then are not shown.
@@ -66,10 +69,17 @@ impl View {
             if tuples.of(&snapshot.cells, slot.group).next().is_none() {
                 continue;
             }
-            write_head(metric, out);
-            match metric.kind {
-                Kind::Histogram(_) => write_histograms(metric, slot, &snapshot.cells, tuples, &self.bounds[index], out),
-                _ => write_counters(metric, slot, &snapshot.cells, tuples, out),
+            let form = &self.plan.forms[index];
+            write_head(metric, form, out);
+            match form {
+                Form::Histogram { .. } => {
+                    write_histograms(metric, slot, &snapshot.cells, tuples, &self.bounds[index], out);
+                }
+                Form::Summary { quantiles, window } => {
+                    let of = (quantiles.as_ref(), window, self.now);
+                    write_summaries(metric, slot, &snapshot.cells, tuples, of, out);
+                }
+                Form::Counter | Form::Gauge => write_counters(metric, slot, &snapshot.cells, tuples, out),
             }
         }
     }
@@ -121,11 +131,12 @@ impl Tuples {
     }
 }
 
-fn write_head(metric: &Metric, out: &mut Vec<u8>) {
-    let kind = match metric.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Histogram(_) => "histogram",
+fn write_head(metric: &Metric, form: &Form, out: &mut Vec<u8>) {
+    let kind = match form {
+        Form::Counter => "counter",
+        Form::Gauge => "gauge",
+        Form::Histogram { .. } => "histogram",
+        Form::Summary { .. } => "summary",
     };
     for part in ["# HELP ", metric.name, " ", metric.help, "\n# TYPE ", metric.name, " ", kind, "\n"] {
         out.extend_from_slice(part.as_bytes());
@@ -163,6 +174,42 @@ fn write_histograms(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples,
         out.push(b'\n');
         write_name(metric.name.as_bytes(), b"_count", block, out);
         out.extend_from_slice(buffer.format(count).as_bytes());
+        out.push(b'\n');
+    }
+}
+
+/// Quantiles are of what is in the window at a time, sum and count of everything.
+fn write_summaries(
+    metric: &Metric,
+    slot: Slot,
+    cells: &Cells,
+    tuples: &Tuples,
+    (quantiles, window, now): (&[f64], &WindowShape, u64),
+    out: &mut Vec<u8>,
+) {
+    for (row, block) in tuples.of(cells, slot.group) {
+        let values = match cells.distribution(slot.group, row, slot.distribution) {
+            Some(Distribution::Window(last)) => last.quantiles(quantiles, now, window),
+            _ => None,
+        };
+        for (index, quantile) in quantiles.iter().enumerate() {
+            out.extend_from_slice(metric.name.as_bytes());
+            out.push(b'{');
+            out.extend_from_slice(block);
+            let comma = if block.is_empty() { "" } else { "," };
+            out.extend_from_slice(format!("{comma}quantile=\"{quantile}\"}} ").as_bytes());
+            match values.as_ref().and_then(|values| values.get(index)) {
+                Some(value) => write_value(*value, metric.unit, out),
+                None => out.extend_from_slice(b"NaN"),
+            }
+            out.push(b'\n');
+        }
+        write_name(metric.name.as_bytes(), b"_sum", block, out);
+        write_value(cells.sum(slot.group, row, slot.sum), metric.unit, out);
+        out.push(b'\n');
+        write_name(metric.name.as_bytes(), b"_count", block, out);
+        let count: u64 = cells.buckets(slot.group, row, slot.bucket, 1).sum();
+        out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
         out.push(b'\n');
     }
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::exemplar::Witness;
 use super::plan::in_cells;
-use super::{Kind, Plan, Planned};
+use super::{Form, Plan, Planned};
 use crate::series::{Base, Cells, Directory, Key, Memo, NO_ENTRY, fold};
 
 /// The rows of one family.
@@ -28,6 +29,8 @@ pub struct Rows {
     seeds: [u64; 4],
     /// How many lines the present one stands for.
     times: u32,
+    /// What leads to the present line, if the configuration asks for it and the line has it.
+    witness: Option<Witness>,
 }
 
 impl Rows {
@@ -36,10 +39,7 @@ impl Rows {
         let family = plan.family;
         let place = |name: &str| family.labels.iter().position(|label| label.name == name).unwrap_or(usize::MAX);
         let labels = |group: &crate::series::Group| group.labels.iter().map(|label| place(&label.name)).collect();
-        let bounds = |metric: &super::Metric| match metric.kind {
-            Kind::Histogram(bounds) => in_cells(bounds, metric.unit).collect(),
-            Kind::Counter | Kind::Gauge => Vec::new(),
-        };
+        let bounds = |(metric, form): (&super::Metric, &Form)| in_cells(form.bounds(), metric.unit).collect();
         let hasher = RandomState::default();
         let mut cells = Cells::new(plan.groups.iter().map(|group| group.layout));
         let bare = plan.groups.iter().enumerate().filter(|(_, group)| group.labels.is_empty());
@@ -50,10 +50,11 @@ impl Rows {
             cells,
             fell_out: vec![0; family.metrics.len()],
             labels: plan.groups.iter().map(labels).collect(),
-            bounds: family.metrics.iter().map(bounds).collect(),
+            bounds: family.metrics.iter().zip(&plan.forms).map(bounds).collect(),
             memo: Memo::new(plan.memo_entries, 1),
             seeds: [1u64, 2, 3, 4].map(|seed| hasher.hash_one(seed) | 1),
             times: 1,
+            witness: None,
             plan,
             directory,
         }
@@ -62,6 +63,17 @@ impl Rows {
     /// What follows is of a line that stands for `times` of its kind.
     pub(super) fn begin(&mut self, times: u32) {
         self.times = times;
+        self.witness = None;
+    }
+
+    /// It is a line that `witness` leads to.
+    pub(super) fn tell(&mut self, witness: Option<Witness>) {
+        self.witness = witness;
+    }
+
+    /// What is counted from now on is counted at `now`, in seconds since 1970.
+    pub(super) fn tell_time(&mut self, now: u64) {
+        self.cells.tell_time(now);
     }
 
     /// True when `metric` is counted under this configuration.
@@ -92,6 +104,16 @@ impl Rows {
     /// The same as [`Rows::add`] where the row is known.
     #[inline]
     pub fn add_at(&mut self, spot: &Spot, amount: i64) {
+        self.add_only(spot, amount);
+        if spot.has_exemplars
+            && let Some(witness) = &self.witness
+        {
+            self.cells.exemplify(spot.base, spot.sum.into(), 0, witness.of(amount));
+        }
+    }
+
+    #[inline]
+    fn add_only(&mut self, spot: &Spot, amount: i64) {
         self.fall_out(spot);
         self.cells.add(spot.base, spot.sum.into(), (amount as u64).wrapping_mul(self.times.into()));
     }
@@ -99,10 +121,28 @@ impl Rows {
     /// The same as [`Rows::observe`] where the row is known.
     #[inline]
     pub fn observe_at(&mut self, spot: &Spot, amount: i64) {
-        self.add_at(spot, amount);
+        self.add_only(spot, amount);
         let bounds = self.bounds.get(usize::from(spot.metric)).map(Vec::as_slice).unwrap_or_default();
-        let bucket = usize::from(spot.bucket) + bounds.partition_point(|bound| *bound < amount);
-        self.cells.count(spot.base, bucket, self.times);
+        let bucket = bounds.partition_point(|bound| *bound < amount);
+        self.cells.count(spot.base, usize::from(spot.bucket) + bucket, self.times);
+        if spot.has_more {
+            self.observe_more(spot, amount, bucket);
+        }
+    }
+
+    /// What only some configurations ask for.
+    #[cold]
+    fn observe_more(&mut self, spot: &Spot, amount: i64, bucket: usize) {
+        let metric = usize::from(spot.metric);
+        if let (Some(Some(finder)), Some(Some(slot))) = (self.plan.finders.get(metric), self.plan.slots.get(metric)) {
+            let mark = finder.mark(amount);
+            self.cells.distribute((slot.group, spot.base), slot.distribution, mark, self.times.into());
+        }
+        if spot.has_exemplars
+            && let Some(witness) = &self.witness
+        {
+            self.cells.exemplify(spot.base, spot.sum.into(), bucket, witness.of(amount));
+        }
     }
 
     #[inline]
@@ -140,6 +180,8 @@ impl Rows {
             sum: slot.sum as u16,
             bucket: slot.bucket as u16,
             fell_out: self.memo.fell_out(entry) != 0,
+            has_more: self.plan.has_more(metric),
+            has_exemplars: self.plan.has_exemplars(metric),
         })
     }
 
@@ -196,6 +238,9 @@ pub struct Spot {
     bucket: u16,
     /// The tuple fell out of its labels or limits.
     fell_out: bool,
+    /// The metric has a distribution or exemplars.
+    has_more: bool,
+    has_exemplars: bool,
 }
 
 /// What was found for lines that have a text in common. Bounded: when it is full, it forgets everything and starts again.

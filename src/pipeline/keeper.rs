@@ -4,6 +4,7 @@
 //! committed. Commits are made by a thread of their own, so that a slow disk holds up neither counting nor, for
 //! long, a scrape. Without a state, everything is shown as it is.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -269,6 +270,7 @@ impl Pipeline {
     /// There can be no more threads.
     pub fn keep(self: &Arc<Self>) -> io::Result<Keeping> {
         let is_durable = lock(&self.keeper.progress).is_durable;
+        self.registry.is_live.store(true, Relaxed);
         let pipeline = Arc::clone(self);
         let work = move || {
             while pipeline.keeper.wait() {

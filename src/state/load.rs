@@ -18,7 +18,7 @@ use super::record::{
 use super::write::{Writer, upsert_row};
 use crate::exposition::Snapshot;
 use crate::metrics::{Plan, Planned, Slot, Totals};
-use crate::series::{Cells, Directory, Layout, Restored, RowId};
+use crate::series::{Cells, Directory, Layout, Restored, RowId, Shape};
 
 /// A family and where it is in the file.
 #[derive(Debug)]
@@ -71,19 +71,33 @@ struct Moves {
 struct Cut {
     sums: Vec<u64>,
     buckets: Vec<u64>,
+    /// As they stand in the file.
+    distributions: Vec<String>,
 }
 
 impl Cut {
     fn zero(layout: Layout) -> Self {
-        Self { sums: vec![0; layout.sums], buckets: vec![0; layout.buckets] }
+        let empty = |shape: &Shape| {
+            let mut text = String::new();
+            shape.empty().write(&mut text, shape);
+            text
+        };
+        let distributions = layout.distributions.iter().map(empty).collect();
+        Self { sums: vec![0; layout.sums], buckets: vec![0; layout.buckets], distributions }
     }
 
-    fn read(sums: &str, buckets: &str) -> Option<Self> {
-        Some(Self { sums: read_numbers(sums)?, buckets: read_numbers(buckets)? })
+    fn read(Texts { sums, buckets, distributions }: &Texts) -> Option<Self> {
+        let distributions = distributions.split(' ').filter(|text| !text.is_empty()).map(str::to_owned).collect();
+        Some(Self { sums: read_numbers(sums)?, buckets: read_numbers(buckets)?, distributions })
     }
 
-    /// Adds the cells that `metric` has in `from` to those at `slot`. `None` when they are not all there.
-    fn take(&mut self, from: &Self, metric: &Metric, slot: Slot) -> Option<()> {
+    /// Adds the cells that `metric` has in `from` to those at `slot`, in rows of `layout`. `None` when they are not all there.
+    fn take(&mut self, from: &Self, metric: &Metric, slot: Slot, layout: Layout) -> Option<()> {
+        if metric.has_distribution() {
+            let here = self.distributions.get_mut(slot.distribution)?;
+            let there = from.distributions.get(metric.distribution)?;
+            *here = layout.distributions.get(slot.distribution)?.sum(here, there)?;
+        }
         let sum = self.sums.get_mut(slot.sum)?;
         *sum = sum.wrapping_add(*from.sums.get(metric.sum)?);
         let length = metric.buckets();
@@ -93,10 +107,15 @@ impl Cut {
         Some(())
     }
 
-    fn add_to(&self, cells: &mut Cells, group: usize, row: RowId) {
+    /// Adds it to a row of `layout`. `None` when a distribution is none.
+    fn add_to(&self, cells: &mut Cells, layout: Layout, group: usize, row: RowId) -> Option<()> {
         let base = cells.base(group, row);
         self.sums.iter().enumerate().for_each(|(sum, value)| cells.add(base, sum, *value));
         self.buckets.iter().enumerate().for_each(|(bucket, times)| cells.count_many(base, bucket, *times));
+        for (number, (text, shape)) in self.distributions.iter().zip(layout.distributions).enumerate() {
+            cells.add_distribution((group, base), number, &shape.read(text)?);
+        }
+        Some(())
     }
 }
 
@@ -203,7 +222,8 @@ fn groups(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<i64, Group>
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get("id")?;
-        let layout = Layout { sums: place(row, "sum_cells")?, buckets: place(row, "bucket_cells")? };
+        let (sums, buckets) = (place(row, "sum_cells")?, place(row, "bucket_cells")?);
+        let layout = Layout { sums, buckets, ..Layout::default() };
         let group = Group { family: row.get("family")?, labels: row.get("labels")?, layout, metrics: Vec::new() };
         checked("row_groups", row, group.checksum(id), sum)?;
         groups.insert(id, group);
@@ -218,6 +238,7 @@ fn groups(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<i64, Group>
             bounds: row.get("bounds")?,
             sum: place(row, "sum_cell")?,
             bucket: place(row, "bucket_cell")?,
+            distribution: place(row, "distribution")?,
         };
         checked("metrics", row, metric.checksum(id), sum)?;
         let group = groups.get_mut(&id).ok_or_else(|| Cause::damaged("a metric has no group"))?;
@@ -274,14 +295,16 @@ impl Rows<'_> {
         let (mut texts, mut labels) = (Texts::default(), String::new());
         while let Some(row) = rows.next()? {
             let (id, group): (i64, i64) = (row.get("id")?, row.get("group_id")?);
-            for (name, text) in [("labels", &mut labels), ("sums", &mut texts.sums), ("buckets", &mut texts.buckets)] {
+            let Texts { sums, buckets, distributions } = &mut texts;
+            let columns = [("sums", sums), ("buckets", buckets), ("distributions", distributions)];
+            for (name, text) in [("labels", &mut labels)].into_iter().chain(columns) {
                 text.clear();
                 text.push_str(row.get_ref(name)?.as_str().map_err(rusqlite::Error::from)?);
             }
             let checksum = texts.checksum(id, group, &labels);
             checked("label_rows", row, checksum, sum)?;
             self.next_row = self.next_row.max(id + 1);
-            let cut = Cut::read(&texts.sums, &texts.buckets).ok_or_else(|| Cause::damaged("a cell is no number"))?;
+            let cut = Cut::read(&texts).ok_or_else(|| Cause::damaged("a cell is no number"))?;
             match self.fates.get(&group) {
                 Some(Fate::Same(target)) => self.restore(*target, id, &labels, cut, checksum)?,
                 Some(Fate::Moved(metrics, all)) => {
@@ -289,7 +312,7 @@ impl Rows<'_> {
                         let layout = self.kept[target.0].plan.groups[target.1].layout;
                         let arrived = self.moves.arrived.entry((*target, labels.clone()));
                         let arrived = arrived.or_insert_with(|| Cut::zero(layout));
-                        arrived.take(&cut, metric, *slot).ok_or_else(|| Cause::damaged("a row lacks cells"))?;
+                        arrived.take(&cut, metric, *slot, layout).ok_or_else(|| Cause::damaged("a row lacks cells"))?;
                     }
                     match all {
                         true => self.moves.rows.push((id, checksum)),
@@ -307,7 +330,8 @@ impl Rows<'_> {
         let (family, group) = target;
         let kept = &mut self.kept[family];
         let layout = kept.plan.groups[group].layout;
-        if (cut.sums.len(), cut.buckets.len()) != (layout.sums, layout.buckets) {
+        let lengths = (layout.sums, layout.buckets, layout.distributions.len());
+        if (cut.sums.len(), cut.buckets.len(), cut.distributions.len()) != lengths {
             return Err(Cause::damaged("a row has not as many cells as its group"));
         }
         let mut aside = None;
@@ -322,7 +346,7 @@ impl Rows<'_> {
                     return Err(Cause::damaged("a row comes twice"));
                 }
                 kept.row_id(group, row, &mut { id });
-                cut.add_to(&mut self.base.families[family].cells, group, row);
+                cut.add_to(&mut self.base.families[family].cells, layout, group, row).ok_or_else(no_distribution)?;
             }
         }
         if self.targets.contains(&target) {
@@ -335,13 +359,21 @@ impl Rows<'_> {
     fn arrive(&mut self) -> Result<(), Cause> {
         for (((family, group), labels), cut) in &self.moves.arrived {
             match self.kept[*family].directory.restore(*group, labels) {
-                Restored::Row(row) => cut.add_to(&mut self.base.families[*family].cells, *group, row),
+                Restored::Row(row) => {
+                    let layout = self.kept[*family].plan.groups[*group].layout;
+                    let cells = &mut self.base.families[*family].cells;
+                    cut.add_to(cells, layout, *group, row).ok_or_else(no_distribution)?;
+                }
                 Restored::NotAllowed => self.aside += 1,
                 Restored::NotATuple => return Err(Cause::damaged("a row has other labels than its group")),
             }
         }
         Ok(())
     }
+}
+
+fn no_distribution() -> Cause {
+    Cause::damaged("a distribution cannot be read")
 }
 
 impl Loaded {
@@ -391,6 +423,12 @@ impl Loaded {
                     };
                     add(&cut.sums, other.map(|other| &other.sums), &mut texts.sums);
                     add(&cut.buckets, other.map(|other| &other.buckets), &mut texts.buckets);
+                    let shapes = kept.plan.groups[*group].layout.distributions;
+                    let sums = cut.distributions.iter().zip(shapes).enumerate().map(|(number, (here, shape))| {
+                        let there = other.and_then(|other| other.distributions.get(number));
+                        there.and_then(|there| shape.sum(here, there)).unwrap_or_else(|| here.clone())
+                    });
+                    texts.distributions = sums.collect::<Vec<_>>().join(" ");
                     known.map_or_else(
                         || {
                             writer.next_row += 1;
@@ -401,7 +439,9 @@ impl Loaded {
                 }
             };
             let checksum = texts.checksum(id, kept.groups[*group], labels);
-            upsert.execute(params![id, kept.groups[*group], labels, texts.sums, texts.buckets, checksum as i64])?;
+            let Texts { sums, buckets, distributions } = &texts;
+            let group = kept.groups[*group];
+            upsert.execute(params![id, group, labels, sums, buckets, distributions, checksum as i64])?;
             writer.replace(known.map(|(_, was, _)| *was), Some(checksum));
         }
         Ok(())

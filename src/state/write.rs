@@ -44,10 +44,11 @@ impl<'t> Writer<'t> {
         self.replace(None, Some(checksum));
         for metric in &group.metrics {
             let checksum = metric.checksum(id);
-            let insert = "INSERT INTO metrics (group_id, name, kind, bounds, sum_cell, bucket_cell, checksum)
-                VALUES (?, ?, ?, ?, ?, ?, ?)";
-            let (sum, bucket) = (metric.sum as i64, metric.bucket as i64);
-            let values = params![id, metric.name, metric.kind, metric.bounds, sum, bucket, checksum as i64];
+            let insert = "INSERT INTO metrics (group_id, name, kind, bounds, sum_cell, bucket_cell, distribution, checksum)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+            let [sum, bucket, distribution] = [metric.sum, metric.bucket, metric.distribution].map(|cell| cell as i64);
+            let values =
+                params![id, metric.name, metric.kind, metric.bounds, sum, bucket, distribution, checksum as i64];
             self.transaction.execute(insert, values)?;
             self.replace(None, Some(checksum));
         }
@@ -84,7 +85,8 @@ impl<'t> Writer<'t> {
                     before.checksum(row_id, id, &labels)
                 });
                 let checksum = texts.checksum(row_id, id, &labels);
-                upsert.execute(params![row_id, id, labels, texts.sums, texts.buckets, checksum as i64])?;
+                let Texts { sums, buckets, distributions } = &texts;
+                upsert.execute(params![row_id, id, labels, sums, buckets, distributions, checksum as i64])?;
                 self.replace(was, Some(checksum));
             }
         }
@@ -179,11 +181,12 @@ impl<'t> Writer<'t> {
     }
 }
 
-/// Writes a row, be it new or not: its number, its group's, labels, sums, buckets, checksum.
+/// Writes a row, be it new or not: its number, its group's, labels, sums, buckets, distributions, checksum.
 pub(super) fn upsert_row<'t>(transaction: &'t Transaction<'_>) -> rusqlite::Result<Statement<'t>> {
     transaction.prepare(
-        "INSERT INTO label_rows (id, group_id, labels, sums, buckets, checksum) VALUES (?, ?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET sums = excluded.sums, buckets = excluded.buckets, checksum = excluded.checksum",
+        "INSERT INTO label_rows (id, group_id, labels, sums, buckets, distributions, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (id) DO UPDATE SET sums = excluded.sums, buckets = excluded.buckets,
+            distributions = excluded.distributions, checksum = excluded.checksum",
     )
 }
 
