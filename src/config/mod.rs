@@ -27,7 +27,8 @@ pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
 
 pub use histogram::{
-    ExemplarSource, MAX_BUCKETS, MAX_NATIVE_BUCKETS_RANGE, MAX_QUANTILES, NativeConfig, SummaryConfig, WINDOW_SECONDS_RANGE,
+    ExemplarSource, MAX_BUCKETS, MAX_NATIVE_BUCKETS_RANGE, MAX_QUANTILES, NativeConfig, SummaryConfig,
+    WINDOW_SECONDS_RANGE,
 };
 
 use crate::metrics::{Compat, Family, Metric, families};
@@ -124,7 +125,6 @@ pub struct MetricConfig {
     pub exemplars: Option<ExemplarSource>,
 }
 
-
 /// One label of a metric's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelChoice {
@@ -161,7 +161,15 @@ impl Default for Config {
 
 impl Default for MetricConfig {
     fn default() -> Self {
-        Self { enabled: true, labels: None, max_series: None, buckets: None, native: None, summary: None, exemplars: None }
+        Self {
+            enabled: true,
+            labels: None,
+            max_series: None,
+            buckets: None,
+            native: None,
+            summary: None,
+            exemplars: None,
+        }
     }
 }
 

@@ -15,8 +15,7 @@ use crate::metrics::{Compat, Family, Metric, families};
 
 const ROOT_KEYS: &[&str] =
     &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix"];
-const METRIC_KEYS: &[&str] =
-    &["labels", "max_series", "enabled", "buckets", "native", "summary", "exemplars"];
+const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled", "buckets", "native", "summary", "exemplars"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
 /// Applies the schema to `root`, the tree of `source`, and checks names against `families`. What it does not say is as in `config`.

@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn labels_are_never_too_long_and_never_break_out() {
         let long = "x".repeat(MAX_CHARACTERS - "unique_id".len());
-        let label = |id: &str| Witness::new(ExemplarSource::UniqueId, id.as_bytes(), None).map(|witness| witness.labels);
+        let label =
+            |id: &str| Witness::new(ExemplarSource::UniqueId, id.as_bytes(), None).map(|witness| witness.labels);
         assert_eq!(label(&long).as_deref(), Some(format!("unique_id=\"{long}\"").as_str()));
         assert_eq!(label(&format!("{long}x")), None);
         assert_eq!(label("a\"b\\").as_deref(), Some(r#"unique_id="a\"b\\""#));
@@ -175,7 +176,8 @@ mod tests {
         ] {
             assert_eq!(calendar.ms(text.as_bytes()), Some(ms), "{text}");
         }
-        for text in ["", "x", "01/Foo/2026:12:14:14.001", "99/Feb/2026:12:14:14.001", "01/Feb/2026", "Feb 30 12:14:14"] {
+        for text in ["", "x", "01/Foo/2026:12:14:14.001", "99/Feb/2026:12:14:14.001", "01/Feb/2026", "Feb 30 12:14:14"]
+        {
             assert_eq!(calendar.ms(text.as_bytes()), None, "{text}");
         }
         let now: Timestamp = "2026-02-01T11:14:14Z".parse().unwrap();

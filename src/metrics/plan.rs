@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn as_many_bounds_as_there_may_be_are_exact_at_each() {
-        let bounds = (1..=crate::config::MAX_BUCKETS).map(|bound| bound as f64 / 1000.0 * 67.0).collect::<Vec<_>>();
+        let bounds = (1..=crate::config::MAX_BUCKETS).map(|bound| (67 * bound) as f64 / 1000.0).collect::<Vec<_>>();
         let buckets = Buckets::new(&bounds, Unit::Seconds);
         for value in 0..20_000 {
             assert_eq!(buckets.of(value), (value as usize).div_ceil(67).saturating_sub(1).min(bounds.len()), "{value}");

@@ -30,7 +30,9 @@ fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Sna
     let slots = old.plan.slots.iter().zip(&new.plan.slots).enumerate();
     for (metric, (from, to)) in slots {
         let (Some(from), Some(to)) = (*from, *to) else { continue };
-        let (Some(before_form), Some(form)) = (old.plan.forms.get(metric), new.plan.forms.get(metric)) else { continue };
+        let (Some(before_form), Some(form)) = (old.plan.forms.get(metric), new.plan.forms.get(metric)) else {
+            continue;
+        };
         if names(&old.plan, from).ne(names(&new.plan, to)) || !is_same(before_form, form) {
             continue;
         }
@@ -55,7 +57,9 @@ fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Sna
 /// True when what `old` has counted can be shown as `new`.
 fn is_same(old: &Form, new: &Form) -> bool {
     match (old, new) {
-        (Form::Histogram { bounds, native: None }, Form::Histogram { bounds: others, native: None }) => bounds == others,
+        (Form::Histogram { bounds, native: None }, Form::Histogram { bounds: others, native: None }) => {
+            bounds == others
+        }
         (Form::Histogram { bounds, native: Some(native) }, Form::Histogram { bounds: others, native: Some(other) }) => {
             bounds == others && native.zero_threshold == other.zero_threshold
         }

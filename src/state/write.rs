@@ -44,7 +44,8 @@ impl<'t> Writer<'t> {
         self.replace(None, Some(checksum));
         for metric in &group.metrics {
             let checksum = metric.checksum(id);
-            let insert = "INSERT INTO metrics (group_id, name, kind, bounds, sum_cell, bucket_cell, distribution, checksum)
+            let insert =
+                "INSERT INTO metrics (group_id, name, kind, bounds, sum_cell, bucket_cell, distribution, checksum)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
             let [sum, bucket, distribution] = [metric.sum, metric.bucket, metric.distribution].map(|cell| cell as i64);
             let values =

@@ -15,7 +15,13 @@ const SUMMARY_KEYS: &[&str] = &["quantiles", "window_seconds"];
 
 impl Schema<'_> {
     /// Reads a setting of this file; false when `key` is none of them.
-    pub(super) fn observed(&mut self, known: Option<Known<'_>>, key: &Key, node: &Node, metric: &mut MetricConfig) -> bool {
+    pub(super) fn observed(
+        &mut self,
+        known: Option<Known<'_>>,
+        key: &Key,
+        node: &Node,
+        metric: &mut MetricConfig,
+    ) -> bool {
         match key.name.as_str() {
             "buckets" => metric.buckets = self.of_histogram(known, key).and_then(|()| self.buckets(known, key, node)),
             "native" => metric.native = self.of_histogram(known, key).and_then(|()| self.native(key, node)),
@@ -158,7 +164,13 @@ impl Schema<'_> {
     }
 
     /// A list of finite numbers, each above the one before, with their places. `what` they are called, and how many there may be.
-    fn ascending(&mut self, key: &Key, node: &Node, (what, most): (&str, usize), help: &str) -> Option<Vec<(Place, f64)>> {
+    fn ascending(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        (what, most): (&str, usize),
+        help: &str,
+    ) -> Option<Vec<(Place, f64)>> {
         let items = match &node.value {
             Value::List(items) => items,
             _ => {
@@ -167,14 +179,21 @@ impl Schema<'_> {
             }
         };
         if items.is_empty() || items.len() > most {
-            let message = format!("`{}` has {} numbers: there are from 1 to {most}", key.name, items.len());
+            let message = format!("`{}` has {} numbers: there may be from 1 to {most}", key.name, items.len());
             self.reader.report(key.place, message, Some(help.to_owned()));
             return None;
         }
         let mut numbers: Vec<(Place, f64)> = Vec::with_capacity(items.len());
         for item in items {
             let Some(number) = number(item) else {
-                self.reader.expected("a finite number", key.place, item, Some(help));
+                let is_quoted =
+                    matches!(&item.value, Value::Text(text) if text.parse::<f64>().is_ok_and(f64::is_finite));
+                self.reader.expected(
+                    "a finite number",
+                    key.place,
+                    item,
+                    Some(if is_quoted { "leave out the quotes" } else { help }),
+                );
                 return None;
             };
             if let Some((_, before)) = numbers.last().filter(|(_, before)| *before >= number) {

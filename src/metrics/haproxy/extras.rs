@@ -56,7 +56,11 @@ impl Extra {
             8 => numbers.redispatched.then_some(1),
             queue => {
                 let queue = queue - 9;
-                numbers.queues.get(queue).filter(|_| numbers.has_queues.get(queue) == Some(&true)).map(|q| u64::from(*q))
+                numbers
+                    .queues
+                    .get(queue)
+                    .filter(|_| numbers.has_queues.get(queue) == Some(&true))
+                    .map(|q| u64::from(*q))
             }
         }
     }

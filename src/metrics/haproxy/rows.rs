@@ -386,13 +386,7 @@ impl Places {
 
     /// Adds what the requests of a usual batch have to their rows.
     #[inline]
-    pub(super) fn update_all<L: Line>(
-        &self,
-        requests: &[L],
-        found: &[Found; BATCH],
-        cells: Open<'_>,
-        bounds: &Bounds,
-    ) {
+    pub(super) fn update_all<L: Line>(&self, requests: &[L], found: &[Found; BATCH], cells: Open<'_>, bounds: &Bounds) {
         match bounds {
             Bounds::Shared(buckets) => self.add_all(requests, found, cells, Shared(buckets)),
             Bounds::Each(buckets) => {

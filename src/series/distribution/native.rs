@@ -147,7 +147,8 @@ impl Native {
         let (schema, zero) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let mut buckets = || {
             let pairs = parts.next()?.split(',').filter(|pair| !pair.is_empty());
-            let pairs = pairs.map(|pair| pair.split_once('=').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?))));
+            let pairs =
+                pairs.map(|pair| pair.split_once('=').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?))));
             let buckets = pairs.collect::<Option<Buckets>>()?;
             buckets.is_sorted_by(|(a, _), (b, _)| a < b).then_some(buckets)
         };
@@ -186,7 +187,9 @@ fn number(value: f64, schema: i8, bounds: &[f64]) -> i32 {
     let exponent = (bits >> 52 & 0x7ff) as i32 - 1022;
     let fraction = f64::from_bits(bits & (1 << 52) - 1 | 1022 << 52);
     match u32::try_from(schema) {
-        Ok(schema) if schema > 0 => ((exponent - 1) << schema) + bounds.partition_point(|bound| *bound < fraction) as i32,
+        Ok(schema) if schema > 0 => {
+            ((exponent - 1) << schema) + bounds.partition_point(|bound| *bound < fraction) as i32
+        }
         _ => coarser(if fraction == 0.5 { exponent - 1 } else { exponent }, -schema),
     }
 }
@@ -246,3 +249,6 @@ impl Table {
         (value > self.zero_threshold && distance > 0).then(|| number(value, self.schema, &self.bounds))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,3 +125,85 @@ fn record(part: &mut Histogram<u32>, value: u64, times: u32) {
     // It grows as far as it must.
     let _ = part.record_n(value.min(1 << 62), times);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: WindowShape = WindowShape { seconds: 50 };
+    const QUANTILES: [f64; 5] = [0.0, 0.5, 0.9, 0.99, 1.0];
+
+    fn text(window: &Window) -> String {
+        let mut text = String::new();
+        window.write(&mut text, &SHAPE);
+        text
+    }
+
+    #[test]
+    fn quantiles_are_off_by_a_hundredth_at_most() {
+        let (mut one, mut two, mut values) = (Window::default(), Window::default(), Vec::new());
+        let mut value = 1u64;
+        for index in 0..5000u64 {
+            value = (value * 48_271) % 2_147_483_647;
+            let value = value % [10, 1000, 100_000, 10_000_000][(index % 4) as usize];
+            let shard = if index % 3 == 0 { &mut one } else { &mut two };
+            shard.count(value, 1, 1000 + index / 100 % 40, &SHAPE);
+            values.push(value);
+        }
+        one.merge(&two, &SHAPE);
+        values.sort_unstable();
+        let quantiles = one.quantiles(&QUANTILES, 1039, &SHAPE).unwrap();
+        for (quantile, found) in QUANTILES.into_iter().zip(quantiles) {
+            let rank = ((quantile * values.len() as f64).ceil() as usize).max(1);
+            let truth = values[rank - 1];
+            assert!(found.abs_diff(truth) * 100 <= truth, "{quantile}: {found}, not {truth}");
+        }
+        assert_eq!(
+            Window::read(&text(&one), &SHAPE).unwrap().quantiles(&QUANTILES, 1039, &SHAPE),
+            one.quantiles(&QUANTILES, 1039, &SHAPE)
+        );
+    }
+
+    #[test]
+    fn what_is_old_leaves_whether_or_not_something_comes() {
+        let mut window = Window::default();
+        window.count(7, 1, 100, &SHAPE);
+        window.count(9, 1, 120, &SHAPE);
+        let median = |window: &Window, now| window.quantiles(&[0.5], now, &SHAPE).map(|values| values[0]);
+        assert_eq!(
+            [120, 149, 150, 169, 170].map(|now| median(&window, now)),
+            [Some(7), Some(7), Some(9), Some(9), None]
+        );
+        for now in 200..2000 {
+            window.count(3, 1, now, &SHAPE);
+            assert!(window.parts.len() <= PARTS as usize);
+        }
+        // What comes too late changes nothing.
+        let before = window.clone();
+        window.count(1 << 40, 1, 100, &SHAPE);
+        assert_eq!(window, before);
+        assert_eq!(median(&window, 1999), Some(3));
+    }
+
+    #[test]
+    fn no_row_takes_more_than_150_kilobytes() {
+        let mut window = Window::default();
+        for now in 0..50 {
+            [0, 1, 1000, u64::MAX >> 1].iter().for_each(|value| window.count(*value, u64::MAX, now, &SHAPE));
+        }
+        let bytes: usize = window.parts.iter().map(|(_, part)| part.distinct_values() * size_of::<u32>()).sum();
+        assert!(bytes <= 150_000, "{bytes}");
+        assert_eq!(window.quantiles(&[0.5], 49, &SHAPE).map(|values| values.len()), Some(1));
+    }
+
+    #[test]
+    fn what_is_no_window_is_not_read() {
+        assert_eq!(Window::read("-", &SHAPE), Some(Window::default()));
+        for text in ["", "x", "10", "10/", "10/1", "10/1=", "10/=1", "10/1=-1", "10/1=1:", "x/1=1"] {
+            assert_eq!(Window::read(text, &SHAPE), None, "{text}");
+        }
+        // Parts of another length go to those that they began in.
+        let read = Window::read("100/5=2:110/6=1", &WindowShape { seconds: 100 }).unwrap();
+        assert_eq!(read.parts.len(), 1);
+    }
+}
