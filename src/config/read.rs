@@ -14,7 +14,7 @@ use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_R
 use crate::metrics::{Compat, Family, Metric, families};
 
 const ROOT_KEYS: &[&str] =
-    &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix"];
+    &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix", "created_samples"];
 const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled", "buckets", "native", "summary", "exemplars"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
@@ -66,6 +66,9 @@ impl<'a> Schema<'a> {
                 "sources" => self.sources(key, node),
                 "labels" => self.labels(key, node),
                 "postfix" => self.postfix(key, node),
+                "created_samples" => {
+                    self.config.created_samples = self.reader.bool(key, node).unwrap_or_default();
+                }
                 "compat" | "metrics" => {}
                 _ => {
                     self.reader.unknown_key(key, ROOT_KEYS);

@@ -47,7 +47,8 @@ pub enum Form {
 const SUMMARY_SERIES: usize = 500;
 
 impl Form {
-    fn of(metric: &Metric, chosen: Option<&MetricConfig>) -> Self {
+    /// What `metric` is where `chosen` is said of it.
+    pub(crate) fn of(metric: &Metric, chosen: Option<&MetricConfig>) -> Self {
         let summary = |SummaryConfig { quantiles, window_seconds }: &SummaryConfig| Self::Summary {
             quantiles: quantiles.as_slice().into(),
             window: WindowShape { seconds: *window_seconds },
@@ -91,6 +92,16 @@ impl Form {
         match self {
             Self::Counter | Self::Gauge => 0,
             Self::Histogram { .. } | Self::Summary { .. } => self.bounds().len() + 1,
+        }
+    }
+
+    /// The bucket that an exemplar of `value` is kept for, where it falls into `bucket`: without classic buckets one for each number of bits.
+    pub(super) fn exemplar_bucket(&self, bucket: usize, value: i64) -> usize {
+        match self {
+            Self::Histogram { bounds, native: Some(_) } if bounds.is_empty() => {
+                (u64::BITS - value.unsigned_abs().leading_zeros()) as usize
+            }
+            _ => bucket,
         }
     }
 

@@ -141,6 +141,7 @@ impl Rows {
         if spot.has_exemplars
             && let Some(witness) = &self.witness
         {
+            let bucket = self.plan.forms.get(metric).map_or(0, |form| form.exemplar_bucket(bucket, amount));
             self.cells.exemplify(spot.base, spot.sum.into(), bucket, witness.of(amount));
         }
     }

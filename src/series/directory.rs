@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -62,6 +63,8 @@ pub struct Directory {
 struct Tuples {
     table: HashTable<RowId>,
     blocks: Vec<Arc<str>>,
+    /// When each row was made, in milliseconds since 1970; 0 if unknown.
+    made_ms: Vec<u64>,
     overflow: Option<RowId>,
 }
 
@@ -90,13 +93,13 @@ impl Directory {
             return Found { row, fell_out: true };
         }
         if tuples.blocks.len() + 1 < *max_series {
-            return Found { row: self.insert(tuples, block), fell_out };
+            return Found { row: self.insert(tuples, block, now_ms()), fell_out };
         }
         // The last row is for all that come too late. A tuple that is written like it is in its own row there.
         let mut other = Vec::with_capacity(64);
         labels.iter().for_each(|label| write_label(&label.name, OTHER, &mut other));
         fell_out |= block != other;
-        let row = self.find(tuples, &other).unwrap_or_else(|| self.insert(tuples, other));
+        let row = self.find(tuples, &other).unwrap_or_else(|| self.insert(tuples, other, now_ms()));
         tuples.overflow = Some(row);
         Found { row, fell_out }
     }
@@ -109,7 +112,7 @@ impl Directory {
         let mut tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
         let tuples = tuples.get_mut(group)?;
         let known = self.find(tuples, &block);
-        known.or_else(|| (tuples.blocks.len() < max_series / 2).then(|| self.insert(tuples, block)))
+        known.or_else(|| (tuples.blocks.len() < max_series / 2).then(|| self.insert(tuples, block, now_ms())))
     }
 
     /// The row of a tuple that an earlier run wrote as `block`. The limit does not hold for it: what has been shown
@@ -125,7 +128,7 @@ impl Directory {
         let mut tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
         let tuples = &mut tuples[group];
         let known = self.find(tuples, block.as_bytes());
-        Restored::Row(known.unwrap_or_else(|| self.insert(tuples, block.as_bytes().to_vec())))
+        Restored::Row(known.unwrap_or_else(|| self.insert(tuples, block.as_bytes().to_vec(), 0)))
     }
 
     /// The tuple of `row` of `group`, as the inside of `{…}`.
@@ -144,13 +147,14 @@ impl Directory {
         tuples.table.find(hash, |row| tuples.blocks[*row as usize].as_bytes() == block).copied()
     }
 
-    fn insert(&self, tuples: &mut Tuples, block: Vec<u8>) -> RowId {
+    fn insert(&self, tuples: &mut Tuples, block: Vec<u8>, made_ms: u64) -> RowId {
         let hash = self.hasher.hash_one(block.as_slice());
         let row = tuples.blocks.len() as RowId;
         // Escaping leaves nothing but valid UTF-8.
         let block =
             String::from_utf8(block).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         tuples.blocks.push(block.into());
+        tuples.made_ms.push(made_ms);
         let blocks = &tuples.blocks;
         tuples.table.insert_unique(hash, row, |row| self.hasher.hash_one(blocks[*row as usize].as_bytes()));
         row
@@ -161,11 +165,17 @@ impl Directory {
         self.tuples.lock().unwrap_or_else(PoisonError::into_inner)[group].blocks.len()
     }
 
-    /// Shows the tuples of `group` from row `first` on to `visit`, in the order of their rows.
-    pub fn visit_from(&self, group: usize, first: usize, mut visit: impl FnMut(&Arc<str>)) {
+    /// Shows the tuples of `group` from row `first` on to `visit`, in the order of their rows, with when each was made, in
+    /// milliseconds since 1970; 0 if unknown.
+    pub fn visit_from(&self, group: usize, first: usize, mut visit: impl FnMut(&Arc<str>, u64)) {
         let tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
-        tuples[group].blocks.iter().skip(first).for_each(&mut visit);
+        let Tuples { blocks, made_ms, .. } = &tuples[group];
+        blocks.iter().zip(made_ms).skip(first).for_each(|(block, made_ms)| visit(block, *made_ms));
     }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// The tuple of the values that `value(i, out)` appends, as it is written, and whether one of them is not allowed.
@@ -231,7 +241,7 @@ mod tests {
         assert_eq!(row(&directory, ["4", "4"]), Found { row: 2, fell_out: true });
         assert_eq!(row(&directory, ["1", "2"]), Found { row: 0, fell_out: false });
         let mut blocks = Vec::new();
-        directory.visit_from(0, 1, |block| blocks.push(block.to_string()));
+        directory.visit_from(0, 1, |block, _| blocks.push(block.to_string()));
         assert_eq!(blocks, [r#"a="2",b="1""#, r#"a="other",b="other""#]);
     }
 

@@ -21,6 +21,12 @@ pub struct Checkpoint {
     pub messages: Messages,
 }
 
+impl AsRef<[Snapshot]> for Checkpoint {
+    fn as_ref(&self) -> &[Snapshot] {
+        &self.families
+    }
+}
+
 /// The messages under way in each room, ordered by id.
 pub type Messages = BTreeMap<Mailroom, Vec<Message>>;
 

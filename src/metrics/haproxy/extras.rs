@@ -9,7 +9,7 @@ use super::labels::Subject;
 use super::rows::{Found, GROUPS, Place, Places};
 use crate::config::ExemplarSource;
 use crate::metrics::exemplar::{Calendar, Witness, traceparent};
-use crate::metrics::{Buckets, Plan};
+use crate::metrics::{Buckets, Form, Plan};
 use crate::series::{Base, Cells, Finder};
 
 /// A metric that nearly every line counts, and what more there is to do for it.
@@ -22,7 +22,7 @@ pub(super) struct Extra {
     /// The number of its distribution in a row, and what finds marks for that.
     distribution: Option<(usize, Finder)>,
     /// What its exemplars come from, and the buckets that they are of.
-    exemplars: Option<(ExemplarSource, Buckets)>,
+    exemplars: Option<(ExemplarSource, Buckets, Form)>,
 }
 
 impl Extra {
@@ -39,7 +39,8 @@ impl Extra {
             place,
             group: slot.group,
             distribution: finder.map(|finder| (slot.distribution, finder)),
-            exemplars: source.map(|source| (source, plan.buckets_of(metric))),
+            exemplars: source
+                .and_then(|source| Some((source, plan.buckets_of(metric), plan.forms.get(metric)?.clone()))),
         })
     }
 
@@ -85,12 +86,12 @@ impl Places {
             if let Some((number, finder)) = &extra.distribution {
                 cells.distribute((extra.group, base), *number, finder.mark(value), times.into());
             }
-            if let Some((source, buckets)) = &extra.exemplars {
+            if let Some((source, buckets, form)) = &extra.exemplars {
                 if known.as_ref().is_none_or(|(known, _)| known != source) {
                     known = Some((*source, subject.witness(*source, calendar)));
                 }
                 if let Some((_, Some(witness))) = &known {
-                    let bucket = buckets.of(value.unsigned_abs());
+                    let bucket = form.exemplar_bucket(buckets.of(value.unsigned_abs()), value);
                     cells.exemplify(base, extra.place.sum, bucket, witness.of(value));
                 }
             }

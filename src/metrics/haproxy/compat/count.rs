@@ -263,7 +263,9 @@ impl Shard {
         if let Some(Some(source)) = self.plan.exemplars.get(metric)
             && let Some(witness) = subject.witness(*source, self.calendar.as_ref())
         {
-            let exemplar = witness.of(i64::try_from(value).unwrap_or(i64::MAX));
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            let bucket = self.plan.forms.get(metric).map_or(bucket, |form| form.exemplar_bucket(bucket, value));
+            let exemplar = witness.of(value);
             self.cells.exemplify(base, sum, bucket, exemplar);
         }
     }
