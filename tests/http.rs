@@ -44,7 +44,13 @@ impl Default for Fixture {
 
 /// A counter with a sample for each of `labels`.
 fn exposition(labels: &[String]) -> Arc<Exposition> {
-    let head = Head { name: "a_total".into(), help: "A.".into(), kind: tailmeter::metrics::Form::Counter, unit: Unit::None, compat: None };
+    let head = Head {
+        name: "a_total".into(),
+        help: "A.".into(),
+        kind: tailmeter::metrics::Form::Counter,
+        unit: Unit::None,
+        compat: None,
+    };
     let sample = |labels: &String| Sample { labels: labels.clone(), value: Number::Whole(1), created_ms: None };
     let mut exposition = Exposition::default();
     exposition.add("a", vec![Table::told(head, labels.iter().map(sample).collect())]);

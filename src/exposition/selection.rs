@@ -39,6 +39,8 @@ fn is_name_of(wanted: &str, head: &Head) -> bool {
             short.is_some_and(|short| wanted.strip_prefix(short).is_some_and(|rest| ["", "_created"].contains(&rest)))
         }
         Kind::Gauge => false,
-        Kind::Histogram { .. } | Kind::Summary { .. } => wanted.strip_prefix(&*head.name).is_some_and(|rest| OF_HISTOGRAMS.contains(&rest)),
+        Kind::Histogram { .. } | Kind::Summary { .. } => {
+            wanted.strip_prefix(&*head.name).is_some_and(|rest| OF_HISTOGRAMS.contains(&rest))
+        }
     }
 }

@@ -176,15 +176,17 @@ fn nobody_else_can_read_it() {
 fn a_state_of_the_first_version_is_brought_up() {
     let (folder, _) = state(false);
     let connection = Connection::open(folder.path().join(FILE)).unwrap();
-    connection.execute_batch("DROP TABLE messages; PRAGMA user_version = 1").unwrap();
+    let back = "DROP TABLE messages; ALTER TABLE label_rows DROP COLUMN distributions;
+        ALTER TABLE metrics DROP COLUMN distribution; PRAGMA user_version = 1";
+    connection.execute_batch(back).unwrap();
     drop(connection);
     assert!(Run::begin(&Config::default(), folder.path()).is_ok());
 }
 
 #[test]
 fn what_is_no_state_is_refused() {
-    let newer = changed("PRAGMA user_version = 3");
-    assert!(newer.contains("is of a newer tailmeter (its version is 3, this one knows 2)"), "{newer}");
+    let newer = changed("PRAGMA user_version = 4");
+    assert!(newer.contains("is of a newer tailmeter (its version is 4, this one knows 3)"), "{newer}");
     let other = changed("PRAGMA application_id = 1");
     assert!(other.contains("is not tailmeter's: name another directory with --state-dir"), "{other}");
     let write = |bytes: &[u8]| {
