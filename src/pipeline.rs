@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Config;
-use crate::exposition::{Exposition, Form, Rendering, Selection, Snapshot, Snapshots, View};
+use crate::exposition::{Exposition, Protocol, Rendering, Selection, Snapshot, Snapshots, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
 use crate::metrics::{self, Dialect, Ending, Family, Planned, Totals};
 use crate::state::{self, Checkpoint, SourceKey, Store};
@@ -211,7 +211,7 @@ impl Pipeline {
     pub fn render(&self, out: &mut Vec<u8>) {
         let mut exposition = Exposition::default();
         self.expose(&mut exposition);
-        Rendering::new(exposition.into(), Form::Text004, Selection::default()).write_all(out);
+        Rendering::new(exposition.into(), Protocol::Text004, Selection::default()).write_all(out);
     }
 
     /// How what the lines are about ended abnormally, by family, the commonest first. As recent as for

@@ -10,9 +10,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tailmeter::exposition::{Exposition, Form, Head, Number, Rendering, Sample, Selection, Table};
+use tailmeter::exposition::{Exposition, Head, Number, Protocol, Rendering, Sample, Selection, Table, Type};
 use tailmeter::http::{EndingStatus, Options, Pages, SourceStatus, serve};
-use tailmeter::metrics::{Kind, Unit};
 
 /// No test waits longer for anything.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -44,13 +43,7 @@ impl Default for Fixture {
 
 /// A counter with a sample for each of `labels`.
 fn exposition(labels: &[String]) -> Arc<Exposition> {
-    let head = Head {
-        name: "a_total".into(),
-        help: "A.".into(),
-        kind: tailmeter::metrics::Form::Counter,
-        unit: Unit::None,
-        compat: None,
-    };
+    let head = Head::plain("a_total", "A.", Type::Counter);
     let sample = |labels: &String| Sample { labels: labels.clone(), value: Number::Whole(1), created_ms: None };
     let mut exposition = Exposition::default();
     exposition.add("a", vec![Table::told(head, labels.iter().map(sample).collect())]);
@@ -67,7 +60,7 @@ impl Fixture {
     /// What `/metrics` answers if nothing else is asked for.
     fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
-        Rendering::new(Arc::clone(&self.exposition), Form::Text004, Selection::default()).write_all(&mut text);
+        Rendering::new(Arc::clone(&self.exposition), Protocol::Text004, Selection::default()).write_all(&mut text);
         text
     }
 

@@ -2,7 +2,7 @@
 
 /// How samples are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
+pub enum Protocol {
     /// Prometheus text, version 0.0.4: what is written when nothing else is asked for.
     #[default]
     Text004,
@@ -16,7 +16,7 @@ pub enum Form {
     Protobuf,
 }
 
-impl Form {
+impl Protocol {
     /// True for both versions of OpenMetrics.
     pub const fn is_openmetrics(self) -> bool {
         matches!(self, Self::OpenMetrics001 | Self::OpenMetrics100)
@@ -53,7 +53,7 @@ impl Escaping {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Format {
     /// How samples are written.
-    pub form: Form,
+    pub protocol: Protocol,
     /// The scheme that was asked for, if any.
     pub escaping: Option<Escaping>,
 }
@@ -71,17 +71,17 @@ impl Format {
                 }
             };
         }
-        match self.form {
-            Form::Text004 => with_escaping!("text/plain; version=0.0.4; charset=utf-8", ""),
+        match self.protocol {
+            Protocol::Text004 => with_escaping!("text/plain; version=0.0.4; charset=utf-8", ""),
             // Here the scheme must always be there.
-            Form::Text100 => with_escaping!("text/plain; version=1.0.0; charset=utf-8", "; escaping=underscores"),
-            Form::OpenMetrics001 => {
+            Protocol::Text100 => with_escaping!("text/plain; version=1.0.0; charset=utf-8", "; escaping=underscores"),
+            Protocol::OpenMetrics001 => {
                 with_escaping!("application/openmetrics-text; version=0.0.1; charset=utf-8", "")
             }
-            Form::OpenMetrics100 => {
+            Protocol::OpenMetrics100 => {
                 with_escaping!("application/openmetrics-text; version=1.0.0; charset=utf-8", "")
             }
-            Form::Protobuf => with_escaping!(
+            Protocol::Protobuf => with_escaping!(
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
                 ""
             ),

@@ -17,10 +17,10 @@ mod table;
 mod text;
 mod view;
 
-pub use format::{Escaping, Form, Format};
+pub use format::{Escaping, Format, Protocol};
 pub use rendering::Rendering;
 pub use selection::Selection;
-pub use table::{Exposition, Head, Number, Sample, Snapshots, Table};
+pub use table::{Exposition, Head, Number, Sample, Snapshots, Table, Type};
 pub use view::View;
 
 use crate::series::Cells;

@@ -4,9 +4,11 @@
 //! Lengths come before contents, so everything is written twice: once to a [`Length`], which only measures, and then to the
 //! output. A library for protobuf would keep all rows of a metric as objects in memory; these are few fields of few types.
 
+use std::sync::Arc;
+
 use super::rendering::Pass;
-use super::table::{Head, Number, Row, Value};
-use crate::metrics::{Form as Kind, Unit};
+use super::table::{Head, Number, Row, Type, Value};
+use crate::metrics::Unit;
 use crate::series::{Exemplar, Native, NativeShape};
 
 /// What fields are written to.
@@ -118,7 +120,8 @@ const fn length_of_varint(value: u64) -> usize {
 pub(super) struct Writer {
     /// Name, help, type and unit.
     head: Vec<u8>,
-    kind: Kind,
+    kind: Type,
+    bounds: Arc<[f64]>,
     /// Of the values of exemplars.
     unit: Unit,
     /// Bytes of all rows; `None` when they are known and written.
@@ -132,24 +135,24 @@ impl Writer {
         if !head.help.is_empty() {
             fields.text(2, head.help.as_bytes());
         }
-        let kind = match &head.kind {
-            Kind::Counter => 0,
-            Kind::Gauge => 1,
-            Kind::Summary { .. } => 2,
-            Kind::Histogram { .. } => 4,
+        let kind = match head.kind {
+            Type::Counter => 0,
+            Type::Gauge => 1,
+            Type::Summary => 2,
+            Type::Histogram => 4,
         };
         fields.integer(3, kind);
         // Its place does not matter to readers, and before the rows it is with the others.
         if let Some(unit) = head.unit_name() {
             fields.text(5, unit.as_bytes());
         }
-        Self { head: fields, kind: head.kind.clone(), unit: head.unit, measured: Some(0) }
+        Self { head: fields, kind: head.kind, bounds: Arc::clone(&head.bounds), unit: head.unit, measured: Some(0) }
     }
 }
 
 impl Pass for Writer {
     fn row(&mut self, row: &Row<'_>, out: &mut Vec<u8>) -> usize {
-        let metric = Metric { row, kind: &self.kind, unit: self.unit };
+        let metric = Metric { row, kind: self.kind, bounds: &self.bounds, unit: self.unit };
         match &mut self.measured {
             Some(measured) => {
                 let mut length = Length(0);
@@ -177,7 +180,8 @@ impl Pass for Writer {
 /// A row.
 struct Metric<'a> {
     row: &'a Row<'a>,
-    kind: &'a Kind,
+    kind: Type,
+    bounds: &'a [f64],
     unit: Unit,
 }
 
@@ -186,14 +190,14 @@ impl Message for Metric<'_> {
         let Row { created_ms, value, .. } = *self.row;
         sink.labels(self.row);
         match (value, self.kind) {
-            (Value::Number(value), Kind::Gauge) => sink.message(2, &Gauge(value)),
+            (Value::Number(value), Type::Gauge) => sink.message(2, &Gauge(value)),
             (Value::Number(value), _) => {
                 let exemplar = self.row.exemplar(0, 1).map(|exemplar| Example { exemplar, unit: self.unit });
                 sink.message(3, &Counter { value, exemplar, created_ms });
             }
-            (Value::Histogram { counts, sum, native }, kind) => {
-                let (row, unit) = (self.row, self.unit);
-                sink.message(7, &Histogram { bounds: kind.bounds(), counts, sum, native, created_ms, row, unit });
+            (Value::Histogram { counts, sum, native }, _) => {
+                let Self { row, bounds, unit, .. } = *self;
+                sink.message(7, &Histogram { bounds, counts, sum, native, created_ms, row, unit });
             }
             (Value::Summary { quantiles, count, sum }, _) => {
                 sink.message(4, &Summary { quantiles, count, sum, created_ms });

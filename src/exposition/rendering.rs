@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::table::{Exposition, Row, Table};
-use super::{Form, Selection, protobuf, text};
+use super::{Protocol, Selection, protobuf, text};
 
-/// An exposition being written in one form.
+/// An exposition being written in one protocol.
 #[derive(Debug)]
 pub struct Rendering {
     exposition: Arc<Exposition>,
-    form: Form,
+    protocol: Protocol,
     selection: Selection,
     /// The section and table that come next, or the one being written.
     section: usize,
@@ -36,9 +36,18 @@ enum Writer {
 }
 
 impl Rendering {
-    /// Writes what `selection` has of `exposition` in `form`.
-    pub fn new(exposition: Arc<Exposition>, form: Form, selection: Selection) -> Self {
-        Self { exposition, form, selection, section: 0, table: 0, writing: None, counts: Vec::new(), is_ended: false }
+    /// Writes what `selection` has of `exposition` in `protocol`.
+    pub fn new(exposition: Arc<Exposition>, protocol: Protocol, selection: Selection) -> Self {
+        Self {
+            exposition,
+            protocol,
+            selection,
+            section: 0,
+            table: 0,
+            writing: None,
+            counts: Vec::new(),
+            is_ended: false,
+        }
     }
 
     /// Appends the next piece to `out`: after about as much work as writing `length` bytes is, which may be less than
@@ -46,13 +55,13 @@ impl Rendering {
     pub fn write(&mut self, length: usize, out: &mut Vec<u8>) -> bool {
         let mut left = length.max(1);
         while !self.is_ended && left > 0 {
-            let Self { exposition, form, selection, section, table, writing, counts, is_ended } = self;
+            let Self { exposition, protocol, selection, section, table, writing, counts, is_ended } = self;
             let tables = exposition.sections.get(*section).map(|section| section.tables.as_slice());
             let Some(shown) = tables.and_then(|tables| tables.get(*table)) else {
                 (*section, *table) = (*section + 1, 0);
                 if *section >= exposition.sections.len() {
                     *is_ended = true;
-                    if form.is_openmetrics() {
+                    if protocol.is_openmetrics() {
                         out.extend_from_slice(b"# EOF\n");
                     }
                 }
@@ -64,7 +73,7 @@ impl Rendering {
                 continue;
             }
             let has_created = exposition.has_created_samples;
-            let (writer, first) = writing.get_or_insert_with(|| (Writer::new(*form, has_created, shown), 0));
+            let (writer, first) = writing.get_or_insert_with(|| (Writer::new(*protocol, has_created, shown), 0));
             let next = match writer {
                 Writer::Text(writer) => pass(writer, shown, *first, counts, &mut left, out),
                 Writer::Protobuf(writer) => pass(writer, shown, *first, counts, &mut left, out),
@@ -103,11 +112,13 @@ fn pass(
 }
 
 impl Writer {
-    fn new(form: Form, has_created: bool, table: &Table) -> Self {
-        match form {
-            Form::Protobuf => Self::Protobuf(protobuf::Writer::new(&table.head)),
-            Form::Text004 | Form::Text100 => Self::Text(text::Writer::new(&table.head, text::Style::Prometheus)),
-            Form::OpenMetrics001 | Form::OpenMetrics100 => {
+    fn new(protocol: Protocol, has_created: bool, table: &Table) -> Self {
+        match protocol {
+            Protocol::Protobuf => Self::Protobuf(protobuf::Writer::new(&table.head)),
+            Protocol::Text004 | Protocol::Text100 => {
+                Self::Text(text::Writer::new(&table.head, text::Style::Prometheus))
+            }
+            Protocol::OpenMetrics001 | Protocol::OpenMetrics100 => {
                 Self::Text(text::Writer::new(&table.head, text::Style::OpenMetrics { has_created }))
             }
         }

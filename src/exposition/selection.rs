@@ -1,7 +1,6 @@
 //! Which metrics a request asks for.
 
-use super::table::Head;
-use crate::metrics::Form as Kind;
+use super::table::{Head, Type};
 
 /// A choice of metrics: `?name[]=` as the libraries for Python and Java have it, `?family=` for all of a log family.
 /// Without names every metric is chosen, without families every family.
@@ -34,12 +33,12 @@ fn is_name_of(wanted: &str, head: &Head) -> bool {
         return true;
     }
     match head.kind {
-        Kind::Counter => {
+        Type::Counter => {
             let short = head.name.strip_suffix("_total");
             short.is_some_and(|short| wanted.strip_prefix(short).is_some_and(|rest| ["", "_created"].contains(&rest)))
         }
-        Kind::Gauge => false,
-        Kind::Histogram { .. } | Kind::Summary { .. } => {
+        Type::Gauge => false,
+        Type::Histogram | Type::Summary => {
             wanted.strip_prefix(&*head.name).is_some_and(|rest| OF_HISTOGRAMS.contains(&rest))
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Snapshot;
 use super::view::Tuples;
-use crate::metrics::{Compat, Form as Kind, Metric, Slot, Unit};
+use crate::metrics::{Compat, Form, Metric, Slot, Unit};
 use crate::series::{Distribution, Exemplar, Native, NativeShape};
 
 /// The snapshots of all families, shared with whoever took them for as long as somebody writes from them.
@@ -34,6 +34,19 @@ impl Exposition {
     }
 }
 
+/// What the rows of a metric hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A value that only grows.
+    Counter,
+    /// A value that goes up and down.
+    Gauge,
+    /// Buckets and a sum.
+    Histogram,
+    /// Quantiles, a count and a sum.
+    Summary,
+}
+
 /// What is said of a metric once.
 #[derive(Clone, Debug)]
 pub struct Head {
@@ -41,8 +54,10 @@ pub struct Head {
     pub name: Cow<'static, str>,
     /// A sentence; may be empty.
     pub help: Cow<'static, str>,
-    /// Type and buckets.
-    pub kind: Kind,
+    /// What its rows hold.
+    pub kind: Type,
+    /// Upper bounds of a histogram, in its unit, ascending, without `+Inf`.
+    pub bounds: Arc<[f64]>,
     /// Unit of its samples.
     pub unit: Unit,
     /// Whose metric it is, if not tailmeter's own: decides how bounds are written.
@@ -52,13 +67,28 @@ pub struct Head {
 impl Head {
     /// What the catalogue says.
     pub fn of(metric: &Metric, compat: Option<Compat>) -> Self {
-        Self::under(metric, Kind::of(metric, None), compat)
+        Self::under(metric, &Form::of(metric, None), compat)
     }
 
-    /// What the catalogue says of a metric that a configuration has made a `kind`.
-    pub fn under(metric: &Metric, kind: Kind, compat: Option<Compat>) -> Self {
+    /// The same of a metric that a configuration has given this form.
+    pub(super) fn under(metric: &Metric, form: &Form, compat: Option<Compat>) -> Self {
         let Metric { name, help, unit, .. } = *metric;
-        Self { name: name.into(), help: help.into(), kind, unit, compat }
+        let kind = match form {
+            Form::Counter => Type::Counter,
+            Form::Gauge => Type::Gauge,
+            Form::Histogram { .. } => Type::Histogram,
+            Form::Summary { .. } => Type::Summary,
+        };
+        let bounds = match form {
+            Form::Histogram { bounds, .. } => Arc::clone(bounds),
+            _ => [].into(),
+        };
+        Self { name: name.into(), help: help.into(), kind, bounds, unit, compat }
+    }
+
+    /// A metric that is nobody else's and no histogram.
+    pub fn plain(name: impl Into<Cow<'static, str>>, help: impl Into<Cow<'static, str>>, kind: Type) -> Self {
+        Self { name: name.into(), help: help.into(), kind, bounds: [].into(), unit: Unit::None, compat: None }
     }
 
     /// The unit as OpenMetrics and protobuf have it, if the name ends with it as they demand.
@@ -77,14 +107,9 @@ impl Head {
     /// The name of the metric in OpenMetrics: that of a counter lacks its `_total`.
     pub(super) fn short_name(&self) -> &str {
         match self.kind {
-            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(&self.name),
+            Type::Counter => self.name.strip_suffix("_total").unwrap_or(&self.name),
             _ => &self.name,
         }
-    }
-
-    /// Upper bounds of a histogram.
-    pub(super) fn bounds(&self) -> &[f64] {
-        self.kind.bounds()
     }
 }
 
@@ -97,15 +122,27 @@ pub struct Table {
 
 enum Rows {
     /// Cells of a snapshot: what logs tell.
-    Counted { tuples: Arc<Tuples>, slot: Slot, snapshots: Snapshots, family: usize, now: u64 },
+    Counted(Counted),
     /// Values: what tailmeter tells of itself.
     Told(Vec<Sample>),
+}
+
+/// Where the rows of a metric are.
+pub(super) struct Counted {
+    pub(super) tuples: Arc<Tuples>,
+    pub(super) form: Form,
+    pub(super) slot: Slot,
+    /// All families', and the number of the one.
+    pub(super) snapshots: Snapshots,
+    pub(super) family: usize,
+    /// The time, in seconds since 1970: of summaries.
+    pub(super) now: u64,
 }
 
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Counted { slot, family, .. } => write!(f, "Counted({family}, {slot:?})"),
+            Self::Counted(Counted { slot, family, .. }) => write!(f, "Counted({family}, {slot:?})"),
             Self::Told(samples) => write!(f, "Told({samples:?})"),
         }
     }
@@ -202,15 +239,9 @@ impl Table {
         Self { head, rows: Rows::Told(samples) }
     }
 
-    /// The rows of a metric whose cells are at `slot` of the snapshot number `family`, as they are at `now`, in seconds since 1970.
-    pub(super) fn counted(
-        head: Head,
-        tuples: Arc<Tuples>,
-        slot: Slot,
-        (snapshots, family): (Snapshots, usize),
-        now: u64,
-    ) -> Self {
-        Self { head, rows: Rows::Counted { tuples, slot, snapshots, family, now } }
+    /// The rows of a metric.
+    pub(super) const fn counted(head: Head, rows: Counted) -> Self {
+        Self { head, rows: Rows::Counted(rows) }
     }
 
     /// Shows rows from number `first` on, until `see` does not want more; returns the number of the next one, `None` at the
@@ -234,50 +265,62 @@ impl Table {
                 }
                 None
             }
-            Rows::Counted { tuples, slot, snapshots, family, now } => {
-                let cells = &(**snapshots).as_ref().get(*family)?.cells;
-                let (unit, bounds) = (self.head.unit, self.head.bounds());
-                for (number, tuple) in tuples.from(first) {
-                    if !cells.holds(slot.group, tuple.row) {
-                        continue;
-                    }
-                    let sum = Number::of_cell(cells.sum(slot.group, tuple.row, slot.sum), unit);
-                    let distribution = || cells.distribution(slot.group, tuple.row, slot.distribution);
-                    let mut shown = Vec::new();
-                    let value = match &self.head.kind {
-                        Kind::Histogram { native, .. } => {
-                            counts.clear();
-                            counts.extend(cells.buckets(slot.group, tuple.row, slot.bucket, bounds.len() + 1));
-                            let native = native.as_ref().and_then(|shape| match distribution()? {
-                                Distribution::Native(native) => Some((native, shape)),
-                                Distribution::Window(_) => None,
-                            });
-                            Value::Histogram { counts, sum, native }
-                        }
-                        Kind::Summary { quantiles, window } => {
-                            let values = match distribution() {
-                                Some(Distribution::Window(last)) => last.quantiles(quantiles, *now, window),
-                                _ => None,
-                            };
-                            let value = |index: usize| values.as_ref().and_then(|values| values.get(index));
-                            shown.extend(quantiles.iter().enumerate().map(|(index, quantile)| {
-                                let cell = |cell: &u64| Number::of_cell(*cell, unit);
-                                (*quantile, value(index).map_or(Number::Float(f64::NAN), cell))
-                            }));
-                            let count = cells.buckets(slot.group, tuple.row, slot.bucket, 1).sum();
-                            Value::Summary { quantiles: &shown, count, sum }
-                        }
-                        Kind::Counter | Kind::Gauge => Value::Number(sum),
-                    };
-                    let exemplars = cells.exemplars(slot.group, tuple.row, slot.sum).collect::<Vec<_>>();
-                    let (labels, encoded_labels) = (tuple.labels, tuple.encoded_labels);
-                    let exemplars = exemplars.as_slice();
-                    if !see(Row { labels, encoded_labels, created_ms: tuple.created_ms, value, exemplars }) {
-                        return Some(number + 1);
-                    }
+            Rows::Counted(counted) => counted.visit(first, &self.head, counts, see),
+        }
+    }
+}
+
+impl Counted {
+    /// See [`Table::visit`].
+    #[inline]
+    fn visit(
+        &self,
+        first: usize,
+        head: &Head,
+        counts: &mut Vec<u64>,
+        mut see: impl FnMut(Row<'_>) -> bool,
+    ) -> Option<usize> {
+        let Self { tuples, form, slot, snapshots, family, now } = self;
+        let cells = &(**snapshots).as_ref().get(*family)?.cells;
+        let (unit, buckets) = (head.unit, head.bounds.len() + 1);
+        for (number, tuple) in tuples.from(first) {
+            if !cells.holds(slot.group, tuple.row) {
+                continue;
+            }
+            let sum = Number::of_cell(cells.sum(slot.group, tuple.row, slot.sum), unit);
+            let distribution = || cells.distribution(slot.group, tuple.row, slot.distribution);
+            let mut shown = Vec::new();
+            let value = match form {
+                Form::Histogram { native, .. } => {
+                    counts.clear();
+                    counts.extend(cells.buckets(slot.group, tuple.row, slot.bucket, buckets));
+                    let native = native.as_ref().and_then(|shape| match distribution()? {
+                        Distribution::Native(native) => Some((native, shape)),
+                        Distribution::Window(_) => None,
+                    });
+                    Value::Histogram { counts, sum, native }
                 }
-                None
+                Form::Summary { quantiles, window } => {
+                    let values = match distribution() {
+                        Some(Distribution::Window(last)) => last.quantiles(quantiles, *now, window),
+                        _ => None,
+                    };
+                    let value = |index: usize| values.as_ref().and_then(|values| values.get(index));
+                    shown.extend(quantiles.iter().enumerate().map(|(index, quantile)| {
+                        let cell = |cell: &u64| Number::of_cell(*cell, unit);
+                        (*quantile, value(index).map_or(Number::Float(f64::NAN), cell))
+                    }));
+                    let count = cells.buckets(slot.group, tuple.row, slot.bucket, 1).sum();
+                    Value::Summary { quantiles: &shown, count, sum }
+                }
+                Form::Counter | Form::Gauge => Value::Number(sum),
+            };
+            let exemplars = cells.exemplars(slot.group, tuple.row, slot.sum).collect::<Vec<_>>();
+            let (labels, encoded_labels, exemplars) = (tuple.labels, tuple.encoded_labels, exemplars.as_slice());
+            if !see(Row { labels, encoded_labels, created_ms: tuple.created_ms, value, exemplars }) {
+                return Some(number + 1);
             }
         }
+        None
     }
 }

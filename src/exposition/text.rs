@@ -10,8 +10,8 @@
 //! - `# EOF` ends it.
 
 use super::rendering::Pass;
-use super::table::{Head, Number, Row, Value};
-use crate::metrics::{Compat, Form as Kind, Unit};
+use super::table::{Head, Number, Row, Type, Value};
+use crate::metrics::{Compat, Unit};
 use crate::series::Exemplar;
 
 /// Which of the text forms.
@@ -27,7 +27,7 @@ pub(super) enum Style {
 #[derive(Debug)]
 pub(super) struct Writer {
     style: Style,
-    kind: Kind,
+    kind: Type,
     help: String,
     unit: Option<&'static str>,
     /// Of the values of exemplars.
@@ -68,12 +68,12 @@ impl Part {
 impl Writer {
     pub(super) fn new(head: &Head, style: Style) -> Self {
         let is_openmetrics = style != Style::Prometheus;
-        let bounds = head.bounds();
+        let bounds = &head.bounds;
         let is_below_zero = bounds.first().is_some_and(|bound| *bound < 0.0);
         let bound = |bound: &f64| format!("le=\"{}\"}} ", bound_as_text(*bound, is_openmetrics, head.compat));
         Self {
             style,
-            kind: head.kind.clone(),
+            kind: head.kind,
             cell_unit: head.unit,
             help: escaped_help(&head.help, is_openmetrics),
             unit: head.unit_name().filter(|_| is_openmetrics && !is_below_zero),
@@ -91,13 +91,13 @@ impl Writer {
         self.has_head = true;
         let Self { help, part, .. } = self;
         let name = [self.short_name.as_str(), part.suffix()].concat();
-        let kind = match &self.kind {
+        let kind = match self.kind {
             _ if *part != Part::All => "unknown",
-            Kind::Counter if self.style != Style::Prometheus && self.short_name == self.name => "unknown",
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram { .. } => "histogram",
-            Kind::Summary { .. } => "summary",
+            Type::Counter if self.style != Style::Prometheus && self.short_name == self.name => "unknown",
+            Type::Counter => "counter",
+            Type::Gauge => "gauge",
+            Type::Histogram => "histogram",
+            Type::Summary => "summary",
         };
         if !help.is_empty() {
             push(out, &["# HELP ", &name, " ", help, "\n"]);
@@ -175,10 +175,10 @@ impl Writer {
     /// When counting began, of what OpenMetrics takes for a counter or a histogram.
     fn write_created(&self, row: &Row<'_>, out: &mut Vec<u8>) {
         let may_have = match self.kind {
-            Kind::Counter => self.short_name != self.name,
-            Kind::Gauge => false,
-            Kind::Histogram { .. } => self.part == Part::All,
-            Kind::Summary { .. } => true,
+            Type::Counter => self.short_name != self.name,
+            Type::Gauge => false,
+            Type::Histogram => self.part == Part::All,
+            Type::Summary => true,
         };
         if let Some(created_ms) = row.created_ms.filter(|_| may_have) {
             write_name(&self.short_name, "_created", row.labels, out);
@@ -199,7 +199,7 @@ impl Pass for Writer {
             Value::Number(number) => {
                 write_name(&self.name, "", row.labels, out);
                 write_number(number, out);
-                if !row.exemplars.is_empty() && matches!(self.kind, Kind::Counter) && self.short_name != self.name {
+                if !row.exemplars.is_empty() && self.kind == Type::Counter && self.short_name != self.name {
                     self.write_exemplar(row.exemplar(0, 1), out);
                 }
                 out.push(b'\n');

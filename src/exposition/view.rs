@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::table::{Exposition, Head, Snapshots, Table};
-use super::{Form, Rendering, Selection, Snapshot, protobuf};
+use super::table::{Counted, Exposition, Head, Snapshots, Table};
+use super::{Protocol, Rendering, Selection, Snapshot, protobuf};
 use crate::metrics::Plan;
 use crate::series::{Directory, RowId};
 
@@ -79,8 +79,9 @@ impl View {
         let tables = metrics.filter_map(|((metric, slot), form)| {
             let slot = (*slot)?;
             let tuples = Arc::clone(&self.groups[slot.group]);
-            let head = Head::under(metric, form.clone(), family.compat);
-            Some(Table::counted(head, tuples, slot, (Arc::clone(snapshots), index), self.now))
+            let (form, snapshots) = (form.clone(), Arc::clone(snapshots));
+            let head = Head::under(metric, &form, family.compat);
+            Some(Table::counted(head, Counted { tuples, form, slot, snapshots, family: index, now: self.now }))
         });
         exposition.add(family.name, tables.collect());
     }
@@ -90,7 +91,7 @@ impl View {
         let mut exposition = Exposition::default();
         let snapshots: Snapshots = Arc::new(snapshot.clone());
         self.expose(&snapshots, 0, &mut exposition);
-        Rendering::new(Arc::new(exposition), Form::Text004, Selection::default()).write_all(out);
+        Rendering::new(Arc::new(exposition), Protocol::Text004, Selection::default()).write_all(out);
     }
 }
 

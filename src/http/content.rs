@@ -11,7 +11,7 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use super::deadline::Progress;
 use super::encoding::{Encoder, Encoding};
 use super::scrape::Alive;
-use crate::exposition::{Form, Rendering, Selection};
+use crate::exposition::{Protocol, Rendering, Selection};
 
 /// So much is written at once, about 50 µs of work: other connections have their turn in between.
 const PIECE: usize = 64 * 1024;
@@ -61,11 +61,11 @@ impl Pieces {
     /// The encoder fails, which it has no reason to.
     pub(super) fn begin(
         alive: Arc<Alive>,
-        form: Form,
+        protocol: Protocol,
         encoding: Encoding,
         selection: Selection,
     ) -> io::Result<Content> {
-        let rendering = Rendering::new(Arc::clone(&alive.exposition), form, selection);
+        let rendering = Rendering::new(Arc::clone(&alive.exposition), protocol, selection);
         let encoder = Encoder::new(encoding)?;
         let mut pieces = Self { rendering, encoder, piece: Vec::new(), ready: None, is_written: false, _alive: alive };
         loop {

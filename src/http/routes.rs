@@ -119,7 +119,7 @@ impl Routes {
         let encoding = negotiation::encoding(&request.headers);
         let written = async {
             let alive = self.scrapes.exposition().await?;
-            let begin = move || Pieces::begin(alive, format.form, encoding, selection);
+            let begin = move || Pieces::begin(alive, format.protocol, encoding, selection);
             tokio::task::spawn_blocking(begin).await.map_err(io::Error::other)?
         };
         let content = match timeout(self.render_timeout, written).await {

@@ -25,7 +25,7 @@ use metrics::{SharedString, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::{Family, Kind, Label, Metric, Unit};
-use crate::exposition::{Exposition, Form, Rendering, Selection, Table};
+use crate::exposition::{Exposition, Protocol, Rendering, Selection, Table};
 
 /// tailmeter itself, as a family of the catalogue. No log has this format.
 pub const FAMILY: Family = Family { name: "tailmeter", metrics: METRICS, labels: LABELS, compat: None, member: None };
@@ -352,7 +352,7 @@ impl Telemetry {
     pub fn render(&self, out: &mut Vec<u8>) {
         let mut exposition = Exposition::default();
         self.expose(&mut exposition);
-        Rendering::new(exposition.into(), Form::Text004, Selection::default()).write_all(out);
+        Rendering::new(exposition.into(), Protocol::Text004, Selection::default()).write_all(out);
     }
 
     fn recorded(&self) -> Vec<Table> {
@@ -411,7 +411,7 @@ mod tests {
         let text = |tables| {
             let (mut exposition, mut out) = (Exposition::default(), Vec::new());
             exposition.add(FAMILY.name, tables);
-            Rendering::new(exposition.into(), Form::Text004, Selection::default()).write_all(&mut out);
+            Rendering::new(exposition.into(), Protocol::Text004, Selection::default()).write_all(&mut out);
             String::from_utf8(out).unwrap()
         };
         let recorded = text(telemetry.recorded());

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 use super::{FAMILY, METRICS};
-use crate::exposition::{Exposition, Form, Head, Number, Rendering, Sample, Selection, Table};
+use crate::exposition::{Exposition, Head, Number, Protocol, Rendering, Sample, Selection, Table};
 use crate::metrics::{Kind, Metric};
 
 /// Counters and gauges by name and labels.
@@ -56,7 +56,7 @@ impl Ledger {
     pub fn render(&self, names: &[&str], out: &mut Vec<u8>) {
         let mut exposition = Exposition::default();
         self.expose(names, &mut exposition);
-        Rendering::new(exposition.into(), Form::Text004, Selection::default()).write_all(out);
+        Rendering::new(exposition.into(), Protocol::Text004, Selection::default()).write_all(out);
     }
 }
 

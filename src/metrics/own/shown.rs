@@ -6,8 +6,8 @@ use super::{
     METRICS, PROCESS_CPU_SECONDS, PROCESS_MAX_FDS, PROCESS_OPEN_FDS, PROCESS_RESIDENT_MEMORY, PROCESS_START_TIME,
     PROCESS_THREADS, PROCESS_VIRTUAL_MEMORY, PROCESS_VIRTUAL_MEMORY_MAX,
 };
-use crate::exposition::{Head, Number, Sample, Table};
-use crate::metrics::{Form, Kind, Metric, Unit};
+use crate::exposition::{Head, Number, Sample, Table, Type};
+use crate::metrics::{Kind, Metric};
 
 /// The tables in `text`, which the recorder wrote, without the lines that are hidden.
 pub(super) fn recorded(text: &str, is_hidden: impl Fn(&str) -> bool) -> Vec<Table> {
@@ -61,12 +61,11 @@ impl Recorded<'_> {
     /// Of a metric that is not in the table; `None` for types that nobody records here.
     fn head(&self, name: &str) -> Option<Head> {
         let kind = match self.kind {
-            "counter" => Form::Counter,
-            "gauge" => Form::Gauge,
+            "counter" => Type::Counter,
+            "gauge" => Type::Gauge,
             _ => return None,
         };
-        let help = self.help.to_owned().into();
-        Some(Head { name: name.to_owned().into(), help, kind, unit: Unit::None, compat: None })
+        Some(Head::plain(name.to_owned(), self.help.to_owned(), kind))
     }
 }
 
