@@ -2,6 +2,7 @@
 //!
 //! A time without a zone is one of this machine's, as programs log it; one without a year is of the last twelve months.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
@@ -70,18 +71,36 @@ pub(super) fn traceparent(text: &[u8]) -> Option<[&[u8]; 2]> {
 #[derive(Debug)]
 pub(super) struct Calendar {
     zone: TimeZone,
+    /// The minute that HAProxy wrote last, `01/Feb/2026:12:14`, and when it began.
+    minute: Cell<Option<([u8; 17], i64)>>,
 }
 
 impl Calendar {
     /// That of this machine.
     pub(super) fn of_this_machine() -> Self {
-        Self { zone: TimeZone::system() }
+        Self { zone: TimeZone::system(), minute: Cell::new(None) }
     }
 
     /// Milliseconds since 1970 of a time as syslog writes it, or HAProxy: `01/Feb/2026:12:14:14.001`, with or without a zone.
     pub(super) fn ms(&self, text: &[u8]) -> Option<i64> {
         if text.get(2) == Some(&b'/') {
-            return self.haproxy_ms(text);
+            // Neighbours are of the same minute nearly always. `:14.001` is what differs; with a zone there is more.
+            let (minute, seconds) = text.split_first_chunk::<17>()?;
+            let digit =
+                |at: usize| seconds.get(at).filter(|byte| byte.is_ascii_digit()).map(|byte| i64::from(byte - b'0'));
+            let is_local = seconds.len() == 7 && seconds.first() == Some(&b':') && seconds.get(3) == Some(&b'.');
+            return match (self.minute.get(), is_local) {
+                (Some((known, began)), true) if known == *minute => {
+                    let tens = [(1, 10_000), (2, 1000), (4, 100), (5, 10), (6, 1)];
+                    tens.iter().try_fold(began, |ms, (at, unit)| Some(ms + digit(*at)? * unit))
+                }
+                (_, true) => {
+                    let began = self.haproxy_ms(&[minute, &b":00"[..]].concat())?;
+                    self.minute.set(Some((*minute, began)));
+                    self.haproxy_ms(text)
+                }
+                _ => self.haproxy_ms(text),
+            };
         }
         if text.first()?.is_ascii_digit() {
             return Time::of(text)?.as_ms().try_into().ok();
@@ -166,9 +185,11 @@ mod tests {
     #[test]
     fn times_are_those_of_their_zone() {
         let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        let calendar = Calendar { zone };
+        let calendar = Calendar { zone, minute: Cell::new(None) };
         for (text, ms) in [
             ("01/Feb/2026:12:14:14.001", 1_769_944_454_001),
+            ("01/Feb/2026:12:14:15.020", 1_769_944_455_020),
+            ("01/Feb/2026:12:15:00.000", 1_769_944_500_000),
             ("01/Aug/2026:12:14:14.050", 1_785_579_254_050),
             ("01/Feb/2026:12:14:14 +0000", 1_769_948_054_000),
             ("01/Feb/2026:12:14:14 -0130", 1_769_953_454_000),
