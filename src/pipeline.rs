@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::config::Config;
 use crate::exposition::{Exposition, Protocol, Rendering, Selection, Snapshot, Snapshots, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
-use crate::metrics::{self, Dialect, Ending, Family, Planned, Totals};
+use crate::metrics::{self, Cardinality, Dialect, Ending, Family, Planned, Totals};
 use crate::state::{self, Checkpoint, SourceKey, Store};
 
 pub use exporter::{Exporter, Followed, Shown, Wish};
@@ -42,9 +42,13 @@ use shard::{Counted, Knowing, Latest, SharedCounted, begin_with, end_with};
 /// Takes a line for people, without its newline.
 pub type Say = fn(fmt::Arguments<'_>);
 
+/// Tells the time, in milliseconds since 1970.
+pub type Clock = fn() -> u64;
+
 /// Everything between the sources and the exposition.
 pub struct Pipeline {
     families: Vec<Planned>,
+    max_series_total: usize,
     shards: Mutex<Vec<SharedCounted>>,
     registry: Arc<Registry>,
     keeper: Keeper,
@@ -80,7 +84,7 @@ impl Pipeline {
     ///
     /// Its telemetry goes to the recorder that is current when it is recorded: install it first.
     pub fn new(config: &Config, say: Say) -> Self {
-        Self::of(families(config), None, Arc::default(), say)
+        Self::of(config, Planned::all(config), None, Arc::default(), say)
     }
 
     /// The same with the state at `path`, which is begun if there is none: everything counted in earlier runs is
@@ -89,14 +93,18 @@ impl Pipeline {
     /// # Errors
     /// The state cannot be used: see [`Store::open`].
     pub fn with_state(config: &Config, path: &Path, say: Say) -> Result<Self, state::Error> {
-        Self::opening(families(config), path, say)
-    }
-
-    fn opening(families: Vec<Planned>, path: &Path, say: Say) -> Result<Self, state::Error> {
+        let families = Planned::all(config);
         let mut store = Store::open(path, families.clone())?;
         store.notices().iter().for_each(|notice| say(format_args!("{notice}")));
         let base = Arc::clone(store.committed());
-        Ok(Self::of(families, Some(store), base, say))
+        Ok(Self::of(config, families, Some(store), base, say))
+    }
+
+    /// The same, telling the time by `clock` instead of the system's.
+    #[must_use]
+    pub fn by_clock(mut self, clock: Clock) -> Self {
+        self.keeper.set_clock(clock);
+        self
     }
 
     /// A pipeline under `config` that goes on with everything that this one has counted. Nothing may be counted any more in
@@ -106,28 +114,32 @@ impl Pipeline {
     /// # Errors
     /// The state cannot be used now. This pipeline is as it was.
     pub fn reconfigured(&self, config: &Config, path: Option<&Path>) -> Result<Self, state::Error> {
-        let families = families(config);
-        match path {
+        let after = match path {
             Some(path) => {
                 self.checkpoint()?;
-                Self::opening(families, path, self.say)
+                Self::with_state(config, path, self.say)?
             }
             None => {
+                let families = Planned::all(config);
                 let mut before = Checkpoint::default();
                 self.capture(&mut before);
+                before.date(&self.keeper.shown(), self.keeper.now_ms());
                 let base = reshaped(&before, &self.families, &families);
-                Ok(Self::of(families, None, Arc::new(base), self.say))
+                Self::of(config, families, None, Arc::new(base), self.say)
             }
-        }
+        };
+        Ok(after.by_clock(self.keeper.clock()))
     }
 
-    fn of(families: Vec<Planned>, store: Option<Store>, base: Arc<Checkpoint>, say: Say) -> Self {
+    fn of(config: &Config, families: Vec<Planned>, store: Option<Store>, base: Arc<Checkpoint>, say: Say) -> Self {
         let scrape = |planned: &Planned| Scrape {
             view: View::new(Arc::clone(&planned.plan), Arc::clone(&planned.directory)),
             reported: planned.plan.family.metrics.iter().map(|_| None).collect(),
         };
+        let is_dated = families.iter().flat_map(|planned| &planned.plan.expire_after).any(Option::is_some);
         Self {
             scrapes: Mutex::new(families.iter().map(scrape).collect()),
+            keeper: Keeper::new(store, Arc::clone(&base), is_dated, say),
             registry: Arc::new(Registry {
                 base,
                 changes: AtomicU64::new(0),
@@ -136,14 +148,14 @@ impl Pipeline {
                 latest: Mutex::default(),
                 is_live: AtomicBool::new(false),
             }),
-            keeper: Keeper::new(store, say),
             families,
+            max_series_total: config.max_series_total,
             shards: Mutex::default(),
             say,
         }
     }
 
-    /// True when the rows of this pipeline are those that `config` asks for.
+    /// True when the rows of this pipeline are those that `config` asks for, and are shown as long.
     pub fn fits(&self, config: &Config) -> bool {
         let is_same = |planned: &Planned| {
             let plan = planned.plan.family.plan(config);
@@ -152,6 +164,7 @@ impl Pipeline {
         // A format has other metrics with another program's.
         self.families.iter().map(|planned| planned.plan.family).eq(metrics::families(config.compat).iter().copied())
             && self.families.iter().all(is_same)
+            && self.max_series_total == config.max_series_total
     }
 
     /// Names of the families whose metrics may be shown.
@@ -192,14 +205,15 @@ impl Pipeline {
     pub fn expose(&self, exposition: &mut Exposition) {
         self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
         let mut scrapes = lock(&self.scrapes);
-        let shown = self.keeper.shown();
+        let (shown, now_ms) = (self.keeper.shown(), self.keeper.now_ms());
         let snapshots: Snapshots = Arc::<Checkpoint>::clone(&shown);
         for (index, ((planned, scrape), snapshot)) in
             self.families.iter().zip(scrapes.iter_mut()).zip(&shown.families).enumerate()
         {
             scrape.view.tell_time(self.registry.now());
+            scrape.view.expire(now_ms);
             scrape.view.expose(&snapshots, index, exposition);
-            scrape.report(planned, snapshot);
+            scrape.report(planned, snapshot, now_ms);
         }
         self.registry.report(&shown.totals);
         if self.keeper.is_durable() {
@@ -223,6 +237,15 @@ impl Pipeline {
         families.flat_map(|(planned, snapshot)| planned.endings(snapshot)).collect()
     }
 
+    /// How many series each metric has, and by which values of its labels. As recent as for [`render`](Self::render).
+    pub fn cardinality(&self) -> Cardinality {
+        self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
+        let (shown, now_ms) = (self.keeper.shown(), self.keeper.now_ms());
+        let families = self.families.iter().zip(&shown.families);
+        let metrics = families.flat_map(|(planned, snapshot)| planned.cardinality(snapshot, now_ms));
+        Cardinality::new(self.max_series_total, metrics.collect())
+    }
+
     fn changes(&self) -> u64 {
         self.registry.changes.load(Relaxed)
     }
@@ -239,13 +262,9 @@ impl Pipeline {
     }
 }
 
-fn families(config: &Config) -> Vec<Planned> {
-    metrics::families(config.compat).iter().filter_map(|family| Planned::of(family, config)).collect()
-}
-
 impl Scrape {
     /// Series, limit and overflow of each metric. Metrics without a series stay silent.
-    fn report(&mut self, Planned { plan, .. }: &Planned, snapshot: &Snapshot) {
+    fn report(&mut self, Planned { plan, .. }: &Planned, snapshot: &Snapshot, now_ms: u64) {
         let groups = &plan.groups;
         let series = (0..groups.len()).map(|group| snapshot.cells.rows(group).count()).collect::<Vec<_>>();
         let metrics = plan.family.metrics.iter().zip(&plan.slots);
@@ -255,6 +274,7 @@ impl Scrape {
             reported.held.set(series[slot.group] as f64);
             reported.limit.set(groups[slot.group].max_series as f64);
             reported.overflow.absolute(snapshot.fell_out.get(index).copied().unwrap_or(0));
+            reported.expired.set(snapshot.idle(slot.group, plan.fresh_since(index, now_ms)) as f64);
         }
     }
 }

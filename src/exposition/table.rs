@@ -122,6 +122,7 @@ pub struct Table {
 
 enum Rows {
     /// Cells of a snapshot: what logs tell.
+    /// Those that changed since a time.
     Counted(Counted),
     /// Values: what tailmeter tells of itself.
     Told(Vec<Sample>),
@@ -135,6 +136,8 @@ pub(super) struct Counted {
     /// All families', and the number of the one.
     pub(super) snapshots: Snapshots,
     pub(super) family: usize,
+    /// Rows are shown that have changed since then, in milliseconds since 1970; 0 for all.
+    pub(super) since_ms: u64,
     /// The time, in seconds since 1970: of summaries.
     pub(super) now: u64,
 }
@@ -280,11 +283,12 @@ impl Counted {
         counts: &mut Vec<u64>,
         mut see: impl FnMut(Row<'_>) -> bool,
     ) -> Option<usize> {
-        let Self { tuples, form, slot, snapshots, family, now } = self;
-        let cells = &(**snapshots).as_ref().get(*family)?.cells;
+        let Self { tuples, form, slot, snapshots, family, since_ms, now } = self;
+        let snapshot = (**snapshots).as_ref().get(*family)?;
+        let cells = &snapshot.cells;
         let (unit, buckets) = (head.unit, head.bounds.len() + 1);
         for (number, tuple) in tuples.from(first) {
-            if !cells.holds(slot.group, tuple.row) {
+            if !snapshot.shows(slot.group, tuple.row, *since_ms) {
                 continue;
             }
             let sum = Number::of_cell(cells.sum(slot.group, tuple.row, slot.sum), unit);

@@ -15,6 +15,8 @@ pub struct View {
     directory: Arc<Directory>,
     /// By group. Whoever writes from rows that have become more keeps those that it began with.
     groups: Vec<Arc<Tuples>>,
+    /// Rows that are idle now for longer than their metric allows are not shown.
+    now_ms: u64,
     /// The time, in seconds since 1970; 0 where nothing depends on it.
     now: u64,
 }
@@ -55,7 +57,7 @@ impl View {
     /// A view of the family that `plan` is for.
     pub fn new(plan: Arc<Plan>, directory: Arc<Directory>) -> Self {
         let groups = plan.groups.iter().map(|_| Arc::default()).collect();
-        Self { plan, directory, groups, now: 0 }
+        Self { plan, directory, groups, now_ms: 0, now: 0 }
     }
 
     /// The plan.
@@ -68,6 +70,11 @@ impl View {
         self.now = now;
     }
 
+    /// What is idle at `now_ms`, milliseconds since 1970, for longer than its metric allows is not shown from now on.
+    pub fn expire(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+    }
+
     /// Adds every metric of the family to `exposition`, with the rows that have cells in snapshot number `index`. Rows made
     /// since then are not shown, nor metrics without rows.
     pub fn expose(&mut self, snapshots: &Snapshots, index: usize, exposition: &mut Exposition) {
@@ -75,13 +82,17 @@ impl View {
             refresh(tuples, &self.directory, group);
         }
         let family = self.plan.family;
-        let metrics = family.metrics.iter().zip(&self.plan.slots).zip(&self.plan.forms);
-        let tables = metrics.filter_map(|((metric, slot), form)| {
+        let metrics = family.metrics.iter().zip(&self.plan.slots).zip(&self.plan.forms).enumerate();
+        let tables = metrics.filter_map(|(number, ((metric, slot), form))| {
             let slot = (*slot)?;
             let tuples = Arc::clone(&self.groups[slot.group]);
             let (form, snapshots) = (form.clone(), Arc::clone(snapshots));
             let head = Head::under(metric, &form, family.compat);
-            Some(Table::counted(head, Counted { tuples, form, slot, snapshots, family: index, now: self.now }))
+            let since_ms = self.plan.fresh_since(number, self.now_ms);
+            Some(Table::counted(
+                head,
+                Counted { tuples, form, slot, snapshots, family: index, since_ms, now: self.now },
+            ))
         });
         exposition.add(family.name, tables.collect());
     }

@@ -6,10 +6,10 @@
 //! - `server`: accepts connections, and ends them in an orderly way.
 //! - `deadline`: a stream that is cut when its peer is too slow.
 //! - `routes`: one request to one response.
-//! - `negotiation`: which form, encoding and metrics a scrape asks for.
+//! - `negotiation`: which protocol, encoding and metrics a scrape asks for.
 //! - `scrape`: takes what is shown, for simultaneous scrapes together.
 //! - `content`: writes it while it is sent, `encoding` packs it.
-//! - `page`: the status page.
+//! - `page`: the status page; `page/series`: its table of series.
 
 mod content;
 mod deadline;
@@ -27,10 +27,11 @@ pub use server::serve;
 use std::sync::Arc;
 
 use crate::exposition::Exposition;
+use crate::metrics::Cardinality;
 
 /// What the endpoint shows. The pipeline implements it; `http` knows nothing else of the program.
 ///
-/// `exposition`, `sources` and `endings` are called on threads where they may block.
+/// `exposition`, `sources`, `endings` and `cardinality` are called on threads where they may block.
 pub trait Pages: Send + Sync + 'static {
     /// Everything that there is to show now, to be written without any lock. Takes milliseconds at most.
     fn exposition(&self) -> Arc<Exposition>;
@@ -41,6 +42,10 @@ pub trait Pages: Send + Sync + 'static {
     /// How what the logs tell of ended abnormally, the commonest first. The page shows the first few.
     fn endings(&self) -> Vec<EndingStatus> {
         Vec::new()
+    }
+    /// How many series each metric has, and by which labels: `/api/cardinality`, and a table of the status page.
+    fn cardinality(&self) -> Cardinality {
+        Cardinality::default()
     }
     /// True once every source has been looked at once. Called on an async worker: it must not block.
     fn is_ready(&self) -> bool;

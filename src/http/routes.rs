@@ -15,6 +15,7 @@ use super::scrape::Scrapes;
 use super::{Options, Pages, Reload, negotiation, page};
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 /// What paths answer to.
 const READING: &[Method] = &[Method::GET, Method::HEAD];
@@ -32,6 +33,7 @@ pub(super) struct Routes {
 enum Route {
     Status,
     Metrics,
+    Cardinality,
     Healthy,
     Ready,
     Reload,
@@ -42,6 +44,7 @@ impl Route {
         match path {
             "/" => Some(Self::Status),
             "/metrics" => Some(Self::Metrics),
+            "/api/cardinality" => Some(Self::Cardinality),
             "/-/healthy" => Some(Self::Healthy),
             "/-/ready" => Some(Self::Ready),
             "/-/reload" => Some(Self::Reload),
@@ -82,6 +85,7 @@ impl Routes {
         match route {
             Route::Status => self.status().await,
             Route::Metrics => self.metrics(request).await,
+            Route::Cardinality => self.cardinality().await,
             Route::Healthy => text(StatusCode::OK, "tailmeter is healthy.\n"),
             Route::Ready if self.pages.is_ready() => text(StatusCode::OK, "tailmeter is ready.\n"),
             Route::Ready => text(
@@ -136,11 +140,22 @@ impl Routes {
         response
     }
 
+    async fn cardinality(&self) -> Response<Content> {
+        let pages = Arc::clone(&self.pages);
+        let rendering = tokio::task::spawn_blocking(move || serde_json::to_vec(&pages.cardinality()));
+        match timeout(self.render_timeout, rendering).await {
+            Ok(Ok(Ok(json))) => response(StatusCode::OK, JSON, Content::whole(json)),
+            Ok(_) => failed(),
+            Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "Counting the series takes too long.\n"),
+        }
+    }
+
     async fn status(&self) -> Response<Content> {
         let pages = Arc::clone(&self.pages);
         // The state of the sources lies behind the same locks as the samples.
-        let rendering =
-            tokio::task::spawn_blocking(move || page::render(&pages.sources(), &pages.endings(), pages.is_ready()));
+        let rendering = tokio::task::spawn_blocking(move || {
+            page::render(&pages.sources(), &pages.endings(), &pages.cardinality(), pages.is_ready())
+        });
         match timeout(self.render_timeout, rendering).await {
             Ok(Ok(html)) => {
                 let mut response = response(StatusCode::OK, HTML, Content::whole(html));

@@ -47,6 +47,7 @@ pub const METRICS: &[Metric] = &[
     SOURCE_ERRORS,
     SERIES,
     SERIES_LIMIT,
+    SERIES_EXPIRED,
     LABEL_OVERFLOW,
     CHECKPOINT_AGE,
     CHECKPOINT_DURATION,
@@ -163,6 +164,13 @@ const SERIES_LIMIT: Metric = metric(
     Unit::None,
     &["metric"],
     "Most label combinations that the metric may hold.",
+);
+const SERIES_EXPIRED: Metric = metric(
+    "tailmeter_series_expired",
+    Kind::Gauge,
+    Unit::None,
+    &["metric"],
+    "Label combinations that the metric holds and does not show, since nothing was added for as long as expire_after says.",
 );
 const LABEL_OVERFLOW: Metric = metric(
     "tailmeter_label_overflow_total",
@@ -434,6 +442,7 @@ mod tests {
         let series = SeriesTelemetry::new("haproxy_log_requests_total");
         series.held.set(12.0);
         series.limit.set(10_000.0);
+        series.expired.set(3.0);
         series.overflow.absolute(1);
         StateTelemetry::new().age.set(0.5);
         record_reload(true);

@@ -1,6 +1,7 @@
 //! From catalogue and configuration to groups of rows: which metrics share a row, and where its cells are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Config, ExemplarSource, LabelPolicy, MetricConfig, NativeConfig, PostfixConfig, SummaryConfig};
 use crate::series::{Finder, Group, Labels, Layout, NativeShape, Policy, Shape, WindowShape};
@@ -130,6 +131,8 @@ pub struct Plan {
     pub exemplars: Vec<Option<ExemplarSource>>,
     /// By metric: what finds the marks of its distribution.
     pub(super) finders: Vec<Option<Finder>>,
+    /// How long an idle series of each metric is shown, by its index in the family; `None` for always.
+    pub expire_after: Vec<Option<Duration>>,
     /// Tuples of raw labels worth remembering.
     pub memo_entries: usize,
     /// What the configuration says of Postfix.
@@ -160,10 +163,11 @@ impl Plan {
                 *other == kind && group.labels == labels && group.max_series == max_series
             };
             let group = groups.iter().position(shared).unwrap_or_else(|| {
-                groups.push((kind, Group { labels, max_series, layout: Layout::default() }));
+                groups.push((kind, Group { labels, max_series, metrics: 0, layout: Layout::default() }));
                 shapes.push(Vec::new());
                 groups.len() - 1
             });
+            groups[group].1.metrics += 1;
             let layout = &mut groups[group].1.layout;
             let shapes = &mut shapes[group];
             let distribution = shapes.len();
@@ -180,16 +184,20 @@ impl Plan {
         let exemplars = family.metrics.iter().map(|metric| chosen(metric)?.exemplars).collect();
         let finders = forms.iter().map(|form| form.shape().map(|shape| shape.finder())).collect();
         let groups = groups.into_iter().map(|(_, group)| group).collect();
+        let expire_after = family.metrics.iter().map(|metric| config.expire_after(metric)).collect();
         let memo_entries = (4 * config.max_series).clamp(1 << 12, 1 << 20);
-        Self { family, groups, slots, forms, exemplars, finders, memo_entries, postfix: Arc::clone(&config.postfix) }
+        let postfix = Arc::clone(&config.postfix);
+        Self { family, groups, slots, forms, exemplars, finders, expire_after, memo_entries, postfix }
     }
 }
 
 impl Plan {
     /// True when both count the same in the same cells.
     pub fn is_same(&self, other: &Self) -> bool {
-        (&self.groups, &self.slots, &self.forms, &self.exemplars, &self.postfix)
-            == (&other.groups, &other.slots, &other.forms, &other.exemplars, &other.postfix)
+        let is_same_beside = self.expire_after == other.expire_after && self.postfix == other.postfix;
+        (&self.groups, &self.slots, &self.forms, &self.exemplars)
+            == (&other.groups, &other.slots, &other.forms, &other.exemplars)
+            && is_same_beside
     }
 
     /// True when observing `metric` takes more than adding to cells.
@@ -206,6 +214,13 @@ impl Plan {
     pub fn buckets_of(&self, metric: usize) -> Buckets {
         let unit = self.family.metrics.get(metric).map_or(Unit::None, |metric| metric.unit);
         Buckets::new(self.forms.get(metric).map(Form::bounds).unwrap_or_default(), unit)
+    }
+
+    /// Since when, in milliseconds since 1970, a row of `metric` must have changed to be shown at `now_ms`; 0 when it is shown
+    /// always.
+    pub fn fresh_since(&self, metric: usize, now_ms: u64) -> u64 {
+        let span = self.expire_after.get(metric).copied().flatten();
+        span.map_or(0, |span| now_ms.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// The labels that any of `metrics` has, each once, by its place in the family's vocabulary.

@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Lines, Pipeline};
 use crate::exposition::Exposition;
 use crate::http::{EndingStatus, Pages, Reload, SourceStatus};
-use crate::metrics::Ending;
 use crate::metrics::own::{self, Telemetry};
+use crate::metrics::{Cardinality, Ending};
 use crate::source::Status;
 
 /// A running exporter, as its endpoint shows it.
@@ -98,6 +98,10 @@ impl Pages for Exporter {
     fn endings(&self) -> Vec<EndingStatus> {
         let shown = |Ending { state, count, meaning }| EndingStatus { state, count, meaning };
         self.shown().pipeline.endings().into_iter().map(shown).collect()
+    }
+
+    fn cardinality(&self) -> Cardinality {
+        self.shown().pipeline.cardinality()
     }
 
     fn is_ready(&self) -> bool {

@@ -73,6 +73,7 @@ struct Cut {
     buckets: Vec<u64>,
     /// As they stand in the file.
     distributions: Vec<String>,
+    changed_at_ms: u64,
 }
 
 impl Cut {
@@ -83,12 +84,18 @@ impl Cut {
             text
         };
         let distributions = layout.distributions.iter().map(empty).collect();
-        Self { sums: vec![0; layout.sums], buckets: vec![0; layout.buckets], distributions }
+        Self { sums: vec![0; layout.sums], buckets: vec![0; layout.buckets], distributions, changed_at_ms: 0 }
     }
 
-    fn read(Texts { sums, buckets, distributions }: &Texts) -> Option<Self> {
+    fn read(texts: &Texts) -> Option<Self> {
+        let Texts { sums, buckets, distributions, changed_at_ms } = texts;
         let distributions = distributions.split(' ').filter(|text| !text.is_empty()).map(str::to_owned).collect();
-        Some(Self { sums: read_numbers(sums)?, buckets: read_numbers(buckets)?, distributions })
+        Some(Self {
+            sums: read_numbers(sums)?,
+            buckets: read_numbers(buckets)?,
+            distributions,
+            changed_at_ms: *changed_at_ms,
+        })
     }
 
     /// Adds the cells that `metric` has in `from` to those at `slot`, in rows of `layout`. `None` when they are not all there.
@@ -104,11 +111,19 @@ impl Cut {
         let there = from.buckets.get(metric.bucket..metric.bucket + length)?;
         let here = self.buckets.get_mut(slot.bucket..slot.bucket + length)?;
         here.iter_mut().zip(there).for_each(|(here, there)| *here += there);
+        self.changed_at_ms = self.changed_at_ms.max(from.changed_at_ms);
         Some(())
     }
 
     /// Adds it to a row of `layout`. `None` when a distribution is none.
-    fn add_to(&self, cells: &mut Cells, layout: Layout, group: usize, row: RowId) -> Option<()> {
+    fn add_to(
+        &self,
+        Snapshot { cells, changed, .. }: &mut Snapshot,
+        layout: Layout,
+        group: usize,
+        row: RowId,
+    ) -> Option<()> {
+        changed.set_latest(group, row, self.changed_at_ms);
         let base = cells.base(group, row);
         self.sums.iter().enumerate().for_each(|(sum, value)| cells.add(base, sum, *value));
         self.buckets.iter().enumerate().for_each(|(bucket, times)| cells.count_many(base, bucket, *times));
@@ -179,7 +194,7 @@ pub(super) fn load(connection: &Connection, kept: &mut [Kept]) -> Result<Loaded,
 
 fn empty(plan: &Plan) -> Snapshot {
     let cells = Cells::new(plan.groups.iter().map(|group| group.layout));
-    Snapshot { cells, fell_out: vec![0; plan.family.metrics.len()] }
+    Snapshot { cells, fell_out: vec![0; plan.family.metrics.len()], ..Snapshot::default() }
 }
 
 /// A record's checksum, which must be `expected`.
@@ -295,12 +310,13 @@ impl Rows<'_> {
         let (mut texts, mut labels) = (Texts::default(), String::new());
         while let Some(row) = rows.next()? {
             let (id, group): (i64, i64) = (row.get("id")?, row.get("group_id")?);
-            let Texts { sums, buckets, distributions } = &mut texts;
+            let Texts { sums, buckets, distributions, .. } = &mut texts;
             let columns = [("sums", sums), ("buckets", buckets), ("distributions", distributions)];
             for (name, text) in [("labels", &mut labels)].into_iter().chain(columns) {
                 text.clear();
                 text.push_str(row.get_ref(name)?.as_str().map_err(rusqlite::Error::from)?);
             }
+            texts.changed_at_ms = row.get::<_, i64>("changed_at_ms")? as u64;
             let checksum = texts.checksum(id, group, &labels);
             checked("label_rows", row, checksum, sum)?;
             self.next_row = self.next_row.max(id + 1);
@@ -346,7 +362,7 @@ impl Rows<'_> {
                     return Err(Cause::damaged("a row comes twice"));
                 }
                 kept.row_id(group, row, &mut { id });
-                cut.add_to(&mut self.base.families[family].cells, layout, group, row).ok_or_else(no_distribution)?;
+                cut.add_to(&mut self.base.families[family], layout, group, row).ok_or_else(no_distribution)?;
             }
         }
         if self.targets.contains(&target) {
@@ -361,8 +377,8 @@ impl Rows<'_> {
             match self.kept[*family].directory.restore(*group, labels) {
                 Restored::Row(row) => {
                     let layout = self.kept[*family].plan.groups[*group].layout;
-                    let cells = &mut self.base.families[*family].cells;
-                    cut.add_to(cells, layout, *group, row).ok_or_else(no_distribution)?;
+                    let snapshot = &mut self.base.families[*family];
+                    cut.add_to(snapshot, layout, *group, row).ok_or_else(no_distribution)?;
                 }
                 Restored::NotAllowed => self.aside += 1,
                 Restored::NotATuple => return Err(Cause::damaged("a row has other labels than its group")),
@@ -410,12 +426,13 @@ impl Loaded {
             let known = present.get(key);
             let id = match kept.directory.restore(*group, labels) {
                 Restored::Row(row) => {
-                    texts.write(&self.base.families[*family].cells, kept.plan.groups[*group].layout, *group, row);
+                    texts.write(&self.base.families[*family], kept.plan.groups[*group].layout, *group, row);
                     kept.row_id(*group, row, &mut writer.next_row)
                 }
                 // Kept aside there as it was here, together with what is aside there.
                 _ => {
                     let other = known.and_then(|(.., aside)| aside.as_ref());
+                    texts.changed_at_ms = cut.changed_at_ms.max(other.map_or(0, |other| other.changed_at_ms));
                     let add = |here: &[u64], there: Option<&Vec<u64>>, out: &mut String| {
                         let there = there.map(Vec::as_slice).unwrap_or_default();
                         let there = there.iter().copied().chain(std::iter::repeat(0));
@@ -439,9 +456,9 @@ impl Loaded {
                 }
             };
             let checksum = texts.checksum(id, kept.groups[*group], labels);
-            let Texts { sums, buckets, distributions } = &texts;
-            let group = kept.groups[*group];
-            upsert.execute(params![id, group, labels, sums, buckets, distributions, checksum as i64])?;
+            let Texts { sums, buckets, distributions, changed_at_ms } = &texts;
+            let (group, changed_at_ms, checked) = (kept.groups[*group], *changed_at_ms as i64, checksum as i64);
+            upsert.execute(params![id, group, labels, sums, buckets, distributions, changed_at_ms, checked])?;
             writer.replace(known.map(|(_, was, _)| *was), Some(checksum));
         }
         Ok(())

@@ -75,19 +75,20 @@ impl<'t> Writer<'t> {
         for (group, id) in kept.groups.clone().into_iter().enumerate() {
             let layout = kept.plan.groups[group].layout;
             for row in new.cells.rows(group) {
-                if new.cells.is_same_row(&old.cells, group, row) {
+                if is_same_row(old, new, group, row) {
                     continue;
                 }
                 let Some(labels) = kept.directory.block(group, row) else { continue };
                 let row_id = kept.row_id(group, row, &mut self.next_row);
-                texts.write(&new.cells, layout, group, row);
+                texts.write(new, layout, group, row);
                 let was = old.cells.holds(group, row).then(|| {
-                    before.write(&old.cells, layout, group, row);
+                    before.write(old, layout, group, row);
                     before.checksum(row_id, id, &labels)
                 });
                 let checksum = texts.checksum(row_id, id, &labels);
-                let Texts { sums, buckets, distributions } = &texts;
-                upsert.execute(params![row_id, id, labels, sums, buckets, distributions, checksum as i64])?;
+                let Texts { sums, buckets, distributions, changed_at_ms } = &texts;
+                let (changed_at_ms, checked) = (*changed_at_ms as i64, checksum as i64);
+                upsert.execute(params![row_id, id, labels, sums, buckets, distributions, changed_at_ms, checked])?;
                 self.replace(was, Some(checksum));
             }
         }
@@ -182,12 +183,18 @@ impl<'t> Writer<'t> {
     }
 }
 
-/// Writes a row, be it new or not: its number, its group's, labels, sums, buckets, distributions, checksum.
+/// True when nothing of `row` has to be written.
+fn is_same_row(old: &Snapshot, new: &Snapshot, group: usize, row: RowId) -> bool {
+    old.changed.at(group, row) == new.changed.at(group, row) && new.cells.is_same_row(&old.cells, group, row)
+}
+
+/// Writes a row, be it new or not: its number, its group's, labels, sums, buckets, distributions, when it changed, checksum.
 pub(super) fn upsert_row<'t>(transaction: &'t Transaction<'_>) -> rusqlite::Result<Statement<'t>> {
     transaction.prepare(
-        "INSERT INTO label_rows (id, group_id, labels, sums, buckets, distributions, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET sums = excluded.sums, buckets = excluded.buckets,
-            distributions = excluded.distributions, checksum = excluded.checksum",
+        "INSERT INTO label_rows (id, group_id, labels, sums, buckets, distributions, changed_at_ms, checksum)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET sums = excluded.sums,
+         buckets = excluded.buckets, distributions = excluded.distributions,
+         changed_at_ms = excluded.changed_at_ms, checksum = excluded.checksum",
     )
 }
 
@@ -214,7 +221,7 @@ pub(super) fn differ(kept: &[Kept], old: &Checkpoint, new: &Checkpoint) -> bool 
         let old = old.families.get(index).unwrap_or(&none);
         let groups = 0..kept.groups.len();
         let mut rows = groups.flat_map(|group| new.cells.rows(group).map(move |row| (group, row)));
-        old.fell_out != new.fell_out || rows.any(|(group, row)| !new.cells.is_same_row(&old.cells, group, row))
+        old.fell_out != new.fell_out || rows.any(|(group, row)| !is_same_row(old, new, group, row))
     };
     old.totals != new.totals
         || old.positions != new.positions
