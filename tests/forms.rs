@@ -154,7 +154,7 @@ proptest! {
 
     #[test]
     fn all_forms_agree(first in any::<u64>().no_shrink(), lines in 1..120u64) {
-        let line = |line: u64| if line % 3 == 0 { hostile_request(line) } else { Line::whole(line) };
+        let line = |line: u64| if line.is_multiple_of(3) { hostile_request(line) } else { Line::whole(line) };
         let lines = (0..lines).map(|number| line(first.wrapping_add(number))).collect::<Vec<_>>();
         let mut exposition = exposition(&all_labels(), "haproxy", &lines::block(&lines, true));
         exposition.has_created_samples = false;
@@ -347,7 +347,7 @@ fn everything(config: &Config) -> Arc<Exposition> {
                 }
             }
         }
-        let lines = (0..300).map(|number| hostile_request(number)).collect::<Vec<_>>();
+        let lines = (0..300).map(hostile_request).collect::<Vec<_>>();
         let mut feed = pipeline.shard("haproxy", &Dialect::Usual).unwrap().feed("hostile \"\\\n", "key");
         feed.block(Block { lines: &lines::block(&lines, true), bytes: 0, end: End::Nowhere, cut: false });
         pipeline.expose(&mut exposition);

@@ -248,7 +248,7 @@ struct Timestamp(u64);
 impl Message for Timestamp {
     fn write<S: Sink + ?Sized>(&self, sink: &mut S) {
         sink.integer(1, self.0 / 1000);
-        if self.0 % 1000 > 0 {
+        if !self.0.is_multiple_of(1000) {
             sink.integer(2, self.0 % 1000 * 1_000_000);
         }
     }

@@ -9,6 +9,9 @@ use foldhash::fast::RandomState;
 
 use super::{Directory, RowId};
 
+/// Values of a label, each with the number of its rows.
+pub type Top = Vec<(String, usize)>;
+
 /// Rows of a group, by the values of each label.
 #[derive(Clone, Debug, Default)]
 pub struct Census {
@@ -17,7 +20,7 @@ pub struct Census {
     /// Bytes of their labels.
     pub bytes: usize,
     /// The labels, in the order of the group: name, different values, and those with the most rows, each with their number.
-    pub labels: Vec<(String, usize, Vec<(String, usize)>)>,
+    pub labels: Vec<(String, usize, Top)>,
 }
 
 impl Directory {
