@@ -25,7 +25,7 @@ const UNSAFE: &[(&str, &str)] = &[
 const NOT_FAMILIES: &[(&str, &[&str])] = &[
     ("parsers/src", &["cursor", "duration", "envelope", "event", "json", "lib", "lines", "near", "reject", "time"]),
     // The store behind a family's metrics, and tailmeter's own.
-    ("src/metrics", &["cardinality", "correlator", "mail", "mod", "own", "plan", "rows", "tally"]),
+    ("src/metrics", &["cardinality", "correlator", "mail", "mod", "exemplar", "own", "plan", "rows", "tally"]),
     // Programs that record fixtures.
     ("fixtures", &["record"]),
     ("fuzz/fuzz_targets", &[]),
