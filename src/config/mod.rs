@@ -2,7 +2,7 @@
 //! each metric may have. It stands before the flow: the pipeline is built from it.
 //!
 //! Reading is strict: `yaml` makes a tree of located nodes, `read` applies the schema to it (`read::sources` for what is read) with the typed
-//! values of `reader`, and `catalogue` answers what metrics, labels and formats exist. Mistakes of all of them come back
+//! values of `reader` (`span` for lengths of time), and `catalogue` answers what metrics, labels and formats exist. Mistakes of all of them come back
 //! together as [`ConfigErrors`], each with file, line, column and an excerpt.
 
 mod catalogue;
@@ -11,6 +11,7 @@ mod error;
 mod read;
 mod reader;
 mod sources;
+mod span;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -24,8 +25,10 @@ use std::sync::Arc;
 pub use dialect::{DialectError, Origin, Understood};
 pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
+pub use span::shown as shown_span;
 
 use crate::metrics::{Compat, Family, Metric, families};
+use crate::push::PushConfig;
 
 /// Where `/metrics` listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9129);
@@ -63,6 +66,8 @@ pub struct Config {
     pub metrics: BTreeMap<String, MetricConfig>,
     /// How Postfix's lines are counted.
     pub postfix: Arc<PostfixConfig>,
+    /// Where values are pushed to.
+    pub push: PushConfig,
 }
 
 /// How Postfix's lines are counted.
@@ -141,6 +146,7 @@ impl Default for Config {
             labels: BTreeMap::new(),
             metrics: BTreeMap::new(),
             postfix: Arc::default(),
+            push: PushConfig::default(),
         }
     }
 }

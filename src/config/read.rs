@@ -1,6 +1,7 @@
 //! The schema: from the tree of a configuration file to a checked [`Config`].
 
 mod postfix;
+mod push;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -13,7 +14,7 @@ use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_R
 use crate::metrics::{Compat, Family, Metric, families};
 
 const ROOT_KEYS: &[&str] =
-    &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix"];
+    &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix", "push"];
 const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
@@ -65,6 +66,7 @@ impl<'a> Schema<'a> {
                 "sources" => self.sources(key, node),
                 "labels" => self.labels(key, node),
                 "postfix" => self.postfix(key, node),
+                "push" => self.push(key, node),
                 "compat" | "metrics" => {}
                 _ => {
                     self.reader.unknown_key(key, ROOT_KEYS);

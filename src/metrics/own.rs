@@ -262,7 +262,8 @@ const fn label(name: &'static str, help: &'static str) -> Label {
 
 /// True for a counter that begins at 0 with each run, even with a state.
 pub(crate) fn is_of_this_run(name: &str) -> bool {
-    let of_this_run = [&SOURCE_ERRORS, &CHECKPOINT_ERRORS, &PUSH_REQUESTS, &PUSH_BYTES, &PUSH_DROPPED, &PROCESS_CPU_SECONDS];
+    let of_this_run =
+        [&SOURCE_ERRORS, &CHECKPOINT_ERRORS, &PUSH_REQUESTS, &PUSH_BYTES, &PUSH_DROPPED, &PROCESS_CPU_SECONDS];
     of_this_run.iter().any(|metric| metric.name == name)
 }
 

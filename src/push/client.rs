@@ -176,12 +176,7 @@ impl<'s> Client<'s> {
     ///
     /// # Errors
     /// There was no answer within the server's time.
-    pub(super) async fn send(
-        &mut self,
-        method: &Method,
-        headers: Headers,
-        content: &Bytes,
-    ) -> Result<Answer, Silence> {
+    pub(super) async fn send(&mut self, method: &Method, headers: Headers, content: &Bytes) -> Result<Answer, Silence> {
         let server = self.server;
         let exchange = async {
             loop {

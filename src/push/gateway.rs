@@ -33,7 +33,9 @@ pub fn push(server: &Server, group: &Group, existing: Existing, text: Vec<u8>) -
     let shown = &server.url;
     let failed = |why: String| format!("cannot push to {shown}: {why}");
     if let Some((label, metric)) = group.clash(&String::from_utf8_lossy(&text)) {
-        return Err(failed(format!("the group and {metric} both have the label `{label}`: give the group another one")));
+        return Err(failed(format!(
+            "the group and {metric} both have the label `{label}`: give the group another one"
+        )));
     }
     let path = format!("{}{}", server.url.path.trim_end_matches('/'), group.path());
     let server = Server { url: server.url.with_path(path), ..server.clone() };
@@ -85,7 +87,9 @@ impl Group {
             match name.as_str() {
                 "job" => return Err("the label `job` is the name of the job".to_owned()),
                 name if !is_label_name(name) => {
-                    return Err(format!("`{name}` is no name of a label: letters, digits and `_`, two of which may not be the beginning"));
+                    return Err(format!(
+                        "`{name}` is no name of a label: letters, digits and `_`, two of which may not be the beginning"
+                    ));
                 }
                 name if !seen.insert(name) => return Err(format!("the label `{name}` is there twice")),
                 _ => {}
@@ -135,12 +139,22 @@ mod tests {
     fn odd_values_are_in_base64() {
         let path = |job: &str, labels: &[(&str, &str)]| group(job, labels).unwrap().path();
         assert_eq!(path("nightly", &[("a", "b-1.c")]), "/metrics/job/nightly/a/b-1.c");
-        assert_eq!(path("a/b", &[("x", ""), ("y", ".."), ("z", "é ?")]), "/metrics/job@base64/YS9i/x@base64/=/y@base64/Li4=/z@base64/w6kgPw==");
+        assert_eq!(
+            path("a/b", &[("x", ""), ("y", ".."), ("z", "é ?")]),
+            "/metrics/job@base64/YS9i/x@base64/=/y@base64/Li4=/z@base64/w6kgPw=="
+        );
     }
 
     #[test]
     fn there_can_be_no_such_groups() {
-        for labels in [[("job", "x")].as_slice(), &[("a", "1"), ("a", "2")], &[("a-b", "1")], &[("1a", "1")], &[("", "1")], &[("__a", "1")]] {
+        for labels in [
+            [("job", "x")].as_slice(),
+            &[("a", "1"), ("a", "2")],
+            &[("a-b", "1")],
+            &[("1a", "1")],
+            &[("", "1")],
+            &[("__a", "1")],
+        ] {
             assert!(group("j", labels).is_err(), "{labels:?}");
         }
         assert!(group("", &[]).is_err());

@@ -43,7 +43,7 @@ use std::time::Duration;
 
 pub use client::{Header, HeaderError};
 pub use login::Login;
-pub use pusher::{Pushing, Scene, Take};
+pub use pusher::{Pushing, Say, Scene, Take};
 pub use tls::ServerTls;
 pub use url::{Url, UrlError};
 
@@ -121,6 +121,8 @@ impl Receiver {
 /// True when `name` can be the name of a label that a server gets besides those of the metrics.
 pub fn is_label_name(name: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    name.bytes().all(is_word) && !name.starts_with(|first: char| first.is_ascii_digit()) && !name.is_empty()
+    name.bytes().all(is_word)
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && !name.is_empty()
         && !name.starts_with("__")
 }

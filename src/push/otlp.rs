@@ -26,8 +26,7 @@ mod points;
 
 use points::{Family, Point, Value, points};
 
-const HEADERS: Headers =
-    &[("content-type", "application/x-protobuf"), ("content-encoding", "gzip")];
+const HEADERS: Headers = &[("content-type", "application/x-protobuf"), ("content-encoding", "gzip")];
 
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
 const CUMULATIVE: u64 = 2;
@@ -57,7 +56,8 @@ impl Otlp {
             ("service.instance.id", instance),
             ("service.version", env!("CARGO_PKG_VERSION")),
         ];
-        let mut all = usual.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect::<BTreeMap<_, _>>();
+        let mut all =
+            usual.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect::<BTreeMap<_, _>>();
         all.extend(attributes.clone());
         let mut resource = Message::default();
         for (name, value) in all.iter().filter(|(_, value)| !value.is_empty()) {

@@ -260,8 +260,8 @@ impl Work {
         let moment = self.moment();
         let mut bytes = Vec::new();
         (self.take)(&mut bytes);
-        let text = String::from_utf8(bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let text =
+            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         let mut dropped = self.buffer.add(self.protocol.batches(&text, before, moment));
         if is_last {
             dropped += self.buffer.add(self.protocol.batches("", &text, self.moment()));

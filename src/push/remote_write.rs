@@ -41,7 +41,8 @@ impl RemoteWrite {
     /// For series of the scrape target `instance`, unless `labels` has another word for it.
     pub(super) fn new(labels: &BTreeMap<String, String>, instance: &str) -> Self {
         let usual = [("job", "tailmeter"), ("instance", instance)];
-        let mut all = usual.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect::<BTreeMap<_, _>>();
+        let mut all =
+            usual.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect::<BTreeMap<_, _>>();
         all.extend(labels.clone());
         // To Prometheus an empty label is none.
         all.retain(|_, value| !value.is_empty());
@@ -184,7 +185,8 @@ mod tests {
         let protocol = RemoteWrite::new(&BTreeMap::new(), "");
         let samples = protocol.batches(&many, "", at(0)).iter().map(|batch| batch.samples).collect::<Vec<_>>();
         assert_eq!(samples, [2000, 2000, 1]);
-        let long = (0..3).map(|number| format!("m{{a=\"{number}{}\"}} 1\n", "x".repeat(MAX_BATCH_BYTES))).collect::<String>();
+        let long =
+            (0..3).map(|number| format!("m{{a=\"{number}{}\"}} 1\n", "x".repeat(MAX_BATCH_BYTES))).collect::<String>();
         assert_eq!(protocol.batches(&long, "", at(0)).len(), 3);
         assert!(protocol.batches("", "", at(0)).is_empty());
     }

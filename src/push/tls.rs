@@ -51,7 +51,9 @@ fn system() -> Result<RootCertStore, TlsError> {
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let why = found.errors.first().map(ToString::to_string);
-        return Err(TlsError::NoRoots(why.unwrap_or_else(|| "none was found; the package is ca-certificates".to_owned())));
+        return Err(TlsError::NoRoots(
+            why.unwrap_or_else(|| "none was found; the package is ca-certificates".to_owned()),
+        ));
     }
     Ok(roots)
 }

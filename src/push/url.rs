@@ -83,8 +83,16 @@ impl FromStr for Url {
         };
         let (host, port) = host_and_port(place)?;
         let port = match port {
-            None | Some("") => if is_https { 443 } else { 80 },
-            Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or(UrlError("a port is a number from 1 to 65535"))?,
+            None | Some("") => {
+                if is_https {
+                    443
+                } else {
+                    80
+                }
+            }
+            Some(port) => {
+                port.parse().ok().filter(|port| *port > 0).ok_or(UrlError("a port is a number from 1 to 65535"))?
+            }
         };
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Self { is_https, host, port, path, login })
@@ -121,7 +129,9 @@ fn host_and_port(place: &str) -> Result<(String, Option<&str>), UrlError> {
 /// Name and password, with what is percent-encoded in them.
 fn login(text: &str) -> Result<(String, String), UrlError> {
     let (name, password) = text.split_once(':').unwrap_or((text, ""));
-    let decoded = |text: &str| decoded(text).ok_or(UrlError("the login has a `%` without two hexadecimal digits, or is no UTF-8"));
+    let decoded = |text: &str| {
+        decoded(text).ok_or(UrlError("the login has a `%` without two hexadecimal digits, or is no UTF-8"))
+    };
     Ok((decoded(name)?, decoded(password)?))
 }
 
@@ -167,9 +177,25 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         for text in [
-            "", "h:9091", "ftp://h", "http://", "http:///x", "http://h/a b", "http://h/\u{e9}", "http://h/#x", "http://::1/",
-            "http://[::1", "http://[x]/", "http://[::1]x/", "http://h:0/", "http://h:65536/", "http://h:x/", "http://a,b/",
-            "http://%zz@h/", "http://%ff@h/", "http://a%4",
+            "",
+            "h:9091",
+            "ftp://h",
+            "http://",
+            "http:///x",
+            "http://h/a b",
+            "http://h/\u{e9}",
+            "http://h/#x",
+            "http://::1/",
+            "http://[::1",
+            "http://[x]/",
+            "http://[::1]x/",
+            "http://h:0/",
+            "http://h:65536/",
+            "http://h:x/",
+            "http://a,b/",
+            "http://%zz@h/",
+            "http://%ff@h/",
+            "http://a%4",
         ] {
             assert!(text.parse::<Url>().is_err(), "{text}");
         }

@@ -35,13 +35,8 @@ pub(super) const PUSH_BUFFERED: Metric = metric(
     &["push"],
     "Bytes that wait for the server, as packed.",
 );
-pub(super) const PUSH_DURATION: Metric = metric(
-    "tailmeter_push_duration_seconds",
-    Kind::Gauge,
-    Unit::Seconds,
-    &["push"],
-    "How long the last request took.",
-);
+pub(super) const PUSH_DURATION: Metric =
+    metric("tailmeter_push_duration_seconds", Kind::Gauge, Unit::Seconds, &["push"], "How long the last request took.");
 pub(super) const PUSH_SUCCESS: Metric = metric(
     "tailmeter_push_last_success_timestamp_seconds",
     Kind::Gauge,

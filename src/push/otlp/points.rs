@@ -157,7 +157,8 @@ fn labels_and_bound<'t>(sample: &Sample<'t>) -> (&'t str, Option<f64>) {
         // A quote in a value has a backslash before it.
         let Some(at) = sample.labels.rfind(name) else { continue };
         let (labels, bound) = sample.labels.split_at(at);
-        let bound = bound.strip_prefix(name).and_then(|bound| bound.strip_suffix('"')).and_then(|bound| bound.parse().ok());
+        let bound =
+            bound.strip_prefix(name).and_then(|bound| bound.strip_suffix('"')).and_then(|bound| bound.parse().ok());
         if let Some(bound) = bound.filter(|_| labels.is_empty() || labels.ends_with(',')) {
             return (labels.strip_suffix(',').unwrap_or(labels), Some(bound));
         }
