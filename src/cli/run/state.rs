@@ -124,11 +124,10 @@ fn began(path: &Path, is_new: bool) -> SystemTime {
     if let Some(ms) = written().filter(|_| !is_new) {
         return UNIX_EPOCH + Duration::from_millis(ms);
     }
-    let now = SystemTime::now();
-    let ms = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     // Without it the next run says that counts began then.
     let _ = fs::write(path, format!("{ms}\n"));
-    now
+    UNIX_EPOCH + Duration::from_millis(ms)
 }
 
 fn lock(directory: &Path) -> Result<File, Failure> {
