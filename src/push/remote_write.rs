@@ -137,7 +137,7 @@ mod tests {
             Field::Bytes(bytes) => bytes.to_vec(),
             Field::Number(_) => panic!("a number"),
         };
-        let text = |field| String::from_utf8(inner(field)).unwrap();
+        let text = |field: Field<'_>| String::from_utf8(inner(field)).unwrap();
         fields(&bytes)
             .map(|(_, series)| {
                 let (mut labels, mut numbers) = (Vec::new(), Vec::new());
