@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{DEADLINE, Exporter, LOG, append, sum, until, wait};
-use crate::servers::file;
+use crate::servers::{assert_same, file};
 
 /// The receiver, ended when dropped.
 struct Otlp {
@@ -168,7 +168,7 @@ push:
     let requests = "haproxy_log_requests_total";
     let text = exporter.until_sum(requests, 2.0);
     let request = receiver.until(requests, 2);
-    assert_eq!(series(&request), of_text(&text));
+    assert_same(&series(&request), &of_text(&text));
     assert!(of_text(&text).len() > 30, "{text}");
     let attributes = request["resourceMetrics"][0]["resource"]["attributes"].as_array().unwrap();
     let attributes = attributes

@@ -1,6 +1,7 @@
 //! Servers to push to: real programs on free ports, and one that does what it is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -162,6 +163,14 @@ impl Request {
         reader.read_exact(&mut content).ok()?;
         Some(Self { head, content })
     }
+}
+
+/// Fails with the first few differences.
+pub(crate) fn assert_same<K: Ord + Debug>(left: &BTreeMap<K, f64>, right: &BTreeMap<K, f64>) {
+    let keys = left.keys().chain(right.keys()).collect::<BTreeSet<_>>();
+    let both = keys.into_iter().map(|key| (key, left.get(key), right.get(key)));
+    let differences = both.filter(|(_, left, right)| left != right).take(9).collect::<Vec<_>>();
+    assert!(differences.is_empty(), "{differences:#?}");
 }
 
 /// A file with `text` in `folder`.
