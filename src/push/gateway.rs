@@ -12,9 +12,10 @@ use tokio::runtime::Builder;
 use super::client::{Client, Headers, check};
 use super::text::{Line, lines};
 use super::{Server, base64, is_label_name};
-use crate::exposition::CONTENT_TYPE;
+use crate::exposition::{Format, Protocol};
 
-const HEADERS: Headers = &[("content-type", CONTENT_TYPE)];
+const TEXT: Format = Format { protocol: Protocol::Text004, escaping: None };
+const HEADERS: Headers = &[("content-type", TEXT.content_type())];
 
 /// What becomes of values that the gateway has of the group already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::super::say;
 use super::state::State;
+use crate::exposition::{Protocol, Rendering, Selection};
 use crate::http::Pages;
 use crate::pipeline::Exporter;
 use crate::push::Scene;
@@ -16,7 +17,9 @@ pub(super) fn scene(exporter: &Arc<Exporter>, state: &State, address: SocketAddr
     let exporter = Arc::clone(exporter);
     let started = SystemTime::now();
     Scene {
-        take: Arc::new(move |out| exporter.exposition(out)),
+        take: Arc::new(move |out| {
+            Rendering::new(exporter.exposition(), Protocol::Text004, Selection::default()).write_all(out);
+        }),
         instance: format!("{}:{}", host(), address.port()),
         began: state.began().unwrap_or(started),
         started,
