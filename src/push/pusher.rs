@@ -222,6 +222,7 @@ impl Pusher {
         self.ending.send_replace(true);
         // Dropping it ends what is left.
         let _ = timeout(LAST_CALL, &mut self.task).await;
+        self.work.telemetry.buffered_bytes.set(0.0);
         let (_, samples) = self.work.buffer.held();
         if samples > 0 {
             self.work.telemetry.dropped_samples.increment(samples);
@@ -316,9 +317,10 @@ impl Work {
                 }
                 Verdict::Delivered { rejected, remark } => {
                     self.telemetry.dropped_samples.increment(rejected);
-                    if let (1.., remark) | (0, remark @ Some(_)) = (rejected, remark) {
-                        let remark = remark.unwrap_or_else(|| "the server does not say why".to_owned());
-                        mood.refused(self, &remark, rejected);
+                    match remark {
+                        Some(remark) => mood.refused(self, &remark, rejected),
+                        None if rejected > 0 => mood.refused(self, "the server does not say why", rejected),
+                        None => {}
                     }
                     mood.succeeded(self);
                 }

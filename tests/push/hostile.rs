@@ -197,6 +197,23 @@ fn what_is_refused_is_not_sent_again() {
 }
 
 #[test]
+fn requests_carry_what_the_settings_say_and_secrets_are_read_again() {
+    const NOBODY: &str = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+    let puppet = Puppet::saying(&[NOBODY, TAKEN]);
+    let folder = TempDir::new().unwrap();
+    let token = file(folder.path(), "token", "first\n");
+    let settings = format!(", bearer_token_file: {token:?}, headers: {{X-Scope-OrgID: web, User-Agent: me}}");
+    let _pusher = Pusher::start(puppet.port, &settings);
+    let first = puppet.request().head.to_lowercase();
+    for header in ["authorization: bearer first\r\n", "x-scope-orgid: web\r\n", "user-agent: me\r\n"] {
+        assert_eq!(first.matches(header).count(), 1, "{header} in {first}");
+    }
+    file(folder.path(), "token", "second");
+    let again = || puppet.request().head.to_lowercase().contains("authorization: bearer second\r\n");
+    until("the other token", again);
+}
+
+#[test]
 fn what_waits_is_bounded() {
     let puppet = Puppet::new(|_, stream| hold(stream));
     // Megabytes a second, and room for two.

@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Exporter, append, request, sum, until, wait};
-use crate::servers::{Program, file, free_port, get};
+use crate::harness::{Exporter, append, request, samples, sum, until, wait};
+use crate::servers::{Certificates, Program, file, free_port, get};
 
 /// A Prometheus on `port` that scrapes nothing.
 fn prometheus(port: u16, folder: &Path) -> Program {
@@ -107,8 +107,8 @@ push:
     let receiver = prometheus(port, folder.path());
     has(110.0);
     until("what it missed", || {
-        let samples = query(port, &format!("{metric}[1h]"));
-        let times = samples.iter().flat_map(|series| series["values"].as_array().unwrap());
+        let series = query(port, &format!("{metric}[1h]"));
+        let times = series.iter().flat_map(|series| series["values"].as_array().unwrap());
         times.filter_map(|sample| sample[0].as_f64()).any(|time| time > gone && time < back)
     });
 
@@ -134,4 +134,40 @@ push:
     until("the end of all series", || value(port, "count({job=\"tailmeter\"})").is_none());
     assert_eq!(value(port, &format!("sum(last_over_time({metric}[1h]))")), Some(150.0));
     drop(receiver);
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_gets_one() {
+    let (certificates, folder, port) = (Certificates::new(), TempDir::new().unwrap(), free_port());
+    let [ca, certificate, key] = ["ca.pem", "server.pem", "server.key"].map(|name| certificates.path(name));
+    let web = format!(
+        "tls_server_config: {{cert_file: {certificate:?}, key_file: {key:?}, client_ca_file: {ca:?}, \
+        client_auth_type: RequireAndVerifyClientCert}}\n"
+    );
+    let web = file(folder.path(), "web.yml", &web);
+    let config = file(folder.path(), "prometheus.yml", "scrape_configs: []\n");
+    let mut command = Command::new("prometheus");
+    command.arg("--web.enable-remote-write-receiver").arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    command.arg(format!("--config.file={}", config.display())).arg(format!("--web.config.file={}", web.display()));
+    command.arg(format!("--storage.tsdb.path={}", folder.path().join("tsdb").display()));
+    let _receiver = Program::start(command, port);
+    let pushing = |tls: &str| {
+        let log = file(folder.path(), "a.log", "");
+        let config = format!(
+            "sources: [{{file: {log:?}, format: haproxy}}]
+push: {{remote_write: {{url: 'https://127.0.0.1:{port}/api/v1/write', interval: 1s, tls: {{ca: {ca:?}, server_name: localhost{tls}}}}}}}
+"
+        );
+        let config = file(folder.path(), "c.yml", &config);
+        Exporter::start(["--config", config.to_str().unwrap()])
+    };
+    let exporter = pushing(&format!(", certificate: {certificate:?}, key: {key:?}"));
+    let outcome = |outcome: &str, text: &str| {
+        let samples = samples(text, "tailmeter_push_requests_total");
+        samples.filter(|(labels, _)| labels.contains(outcome)).map(|(_, value)| value).sum::<f64>()
+    };
+    until("a delivery", || outcome("delivered", &exporter.metrics()) > 0.0);
+    let exporter = pushing("");
+    until("a failure", || outcome("failed", &exporter.metrics()) > 0.0);
+    assert_eq!(outcome("delivered", &exporter.metrics()), 0.0);
 }
