@@ -328,6 +328,23 @@ mod tests {
     }
 
     #[test]
+    fn a_wish_to_be_left_alone_is_a_number_or_a_date() {
+        let wish = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.extend(HeaderValue::from_str(value).ok().map(|value| (header::RETRY_AFTER, value)));
+            Answer { status: StatusCode::SERVICE_UNAVAILABLE, headers, content: Vec::new() }.retry_after()
+        };
+        assert_eq!(wish(" 120 "), Some(Duration::from_secs(120)));
+        let later = SystemTime::now() + Duration::from_secs(600);
+        let rest = wish(&httpdate::fmt_http_date(later)).unwrap_or_default().as_secs();
+        assert!((500..=600).contains(&rest), "{rest}");
+        assert_eq!(wish("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO));
+        for none in ["", "soon", "-1", "99999999999999999999999"] {
+            assert_eq!(wish(none), None, "{none}");
+        }
+    }
+
+    #[test]
     fn headers_of_the_protocol_are_not_the_operator_s() {
         assert!(Header::new("X-Scope-OrgID", "web").is_ok());
         for (name, value) in [("Content-Type", "a"), ("host", "a"), ("a b", "c"), ("", "c"), ("x", "a\nb")] {

@@ -19,7 +19,8 @@
 //!
 //! # Bounds
 //!
-//! A batch has at most 2,000 series or a mebibyte. What waits for a server is limited by
+//! While a text is made into batches, it and the one before are in memory, which ends the series that have gone since. A batch
+//! has at most 2,000 series or a mebibyte, and a series more. What waits for a server is limited by
 //! [`Receiver::max_buffer_bytes`]; beyond that the oldest batches go, and are counted. A request takes at most
 //! [`Server::timeout`], an answer is read up to 64 KiB, and redirects are not followed: a server that sends its clients
 //! elsewhere would get credentials sent there, too.
