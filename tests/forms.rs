@@ -15,8 +15,9 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -69,7 +70,9 @@ fn as_read_from_text(families: Vec<wire::Family>) -> BTreeMap<String, strict::Me
             if kind == "histogram" {
                 buckets.push(("+Inf".to_owned(), metric.count));
             }
-            let row = Row { thousandths: (metric.value * 1000.0).round() as u128, buckets };
+            // Beyond what a float holds exactly, there are only whole numbers here.
+            let whole = (metric.value.fract() == 0.0).then_some(metric.value as u128 * 1000);
+            let row = Row { thousandths: whole.unwrap_or((metric.value * 1000.0).round() as u128), buckets };
             assert_eq!(rows.insert(labels, row), None, "{} has a row twice", family.name);
         }
         let unit = family.name.trim_end_matches("_total").rsplit('_').next().unwrap();
@@ -78,6 +81,12 @@ fn as_read_from_text(families: Vec<wire::Family>) -> BTreeMap<String, strict::Me
         (family.name, metric)
     };
     families.into_iter().map(metric).collect()
+}
+
+/// What stands before and behind the beginning of the bound, which is the last label.
+fn bucket(sample: &str) -> Option<(&str, &str)> {
+    let sample_of_bucket = Some(sample).filter(|sample| sample.starts_with("_bucket"))?;
+    sample_of_bucket.rsplit_once(",le=\"").or_else(|| sample_of_bucket.rsplit_once("{le=\""))
 }
 
 /// OpenMetrics as the text format would have it: names, types, bounds and the end are as they must be, and everything else is
@@ -107,7 +116,7 @@ fn as_text(openmetrics: &[u8]) -> String {
             let sample = line.strip_prefix(name).unwrap_or_else(|| panic!("{line} is not of {name}"));
             assert!(sample.starts_with(total) || sample.starts_with("_created"), "{line}");
             // Bounds are canonical: `1.0`.
-            match sample.split_once(",le=\"").or_else(|| sample.split_once("{le=\"")).filter(|_| histogram) {
+            match bucket(sample).filter(|_| histogram) {
                 Some((before, bound)) => {
                     let (bound, value) = bound.split_once('"').unwrap();
                     let number = bound.parse::<f64>().unwrap();
@@ -346,6 +355,22 @@ fn everything(config: &Config) -> Arc<Exposition> {
     });
     exposition.has_created_samples = true;
     Arc::new(exposition)
+}
+
+#[test]
+fn promtool_has_no_complaint_about_any_metric() {
+    let text = all(&everything(&all_labels()), Protocol::Text004);
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool, of the package prometheus, must be installed");
+    promtool.stdin.take().unwrap().write_all(&text).unwrap();
+    let result = promtool.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&result.stderr) + String::from_utf8_lossy(&result.stdout);
+    assert!(result.status.success() && said.is_empty(), "{said}");
 }
 
 #[test]

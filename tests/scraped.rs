@@ -58,7 +58,7 @@ impl Endpoint {
     fn start() -> Self {
         let telemetry = own::install();
         let pipeline = Arc::new(Pipeline::new(&all_labels(), |_| {}));
-        let lines = (0..2000).map(|number| if number % 2 == 0 { Line::whole(number) } else { hostile_request(number) });
+        let lines = (0..300).map(|number| if number % 2 == 0 { Line::whole(number) } else { hostile_request(number) });
         let mut feed = pipeline.shard("haproxy", &Dialect::Usual).unwrap().feed("test", "test");
         let lines = lines::block(&lines.collect::<Vec<_>>(), true);
         feed.block(Block { lines: &lines, bytes: 0, end: End::Nowhere, cut: false });

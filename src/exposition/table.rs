@@ -109,7 +109,8 @@ pub struct Table {
 
 enum Rows {
     /// Cells of a snapshot: what logs tell.
-    Counted { tuples: Arc<Tuples>, slot: Slot, since_ms: u64, snapshots: Snapshots, family: usize },
+    /// Those that changed since `since_ms`.
+    Counted { tuples: Arc<Tuples>, slot: Slot, snapshots: Snapshots, family: usize, since_ms: u64 },
     /// Values: what tailmeter tells of itself.
     Told(Vec<Sample>),
 }
@@ -200,14 +201,14 @@ impl Table {
         Self { head, rows: Rows::Told(samples) }
     }
 
-    /// The rows of a metric whose cells are at `slot` of the snapshot number `family`, if they have changed `since_ms`.
+    /// The rows of a metric whose cells are at `slot` of the snapshot number `family` and have changed since `since_ms`; 0 for all.
     pub(super) fn counted(
         head: Head,
         tuples: Arc<Tuples>,
         (slot, since_ms): (Slot, u64),
         (snapshots, family): (Snapshots, usize),
     ) -> Self {
-        Self { head, rows: Rows::Counted { tuples, slot, since_ms, snapshots, family } }
+        Self { head, rows: Rows::Counted { tuples, slot, snapshots, family, since_ms } }
     }
 
     /// Shows rows from number `first` on, until `see` does not want more; returns the number of the next one, `None` at the
@@ -231,7 +232,7 @@ impl Table {
                 }
                 None
             }
-            Rows::Counted { tuples, slot, since_ms, snapshots, family } => {
+            Rows::Counted { tuples, slot, snapshots, family, since_ms } => {
                 let snapshot = (**snapshots).as_ref().get(*family)?;
                 let cells = &snapshot.cells;
                 let (unit, buckets) = (self.head.unit, self.head.bounds.len() + 1);

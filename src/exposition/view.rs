@@ -75,18 +75,12 @@ impl View {
             refresh(tuples, &self.directory, group);
         }
         let family = self.plan.family;
-        let tables =
-            family.metrics.iter().zip(&self.plan.slots).enumerate().filter_map(|(metric_index, (metric, slot))| {
-                let slot = (*slot)?;
-                let since_ms = self.plan.fresh_since(metric_index, self.now_ms);
-                let tuples = Arc::clone(&self.groups[slot.group]);
-                Some(Table::counted(
-                    Head::of(metric, family.compat),
-                    tuples,
-                    (slot, since_ms),
-                    (Arc::clone(snapshots), index),
-                ))
-            });
+        let tables = family.metrics.iter().zip(&self.plan.slots).enumerate().filter_map(|(number, (metric, slot))| {
+            let slot = (*slot)?;
+            let (head, tuples) = (Head::of(metric, family.compat), Arc::clone(&self.groups[slot.group]));
+            let since_ms = self.plan.fresh_since(number, self.now_ms);
+            Some(Table::counted(head, tuples, (slot, since_ms), (Arc::clone(snapshots), index)))
+        });
         exposition.add(family.name, tables.collect());
     }
 

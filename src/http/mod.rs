@@ -6,7 +6,7 @@
 //! - `server`: accepts connections, and ends them in an orderly way.
 //! - `deadline`: a stream that is cut when its peer is too slow.
 //! - `routes`: one request to one response.
-//! - `negotiation`: which form, encoding and metrics a scrape asks for.
+//! - `negotiation`: which protocol, encoding and metrics a scrape asks for.
 //! - `scrape`: takes what is shown, for simultaneous scrapes together.
 //! - `content`: writes it while it is sent, `encoding` packs it.
 //! - `page`: the status page; `page/series`: its table of series.
@@ -21,14 +21,13 @@ mod routes;
 mod scrape;
 mod server;
 
-use crate::metrics::Cardinality;
-
 pub use options::Options;
 pub use server::serve;
 
 use std::sync::Arc;
 
 use crate::exposition::Exposition;
+use crate::metrics::Cardinality;
 
 /// What the endpoint shows. The pipeline implements it; `http` knows nothing else of the program.
 ///

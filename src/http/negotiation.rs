@@ -141,6 +141,7 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use hyper::header::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -244,6 +245,47 @@ mod tests {
             assert_eq!(encoding(&headers(header::ACCEPT_ENCODING, accept)), expected, "{accept:?}");
         }
     }
+
+    proptest! {
+        /// Whatever comes is answered; made of pieces that mean something, and of any bytes.
+        #[test]
+        fn any_header_and_query_is_read(
+            pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..12),
+            bytes: Vec<u8>,
+            query: String,
+        ) {
+            for value in [pieces.concat().into_bytes(), bytes] {
+                let Ok(value) = HeaderValue::from_bytes(&value) else { continue };
+                let mut headers = HeaderMap::new();
+                headers.insert(header::ACCEPT, value.clone());
+                headers.insert(header::ACCEPT_ENCODING, value);
+                prop_assert!(format(&headers).content_type().is_ascii());
+                encoding(&headers);
+            }
+            selection(Some(&query));
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded(text: String) {
+            let encoded = text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+            prop_assert_eq!(decoded(&encoded), text);
+        }
+    }
+
+    const PIECES: [&str; 12] = [
+        "text/plain",
+        "*/*",
+        "application/openmetrics-text",
+        ";",
+        ",",
+        "q=",
+        "0.5",
+        "-1",
+        "version=1.0.0",
+        "gzip",
+        "=",
+        "\"",
+    ];
 
     #[test]
     fn queries_name_metrics_and_families() {

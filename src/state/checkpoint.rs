@@ -21,6 +21,12 @@ pub struct Checkpoint {
     pub messages: Messages,
 }
 
+impl AsRef<[Snapshot]> for Checkpoint {
+    fn as_ref(&self) -> &[Snapshot] {
+        &self.families
+    }
+}
+
 impl Checkpoint {
     /// Dates the rows of every family, see [`Snapshot::date`]; `before` is the checkpoint before this one.
     pub fn date(&mut self, before: &Self, now_ms: u64) {
@@ -28,12 +34,6 @@ impl Checkpoint {
         for (index, snapshot) in self.families.iter_mut().enumerate() {
             snapshot.date(before.families.get(index).unwrap_or(&none), now_ms);
         }
-    }
-}
-
-impl AsRef<[Snapshot]> for Checkpoint {
-    fn as_ref(&self) -> &[Snapshot] {
-        &self.families
     }
 }
 

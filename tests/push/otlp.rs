@@ -23,8 +23,8 @@ struct Otlp {
 impl Otlp {
     fn start(turned_away: usize) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = root.join("target/opentelemetry/bin/python3");
-        assert!(python.is_file(), "this test reads with PyPI's opentelemetry-proto: fixtures/record/opentelemetry");
+        let python = root.join("target/python/bin/python");
+        assert!(python.is_file(), "this test reads with PyPI's opentelemetry-proto: tests/forms/python");
         let mut command = Command::new(python);
         command.arg(root.join("tests/push/otlp_receiver.py")).arg(turned_away.to_string());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
