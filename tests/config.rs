@@ -7,6 +7,8 @@
 mod histogram_mistakes;
 #[path = "config/mistakes.rs"]
 mod mistakes;
+#[path = "config/push_mistakes.rs"]
+mod push_mistakes;
 #[path = "config/source_mistakes.rs"]
 mod source_mistakes;
 #[path = "config/sources.rs"]
@@ -24,6 +26,7 @@ use tailmeter::config::{
     SummaryConfig, SyslogInput,
 };
 use tailmeter::metrics::{Family, Kind, Label, Metric, Unit};
+use tailmeter::push::Receiver;
 
 const fn metric(name: &'static str, labels: &'static [&'static str], opt_in: &'static [&'static str]) -> Metric {
     Metric { name, help: "Help.", kind: Kind::Counter, unit: Unit::None, labels, opt_in, is_on: true }
@@ -250,7 +253,16 @@ fn the_example_works_with_every_setting_in_use() {
         classic: summary: quantiles: window_seconds: exemplars:";
     let of_sources = "file: exclude: journal: identifiers: units: matches: directory: syslog: framing: senders: \
         receive_buffer_bytes: max_connections: socket_mode: tls: certificate: key: client_ca: pipe: format: name:";
-    for key in of_metrics.split(' ').chain(of_sources.split(' ')) {
+    let of_pushes = "push: remote_write: otlp: url: interval: timeout: headers: basic_auth: username: password_file: bearer_token_file: \
+        ca: server_name: external_labels: resource_attributes: max_buffer_bytes:";
+    let receivers =
+        [&config.push.remote_write, &config.push.otlp].map(|receiver| receiver.as_ref().expect("a receiver"));
+    for receiver in receivers {
+        let defaults = Receiver::new(receiver.server.url.clone());
+        assert_eq!((receiver.interval, receiver.max_buffer_bytes), (defaults.interval, defaults.max_buffer_bytes));
+        assert_eq!(receiver.server.timeout, defaults.server.timeout, "the example shows defaults");
+    }
+    for key in of_metrics.split(' ').chain(of_sources.split(' ')).chain(of_pushes.split(' ')) {
         assert!(text.contains(key), "the example does not show {key}");
     }
 }
@@ -258,7 +270,12 @@ fn the_example_works_with_every_setting_in_use() {
 #[test]
 fn mistakes_are_told_exactly() {
     let mut wrong = String::new();
-    let kinds = [mistakes::MISTAKES, source_mistakes::SOURCE_MISTAKES, syslog_mistakes::SYSLOG_MISTAKES];
+    let kinds = [
+        mistakes::MISTAKES,
+        push_mistakes::PUSH_MISTAKES,
+        source_mistakes::SOURCE_MISTAKES,
+        syslog_mistakes::SYSLOG_MISTAKES,
+    ];
     for (name, text, expected) in kinds.into_iter().flatten() {
         let told = refuse(text).to_string();
         if told != *expected {

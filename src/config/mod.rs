@@ -35,6 +35,7 @@ pub use histogram::{
 };
 
 use crate::metrics::{Compat, Family, Kind, Metric, families};
+use crate::push::PushConfig;
 
 /// Where `/metrics` listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9129);
@@ -83,6 +84,8 @@ pub struct Config {
     pub postfix: Arc<PostfixConfig>,
     /// OpenMetrics text has `_created` samples, which tell when counting began. Protobuf always tells that.
     pub created_samples: bool,
+    /// Where values are pushed to.
+    pub push: PushConfig,
 }
 
 /// How Postfix's lines are counted.
@@ -184,6 +187,7 @@ impl Default for Config {
             metrics: BTreeMap::new(),
             postfix: Arc::default(),
             created_samples: false,
+            push: PushConfig::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod histogram;
 mod postfix;
+mod push;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ const ROOT_KEYS: &[&str] = &[
     "metrics",
     "postfix",
     "created_samples",
+    "push",
 ];
 const METRIC_KEYS: &[&str] =
     &["labels", "max_series", "expire_after", "enabled", "buckets", "native", "summary", "exemplars"];
@@ -95,6 +97,7 @@ impl<'a> Schema<'a> {
                 "created_samples" => {
                     self.config.created_samples = self.reader.bool(key, node).unwrap_or_default();
                 }
+                "push" => self.push(key, node),
                 "compat" | "metrics" => {}
                 _ => {
                     self.reader.unknown_key(key, ROOT_KEYS);
