@@ -15,6 +15,7 @@
 //! - [`series`]: the bounded store of cells.
 //! - [`exposition`]: the cells as text.
 //! - [`http`]: the endpoint.
+//! - [`push`]: values that go out by themselves.
 //! - [`state`]: counts and positions on disk, so that they outlive the program.
 //! - [`config`]: the configuration file, which everything is made from.
 //! - [`pipeline`]: the one file that names every stage.
@@ -26,6 +27,8 @@ pub mod exposition;
 pub mod http;
 pub mod metrics;
 pub mod pipeline;
+pub mod push;
 pub mod series;
 pub mod source;
 pub mod state;
+mod tls;

@@ -28,7 +28,7 @@ const NOT_FAMILIES: &[(&str, &[&str])] = &[
         &["cursor", "digits", "duration", "envelope", "event", "json", "lib", "lines", "near", "reject", "time"],
     ),
     // The store behind a family's metrics, and tailmeter's own.
-    ("src/metrics", &["cardinality", "correlator", "mail", "mod", "own", "plan", "rows", "tally"]),
+    ("src/metrics", &["cardinality", "correlator", "mail", "mod", "exemplar", "own", "plan", "rows", "tally"]),
     // Programs that record fixtures.
     ("fixtures", &["record"]),
     ("fuzz/fuzz_targets", &[]),

@@ -8,6 +8,7 @@
 mod explain;
 mod files;
 mod parse;
+mod push;
 pub mod reference;
 mod replay;
 mod run;

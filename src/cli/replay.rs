@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::files::Files;
+use super::push::PushOptions;
 use super::{CompatOption, ConfigOption, Failure, LinesOptions, say};
 use crate::metrics::own::Ledger;
 use crate::pipeline::{Lines, Pipeline};
@@ -15,6 +16,8 @@ use crate::pipeline::{Lines, Pipeline};
 /// Reads every FILE to its end and prints the metrics on standard output, in the Prometheus text format: all that
 /// come from the log, and those about lines and series of tailmeter itself. The same input always gives the same
 /// output. A summary goes to standard error.
+///
+/// With --push-gateway the metrics go to a Pushgateway in place of standard output. If that fails, the exit code is 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -24,6 +27,8 @@ pub(super) struct Arguments {
     config: ConfigOption,
     #[command(flatten)]
     compat: CompatOption,
+    #[command(flatten)]
+    push: PushOptions,
     /// Files to read, in this order; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -32,7 +37,8 @@ pub(super) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   tailmeter replay --format haproxy /var/log/haproxy.log.1 /var/log/haproxy.log
-  zcat /var/log/haproxy.log.*.gz | tailmeter replay --format haproxy -";
+  zcat /var/log/haproxy.log.*.gz | tailmeter replay --format haproxy -
+  tailmeter replay --format mail --push-gateway http://pushgateway.example:9091 --push-label host=mx1 /var/log/mail.log.1";
 
 /// What of tailmeter itself is a matter of the input alone.
 const OWN: [&str; 7] = [
@@ -52,6 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn replay(arguments: &Arguments, ledger: &Ledger) -> Result<(), Failure> {
     let config = arguments.compat.load(&arguments.config)?;
+    let gateway = arguments.push.gateway()?;
     let (format, dialect) = arguments.lines.dialect()?;
     let pipeline = Pipeline::new(&config, say);
     let unknown = || Failure::Usage(format!("unknown format {format}"));
@@ -69,15 +76,27 @@ fn replay(arguments: &Arguments, ledger: &Ledger) -> Result<(), Failure> {
     let mut text = Vec::new();
     pipeline.render(&mut text);
     ledger.render(&OWN, &mut text);
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(&text).and_then(|()| stdout.flush()) {
-        // Whoever read it has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-        Err(error) => return Err(Failure::Work(format!("cannot write the metrics: {error}"))),
-        Ok(()) => {}
+    match gateway {
+        Some(gateway) => {
+            summarise(&lines, bytes, seconds);
+            gateway.push(text)
+        }
+        None => {
+            print(&text)?;
+            summarise(&lines, bytes, seconds);
+            Ok(())
+        }
     }
-    summarise(&lines, bytes, seconds);
-    Ok(())
+}
+
+fn print(text: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::Work(format!("cannot write the metrics: {error}"))),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Says what became of how much.

@@ -8,6 +8,7 @@
 
 mod live;
 mod logs;
+mod push;
 mod running;
 mod sources;
 mod state;
@@ -29,6 +30,7 @@ use crate::config::{Config, Source};
 use crate::http;
 use crate::metrics::own;
 use crate::pipeline::{Exporter, Wish};
+use crate::push::Pushing;
 use crate::source::file::{Options, Tailer};
 
 use live::Stage;
@@ -129,6 +131,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (wish, mut wishes) = mpsc::unbounded_channel();
     let reloads = arguments.enable_lifecycle.then(|| wish.clone());
     let exporter = Arc::new(Exporter::new(running.shown(), telemetry, reloads));
+    let mut pushing = {
+        let _inside = door.enter();
+        Pushing::start(&running.config.push, push::scene(&exporter, &state, address))
+    };
     let outcome = door.block_on(async {
         // Installed before anybody is told that tailmeter runs.
         let mut signals = Signals::new().map_err(|error| start(&error))?;
@@ -142,8 +148,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         loop {
             tokio::select! {
                 () = signals.wait() => break,
-                Some(()) = hangup.recv() => reload(arguments, &mut running, &state, &exporter, None).await,
-                Some(wish) = wishes.recv() => reload(arguments, &mut running, &state, &exporter, Some(wish)).await,
+                Some(()) = hangup.recv() => {
+                    reload(arguments, &mut running, &state, (&exporter, &mut pushing), None).await;
+                }
+                Some(wish) = wishes.recv() => {
+                    reload(arguments, &mut running, &state, (&exporter, &mut pushing), Some(wish)).await;
+                }
                 outcome = &mut reading => return Err(ended("reading", &outcome)),
                 outcome = &mut serving => return Err(ended("serving", &outcome)),
             }
@@ -155,12 +165,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let _ = serving.await;
         };
         tokio::select! {
-            () = last => Ok(()),
+            () = last => Ok(signals),
             () = signals.wait() => std::process::exit(1),
         }
     });
     // After the last block; what has been read until a failure is worth keeping, too.
     let kept = running.keeping.end().map_err(|error| Failure::Work(format!("the last checkpoint failed: {error}")));
+    // What is pushed has been committed.
+    let outcome = outcome.map(|mut signals| {
+        door.block_on(async {
+            tokio::select! {
+                () = pushing.end() => {}
+                () = signals.wait() => std::process::exit(1),
+            }
+        });
+    });
     outcome.and(kept)
 }
 
@@ -170,15 +189,25 @@ fn load(arguments: &Arguments) -> Result<(Config, Vec<Source>), Failure> {
     let written = arguments.written.written();
     let usual = if arguments.config.is_given() { Vec::new() } else { usual::found(Path::new("/")) };
     let sources = sources::resolve(&config, &arguments.logs, written, usual)?;
+    Pushing::check(&config.push).map_err(Failure::Usage)?;
     Ok((config, sources))
 }
 
 /// Loads the configuration again, and says what became of that, also to whoever wished for it.
-async fn reload(arguments: &Arguments, running: &mut Running, state: &State, exporter: &Exporter, wish: Option<Wish>) {
+async fn reload(
+    arguments: &Arguments,
+    running: &mut Running,
+    state: &State,
+    (exporter, pushing): (&Exporter, &mut Pushing),
+    wish: Option<Wish>,
+) {
     let outcome = match load(arguments) {
         Ok((config, sources)) => running.reload(config, &sources, state, exporter).await,
         Err(failure) => Err(failure),
     };
+    if outcome.is_ok() {
+        pushing.change(&running.config.push).await;
+    }
     own::record_reload(outcome.is_ok());
     match &outcome {
         Ok(()) => say(format_args!("the configuration was loaded again")),

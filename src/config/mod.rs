@@ -8,6 +8,7 @@
 mod catalogue;
 mod dialect;
 mod error;
+mod histogram;
 mod read;
 mod reader;
 mod sources;
@@ -28,7 +29,13 @@ pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
 pub use span::shown as shown_span;
 
+pub use histogram::{
+    ExemplarSource, MAX_BUCKETS, MAX_NATIVE_BUCKETS_RANGE, MAX_QUANTILES, NativeConfig, SummaryConfig,
+    WINDOW_SECONDS_RANGE,
+};
+
 use crate::metrics::{Compat, Family, Kind, Metric, families};
+use crate::push::PushConfig;
 
 /// Where `/metrics` listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9129);
@@ -53,7 +60,7 @@ pub const MAX_MESSAGES_RANGE: RangeInclusive<usize> = 1000..=10_000_000;
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// A configuration whose every name is known and every value in range.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Address and port of `/metrics`: unless something else is asked for, the port of the program that `compat` names.
     pub listen: SocketAddr,
@@ -77,6 +84,8 @@ pub struct Config {
     pub postfix: Arc<PostfixConfig>,
     /// OpenMetrics text has `_created` samples, which tell when counting began. Protobuf always tells that.
     pub created_samples: bool,
+    /// Where values are pushed to.
+    pub push: PushConfig,
 }
 
 /// How Postfix's lines are counted.
@@ -115,7 +124,7 @@ impl Default for PostfixConfig {
 }
 
 /// What an operator changes about one metric.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MetricConfig {
     /// Its labels instead of the default ones; empty for none at all.
     pub labels: Option<Vec<LabelChoice>>,
@@ -125,6 +134,14 @@ pub struct MetricConfig {
     pub expire_after: Option<Expiry>,
     /// False drops the metric.
     pub enabled: bool,
+    /// Upper bounds of its buckets instead of the usual ones: in its unit, ascending, finite, at most [`MAX_BUCKETS`].
+    pub buckets: Option<Vec<f64>>,
+    /// Makes it a native histogram.
+    pub native: Option<NativeConfig>,
+    /// Makes it a summary.
+    pub summary: Option<SummaryConfig>,
+    /// What leads from its samples to lines.
+    pub exemplars: Option<ExemplarSource>,
 }
 
 /// How long a series is shown to which nothing is added.
@@ -170,13 +187,23 @@ impl Default for Config {
             metrics: BTreeMap::new(),
             postfix: Arc::default(),
             created_samples: false,
+            push: PushConfig::default(),
         }
     }
 }
 
 impl Default for MetricConfig {
     fn default() -> Self {
-        Self { labels: None, max_series: None, expire_after: None, enabled: true }
+        Self {
+            enabled: true,
+            labels: None,
+            max_series: None,
+            expire_after: None,
+            buckets: None,
+            native: None,
+            summary: None,
+            exemplars: None,
+        }
     }
 }
 

@@ -12,10 +12,14 @@
 
 mod handles;
 mod ledger;
+mod push;
 mod shown;
 
 pub use handles::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
 pub use ledger::Ledger;
+pub use push::{PushOutcome, PushTelemetry};
+
+use push::{PUSH_BUFFERED, PUSH_BYTES, PUSH_DROPPED, PUSH_DURATION, PUSH_REQUESTS, PUSH_SUCCESS};
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -55,6 +59,12 @@ pub const METRICS: &[Metric] = &[
     ROWS_KEPT_ASIDE,
     RELOAD_SUCCESSFUL,
     RELOAD_TIME,
+    PUSH_REQUESTS,
+    PUSH_BYTES,
+    PUSH_DROPPED,
+    PUSH_BUFFERED,
+    PUSH_DURATION,
+    PUSH_SUCCESS,
     PROCESS_CPU_SECONDS,
     PROCESS_OPEN_FDS,
     PROCESS_MAX_FDS,
@@ -257,15 +267,23 @@ const fn label(name: &'static str, help: &'static str) -> Label {
     Label { name, help, private: false }
 }
 
+/// True for a counter that begins at 0 with each run, even with a state.
+pub(crate) fn is_of_this_run(name: &str) -> bool {
+    let of_this_run =
+        [&SOURCE_ERRORS, &CHECKPOINT_ERRORS, &PUSH_REQUESTS, &PUSH_BYTES, &PUSH_DROPPED, &PROCESS_CPU_SECONDS];
+    of_this_run.iter().any(|metric| metric.name == name)
+}
+
 /// The labels of [`METRICS`].
 pub const LABELS: &[Label] = &[
     label("source", "Configured path or name of the source, never a rotated one."),
     label("format", "What the source is read as: a log family, or `mail`."),
     label("program", "Program that wrote the line."),
-    label("outcome", "parsed, ignored or rejected."),
+    label("outcome", "parsed, ignored or rejected; of a push: delivered, refused or failed."),
     label("reason", "Why a line was rejected, or why bytes were lost."),
     label("kind", "Which rotation or error it was."),
     label("metric", "Name of the metric that the sample is about."),
+    label("push", "How values are pushed: `remote_write` or `otlp`."),
     label("version", "Version of tailmeter."),
     label("revision", "Commit that tailmeter was built from."),
     label("rustc", "Compiler that built tailmeter."),
@@ -306,7 +324,7 @@ pub fn build() -> (PrometheusRecorder, Telemetry) {
             match metric.kind {
                 Kind::Counter => describe_counter!(metric.name, metric.help),
                 // There are no histograms: the recorder would hold their samples until the next rendering.
-                Kind::Gauge | Kind::Histogram(_) => describe_gauge!(metric.name, metric.help),
+                Kind::Gauge | Kind::Histogram(_) | Kind::Summary(_) => describe_gauge!(metric.name, metric.help),
             }
         }
         gauge!(
@@ -445,6 +463,7 @@ mod tests {
         series.expired.set(3.0);
         series.overflow.absolute(1);
         StateTelemetry::new().age.set(0.5);
+        PushTelemetry::new("otlp").record(PushOutcome::Failed, 1, std::time::Duration::from_secs(1));
         record_reload(true);
     }
 

@@ -14,8 +14,9 @@ use foldhash::fast::RandomState;
 pub(super) use repeats::Recall;
 use repeats::{Addition, Repeats, Words};
 
+use super::exemplar::Witness;
 use super::plan::in_cells;
-use super::{Kind, Plan, Planned, Slot};
+use super::{Form, Plan, Planned, Slot};
 use crate::series::{Base, Cells, Directory, Key, Memo, NO_ENTRY, fold};
 
 /// The rows of one family.
@@ -37,6 +38,10 @@ pub struct Rows {
     seeds: [u64; 4],
     /// How many lines the present one stands for.
     times: u32,
+    /// What leads to the present line, if the configuration asks for it and the line has it.
+    witness: Option<Witness>,
+    /// True when the configuration asks for more than cells of any metric.
+    any_more: bool,
     /// The head of the present line, if it is known.
     head: u64,
     /// Lines that have come before, and what the present one adds, if that is to be remembered.
@@ -52,7 +57,7 @@ const TOLD: usize = 1024;
 struct Bounds {
     bounds: Vec<i64>,
     /// By the number of bits of an amount: the first bucket that it can be in.
-    first: [u8; 65],
+    first: [u16; 65],
     /// True when there are more than two bounds between amounts with the same number of bits.
     has_more: bool,
 }
@@ -65,7 +70,7 @@ impl Bounds {
             1..64 => bounds.partition_point(|bound| *bound < 1 << (bits - 1)),
             _ => bounds.len(),
         };
-        let first = std::array::from_fn(|bits| u8::try_from(below(bits)).unwrap_or(u8::MAX));
+        let first = std::array::from_fn(|bits| u16::try_from(below(bits)).unwrap_or(u16::MAX));
         let has_more = (0..64).any(|bits| below(bits + 1) - below(bits) > 2);
         Self { bounds, first, has_more }
     }
@@ -95,10 +100,8 @@ impl Rows {
         let family = plan.family;
         let place = |name: &str| family.labels.iter().position(|label| label.name == name).unwrap_or(usize::MAX);
         let labels = |group: &crate::series::Group| group.labels.iter().map(|label| place(&label.name)).collect();
-        let bounds = |metric: &super::Metric| match metric.kind {
-            Kind::Histogram(bounds) => Bounds::new(in_cells(bounds, metric.unit).collect()),
-            Kind::Counter | Kind::Gauge => Bounds::new(Vec::new()),
-        };
+        let bounds =
+            |(metric, form): (&super::Metric, &Form)| Bounds::new(in_cells(form.bounds(), metric.unit).collect());
         let mask = |slot: &Option<Slot>| {
             let group = slot.and_then(|slot| plan.groups.get(slot.group));
             group.map_or(0, |group| group.labels.iter().fold(0, |mask, label| mask | 1 << place(&label.name).min(63)))
@@ -114,7 +117,7 @@ impl Rows {
             fell_out: vec![0; family.metrics.len()],
             labels: plan.groups.iter().map(labels).collect(),
             masks: plan.slots.iter().map(mask).collect(),
-            bounds: family.metrics.iter().map(bounds).collect(),
+            bounds: family.metrics.iter().zip(&plan.forms).map(bounds).collect(),
             told: Box::new([(0, None); TOLD]),
             memo: Memo::new(plan.memo_entries, 1),
             seeds: [1u64, 2, 3, 4].map(|seed| hasher.hash_one(seed) | 1),
@@ -123,6 +126,8 @@ impl Rows {
             repeats: Repeats::default(),
             is_recorded: false,
             recorded: Vec::new(),
+            witness: None,
+            any_more: (0..family.metrics.len()).any(|metric| plan.has_more(metric)),
             plan,
             directory,
         }
@@ -131,12 +136,17 @@ impl Rows {
     /// What follows is of a line that stands for `times` of its kind, and has a head that is known as `head`, or 0.
     pub(super) fn begin(&mut self, times: u32, head: u64) {
         (self.times, self.head, self.is_recorded) = (times, head, false);
+        self.witness = None;
     }
 
     /// Counts the present line by what is remembered of `message`, all of it that is behind its head. If it has come once, what it
     /// adds is put down.
     #[inline]
     pub(super) fn recall(&mut self, message: &[u8]) -> Recall {
+        // What is more than cells may depend on the line.
+        if self.any_more {
+            return Recall::New;
+        }
         // The head is a fixed number of bytes, and the message ends with its length: no two of both have the same.
         let mut print = Print { seeds: self.seeds, words: [self.head ^ self.seeds[3], self.seeds[2]] };
         print.take(message);
@@ -175,6 +185,16 @@ impl Rows {
         self.begin(1, 0);
     }
 
+    /// It is a line that `witness` leads to.
+    pub(super) fn tell(&mut self, witness: Option<Witness>) {
+        self.witness = witness;
+    }
+
+    /// What is counted from now on is counted at `now`, in seconds since 1970.
+    pub(super) fn tell_time(&mut self, now: u64) {
+        self.cells.tell_time(now);
+    }
+
     /// True when `metric` is counted under this configuration.
     pub fn has(&self, metric: usize) -> bool {
         self.plan.slots.get(metric).is_some_and(Option::is_some)
@@ -204,20 +224,44 @@ impl Rows {
     #[inline]
     pub fn add_at(&mut self, spot: &Spot, amount: i64) {
         self.record(spot, amount, false);
-        self.add_now(spot, amount);
+        self.add_only(spot, amount);
+        if spot.has_exemplars
+            && let Some(witness) = &self.witness
+        {
+            self.cells.exemplify(spot.base, spot.sum.into(), 0, witness.of(amount));
+        }
     }
 
     /// The same as [`Rows::observe`] where the row is known.
     #[inline]
     pub fn observe_at(&mut self, spot: &Spot, amount: i64) {
         self.record(spot, amount, true);
-        self.add_now(spot, amount);
+        self.add_only(spot, amount);
         let bucket = self.bounds.get(usize::from(spot.metric)).map_or(0, |bounds| bounds.bucket(amount));
         self.cells.count(spot.base, usize::from(spot.bucket) + bucket, self.times);
+        if spot.has_more {
+            self.observe_more(spot, amount, bucket);
+        }
+    }
+
+    /// What only some configurations ask for.
+    #[cold]
+    fn observe_more(&mut self, spot: &Spot, amount: i64, bucket: usize) {
+        let metric = usize::from(spot.metric);
+        if let (Some(Some(finder)), Some(Some(slot))) = (self.plan.finders.get(metric), self.plan.slots.get(metric)) {
+            let mark = finder.mark(amount);
+            self.cells.distribute((slot.group, spot.base), slot.distribution, mark, self.times.into());
+        }
+        if spot.has_exemplars
+            && let Some(witness) = &self.witness
+        {
+            let bucket = self.plan.forms.get(metric).map_or(0, |form| form.exemplar_bucket(bucket, amount));
+            self.cells.exemplify(spot.base, spot.sum.into(), bucket, witness.of(amount));
+        }
     }
 
     #[inline]
-    fn add_now(&mut self, spot: &Spot, amount: i64) {
+    fn add_only(&mut self, spot: &Spot, amount: i64) {
         self.fall_out(spot);
         self.cells.add(spot.base, spot.sum.into(), (amount as u64).wrapping_mul(self.times.into()));
     }
@@ -264,6 +308,8 @@ impl Rows {
             sum: slot.sum as u16,
             bucket: slot.bucket as u16,
             fell_out: self.memo.fell_out(entry) != 0,
+            has_more: self.any_more && self.plan.has_more(metric),
+            has_exemplars: self.any_more && self.plan.has_exemplars(metric),
         })
     }
 
@@ -428,6 +474,9 @@ pub struct Spot {
     bucket: u16,
     /// The tuple fell out of its labels or limits.
     fell_out: bool,
+    /// The metric has a distribution or exemplars.
+    has_more: bool,
+    has_exemplars: bool,
 }
 
 /// What was found for lines that have a text in common. Bounded: when it is full, it forgets everything and starts again.
@@ -507,6 +556,7 @@ mod tests {
             vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17],
             vec![-5000, -1, 0, 1, 5000, 6000, 15_000],
             vec![i64::MIN, i64::MAX - 1, i64::MAX],
+            (-300..=300).collect(),
         ] {
             let buckets = Bounds::new(bounds.clone());
             let near = bounds.iter().flat_map(|bound| [-1, 0, 1].map(|step| bound.saturating_add(step)));

@@ -2,11 +2,11 @@
 //! the state does it.
 
 use crate::exposition::Snapshot;
-use crate::metrics::{Kind, Plan, Planned, Slot};
+use crate::metrics::{Form, Plan, Planned, Slot};
 use crate::series::{Base, Cells, Restored};
 use crate::state::Checkpoint;
 
-/// What `before` has counted for the plans of `old`, under those of `new`: each metric that has the same labels, with
+/// What `before` has counted for the plans of `old`, under those of `new`: each metric that has the same labels and buckets, with
 /// those rows that are allowed. The rest is forgotten.
 pub(super) fn reshaped(before: &Checkpoint, old: &[Planned], new: &[Planned]) -> Checkpoint {
     let family = |store: &Planned| {
@@ -30,14 +30,14 @@ fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Sna
     let slots = old.plan.slots.iter().zip(&new.plan.slots).enumerate();
     for (metric, (from, to)) in slots {
         let (Some(from), Some(to)) = (*from, *to) else { continue };
-        if names(&old.plan, from).ne(names(&new.plan, to)) {
+        let (Some(before_form), Some(form)) = (old.plan.forms.get(metric), new.plan.forms.get(metric)) else {
+            continue;
+        };
+        if names(&old.plan, from).ne(names(&new.plan, to)) || !is_same(before_form, form) {
             continue;
         }
         after.fell_out[metric] = before.fell_out.get(metric).copied().unwrap_or(0);
-        let buckets = match new.plan.family.metrics[metric].kind {
-            Kind::Histogram(bounds) => bounds.len() + 1,
-            Kind::Counter | Kind::Gauge => 0,
-        };
+        let buckets = form.buckets();
         for row in before.cells.rows(from.group) {
             let Some(block) = old.directory.block(from.group, row) else { continue };
             if let Restored::Row(there) = new.directory.restore(to.group, &block) {
@@ -46,8 +46,28 @@ fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Sna
                 let base = after.cells.base(to.group, there);
                 after.cells.add(base, to.sum, before.cells.sum(from.group, row, from.sum));
                 count(&mut after.cells, base, to.bucket, before.cells.buckets(from.group, row, from.bucket, buckets));
+                if form.shape().is_some()
+                    && let Some(distribution) = before.cells.distribution(from.group, row, from.distribution)
+                {
+                    after.cells.add_distribution((to.group, base), to.distribution, distribution);
+                }
             }
         }
+    }
+}
+
+/// True when what `old` has counted can be shown as `new`.
+fn is_same(old: &Form, new: &Form) -> bool {
+    match (old, new) {
+        (Form::Histogram { bounds, native: None }, Form::Histogram { bounds: others, native: None }) => {
+            bounds == others
+        }
+        (Form::Histogram { bounds, native: Some(native) }, Form::Histogram { bounds: others, native: Some(other) }) => {
+            bounds == others && native.zero_threshold == other.zero_threshold
+        }
+        // What a window holds is counted anew: its parts may be of another length.
+        (Form::Summary { window, .. }, Form::Summary { window: other, .. }) => window == other,
+        _ => std::mem::discriminant(old) == std::mem::discriminant(new) && !matches!(old, Form::Histogram { .. }),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::super::{Failure, say};
 use crate::config::Config;
@@ -23,6 +24,8 @@ pub(super) enum State {
         path: PathBuf,
         /// True when there was none: counters start at zero.
         is_new: bool,
+        /// When it began.
+        began: SystemTime,
         /// Of the state directory: held until the program ends.
         _lock: File,
     },
@@ -49,7 +52,16 @@ impl State {
         };
         let lock = lock(&directory)?;
         let path = directory.join(state::FILE);
-        Ok(Self::Kept { is_new: !path.exists(), path, _lock: lock })
+        let is_new = !path.exists();
+        Ok(Self::Kept { is_new, began: began(&directory.join("began"), is_new), path, _lock: lock })
+    }
+
+    /// Since when counts are kept; `None` without a state.
+    pub(super) fn began(&self) -> Option<SystemTime> {
+        match self {
+            Self::None => None,
+            Self::Kept { began, .. } => Some(*began),
+        }
     }
 
     /// The pipeline under `config` with this state.
@@ -103,6 +115,19 @@ fn usual(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
         .filter(|path| path.is_absolute())
         .or_else(|| absolute("XDG_STATE_HOME").map(|home| home.join("tailmeter")))
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state/tailmeter")))
+}
+
+/// When the state began: what the file at `path` says in milliseconds since unix epoch. It is a file beside the database, so that it
+/// goes wherever the directory goes; where there is none, it begins now.
+fn began(path: &Path, is_new: bool) -> SystemTime {
+    let written = || fs::read_to_string(path).ok()?.trim().parse().ok();
+    if let Some(ms) = written().filter(|_| !is_new) {
+        return UNIX_EPOCH + Duration::from_millis(ms);
+    }
+    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    // Without it the next run says that counts began then.
+    let _ = fs::write(path, format!("{ms}\n"));
+    UNIX_EPOCH + Duration::from_millis(ms)
 }
 
 fn lock(directory: &Path) -> Result<File, Failure> {

@@ -182,12 +182,12 @@ impl Schema<'_> {
     }
 
     /// A path, absolute or not.
-    fn path(&mut self, what: &str, key: &Key, node: &Node) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, what: &str, key: &Key, node: &Node) -> Option<PathBuf> {
         self.filled(what, key, node).map(PathBuf::from)
     }
 
     /// Text that is more than spaces, and could be an argument of a program.
-    fn filled(&mut self, what: &str, key: &Key, node: &Node) -> Option<String> {
+    pub(super) fn filled(&mut self, what: &str, key: &Key, node: &Node) -> Option<String> {
         let text = self.reader.word(what, key.place, node)?;
         if text.trim().is_empty() {
             self.reader.expected(what, key.place, node, None);
@@ -325,6 +325,6 @@ fn known_keys(kind: Option<&str>) -> Vec<&'static str> {
     keys.chain(COMMON_KEYS.iter().copied()).collect()
 }
 
-fn entry<'n>(entries: &'n Entries, name: &str) -> Option<(&'n Key, &'n Node)> {
+pub(super) fn entry<'n>(entries: &'n Entries, name: &str) -> Option<(&'n Key, &'n Node)> {
     entries.iter().find(|(key, _)| key.name == name).map(|(key, node)| (key, node))
 }
