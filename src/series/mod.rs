@@ -19,7 +19,10 @@ pub use cells::{Base, Cells, Layout, Open};
 pub use directory::{Directory, Found, Group, Labels, Restored};
 pub(crate) use memo::fold;
 pub use memo::{EntryId, Key, Memo, NO_ENTRY};
-pub use policy::{OTHER, Policy, escape_into, unescape};
+pub use policy::{
+    Detectors, Hash, KeptSalt, Listed, Networks, OTHER, Pattern, PatternMistake, Patterns, Policy, Rewrite,
+    RewriteMistake, Salt, Secret, Template, escape_into, unescape,
+};
 pub use texts::Texts;
 
 /// Number of a row in its group.
