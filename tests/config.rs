@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use tailmeter::config::{Config, ConfigErrors, Input, LabelPolicy, MAX_FILE_BYTES, Source, SyslogInput};
 use tailmeter::metrics::{Family, Kind, Label, Metric, Unit};
+use tailmeter::series::{Pattern, Patterns};
 
 const fn metric(name: &'static str, labels: &'static [&'static str], opt_in: &'static [&'static str]) -> Metric {
     Metric { name, help: "Help.", kind: Kind::Counter, unit: Unit::None, labels, opt_in, is_on: true }
@@ -140,8 +141,8 @@ metrics:
     let files: Vec<_> = config.sources.iter().map(Source::label).collect();
     assert_eq!(files, ["/var/log/*.log", "/var/log/haproxy.log"]);
 
-    let allow = |value: &str| LabelPolicy { allow: Some(vec![value.to_owned()]), unbounded: false };
-    let all = LabelPolicy { allow: None, unbounded: true };
+    let allow = |value: &str| LabelPolicy::allow([value]);
+    let all = LabelPolicy::open();
     let [requests, queue, incomplete] = HAPROXY.metrics else {
         panic!("three metrics");
     };
@@ -187,7 +188,8 @@ fn allowed_values_are_the_text_they_look_like() {
   2024-01-01, "q", 'it''s', !!str 5, 99999999999999999999999999999999999999999999, <NOSRV>, &a 7, 1.50]}}
 "#,
     );
-    let values = config.labels["status_code"].allow.as_ref();
+    let values = config.labels["status_code"].allow.as_ref().map(Patterns::written);
+    let values = values.map(|values| values.iter().map(Pattern::text).collect::<Vec<_>>());
     let expected = "200 -1 0200 1e3 no True .nan null ~ 0x10 1_000 2024-01-01 q it's 5 \
         99999999999999999999999999999999999999999999 <NOSRV> 7 1.50";
     assert_eq!(values.expect("values").join(" "), expected, "each value as written");
@@ -203,7 +205,7 @@ fn anchors_and_merge_keys_work() {
 ",
     );
     let allowed: Vec<_> = config.labels.values().map(|policy| &policy.allow).collect();
-    assert_eq!(allowed, [&Some(vec!["200".to_owned()]); 3]);
+    assert_eq!(allowed, [&Some(Patterns::values(["200"])); 3]);
 }
 
 #[test]

@@ -8,6 +8,9 @@ mod lines;
 #[path = "store/reference.rs"]
 #[allow(dead_code, reason = "as above")]
 mod reference;
+#[path = "store/rules.rs"]
+#[allow(dead_code, reason = "as above")]
+mod rules;
 #[path = "store/strict.rs"]
 mod strict;
 
@@ -35,7 +38,7 @@ const MANY: usize = 100_000;
 
 /// Sets the labels of `metric`; private ones are shown unbounded.
 fn with_labels(config: &mut Config, metric: &str, labels: &[&str]) {
-    let unbounded = Some(LabelPolicy { allow: None, unbounded: true });
+    let unbounded = Some(LabelPolicy::open());
     let labels = labels.iter().map(|name| LabelChoice { name: (*name).into(), policy: unbounded.clone() });
     let own = MetricConfig { labels: Some(labels.collect()), ..MetricConfig::default() };
     config.metrics.insert(metric.into(), own);

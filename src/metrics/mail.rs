@@ -96,6 +96,9 @@ trait Messages: Send {
     /// Counts the message of a line; false when it is only known.
     fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject>;
 
+    /// A block of lines begins.
+    fn turn(&mut self);
+
     /// A block of lines has been counted.
     fn settle(&mut self);
 
@@ -123,6 +126,10 @@ impl<C: Count> Messages for Counting<C> {
         };
         self.count.count(&event, envelope, &mut self.rows);
         Ok(!event.is_ignored())
+    }
+
+    fn turn(&mut self) {
+        self.rows.turn();
     }
 
     fn settle(&mut self) {
@@ -248,6 +255,7 @@ impl Counter for Mail {
         if lines.is_empty() {
             return;
         }
+        self.desks.iter_mut().filter_map(|desk| desk.messages.as_mut()).for_each(|messages| messages.turn());
         let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', lines).chain([lines.len()]) {

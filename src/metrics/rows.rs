@@ -28,6 +28,8 @@ pub struct Rows {
     seeds: [u64; 4],
     /// How many lines the present one stands for.
     times: u32,
+    /// What [`Plan::turn`] said of the rows that are remembered.
+    turn: u64,
 }
 
 impl Rows {
@@ -54,8 +56,19 @@ impl Rows {
             memo: Memo::new(plan.memo_entries, 1),
             seeds: [1u64, 2, 3, 4].map(|seed| hasher.hash_one(seed) | 1),
             times: 1,
+            turn: plan.turn(),
             plan,
             directory,
+        }
+    }
+
+    /// A block of lines begins: forgets where raw values led to, if they are now shown as others.
+    #[inline]
+    pub(super) fn turn(&mut self) {
+        let turn = self.plan.turn();
+        if turn != self.turn {
+            self.turn = turn;
+            self.memo.forget();
         }
     }
 
@@ -151,6 +164,10 @@ impl Rows {
         texts: impl IntoIterator<Item = &'t [u8]>,
         find: impl FnOnce(&mut Self, &mut Vec<T>),
     ) -> &'k [T] {
+        if known.turn != self.turn {
+            known.turn = self.turn;
+            known.memo.forget();
+        }
         let mut print = Print { seeds: self.seeds, words: [self.seeds[1], self.seeds[0]] };
         texts.into_iter().for_each(|text| print.take(text));
         let entry = match known.memo.look_up(print.words) {
@@ -204,11 +221,13 @@ pub struct Known<T> {
     /// By entry: where what was found for it ends.
     ends: Vec<u32>,
     found: Vec<T>,
+    /// As for [`Rows`].
+    turn: u64,
 }
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
-        Self { memo: Memo::new(4096, 1), ends: Vec::new(), found: Vec::new() }
+        Self { memo: Memo::new(4096, 1), ends: Vec::new(), found: Vec::new(), turn: 0 }
     }
 }
 

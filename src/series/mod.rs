@@ -22,7 +22,10 @@ pub use census::Census;
 pub use directory::{Budget, Directory, Found, Group, Labels, Restored};
 pub(crate) use memo::fold;
 pub use memo::{EntryId, Key, Memo, NO_ENTRY};
-pub use policy::{OTHER, Policy, escape_into, unescape};
+pub use policy::{
+    Detectors, Hash, KeptSalt, Listed, Networks, OTHER, Pattern, PatternMistake, Patterns, Policy, Rewrite,
+    RewriteMistake, Salt, Secret, Template, escape_into, unescape,
+};
 pub use texts::Texts;
 
 /// Number of a row in its group.

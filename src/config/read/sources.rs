@@ -182,7 +182,7 @@ impl Schema<'_> {
     }
 
     /// A path, absolute or not.
-    fn path(&mut self, what: &str, key: &Key, node: &Node) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, what: &str, key: &Key, node: &Node) -> Option<PathBuf> {
         self.filled(what, key, node).map(PathBuf::from)
     }
 

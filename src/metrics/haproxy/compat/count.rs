@@ -47,6 +47,8 @@ struct Shard {
     key: Vec<u8>,
     timer_buckets: Buckets,
     queue_buckets: Buckets,
+    /// What [`Plan::turn`] said of `rows`.
+    turn: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +110,7 @@ impl Requests {
             key: Vec::new(),
             timer_buckets: buckets(SESSION_DURATION),
             queue_buckets: buckets(QUEUES[0]),
+            turn: plan.turn(),
             plan,
             directory: Naming { directory, declared: dialect.declared() },
         };
@@ -126,6 +129,11 @@ fn layouts(dialect: &Dialect) -> Arc<Layouts> {
 impl Counter for Requests {
     fn count(&mut self, lines: &[u8], tally: &mut Tally) {
         let Self { scanner, is_usual, reader, shard } = self;
+        let turn = shard.plan.turn();
+        if turn != shard.turn {
+            shard.turn = turn;
+            shard.rows.fill(None);
+        }
         if !*is_usual {
             let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
             lines.split(|byte| *byte == b'\n').for_each(|line| reader.count(shard, line, tally));
