@@ -5,6 +5,10 @@
 
 #[path = "config/mistakes.rs"]
 mod mistakes;
+#[path = "config/policies.rs"]
+mod policies;
+#[path = "config/policy_mistakes.rs"]
+mod policy_mistakes;
 #[path = "config/source_mistakes.rs"]
 mod source_mistakes;
 #[path = "config/sources.rs"]
@@ -243,10 +247,11 @@ fn the_example_works_with_every_setting_in_use() {
         }
     }
     assert!(!config.labels.is_empty() && config.metrics.len() == 2);
-    let of_metrics = ["enabled:", "unbounded:", "allow:", "max_series:", "expire_after:", "labels:"];
+    let of_metrics = "enabled: unbounded: allow: max_series: expire_after: labels: deny: rewrite: pattern: to: template: paths: detect: \
+        ip_prefix: v4: v6: hash: key_file: rotate: lower: max_values: from_file: prefix: regex:";
     let of_sources = "file: exclude: journal: identifiers: units: matches: directory: syslog: framing: senders: \
         receive_buffer_bytes: max_connections: socket_mode: tls: certificate: key: client_ca: pipe: format: name:";
-    for key in of_metrics.into_iter().chain(of_sources.split(' ')) {
+    for key in of_metrics.split(' ').chain(of_sources.split(' ')) {
         assert!(text.contains(key), "the example does not show {key}");
     }
 }
@@ -254,7 +259,12 @@ fn the_example_works_with_every_setting_in_use() {
 #[test]
 fn mistakes_are_told_exactly() {
     let mut wrong = String::new();
-    let kinds = [mistakes::MISTAKES, source_mistakes::SOURCE_MISTAKES, syslog_mistakes::SYSLOG_MISTAKES];
+    let kinds = [
+        mistakes::MISTAKES,
+        policy_mistakes::POLICY_MISTAKES,
+        source_mistakes::SOURCE_MISTAKES,
+        syslog_mistakes::SYSLOG_MISTAKES,
+    ];
     for (name, text, expected) in kinds.into_iter().flatten() {
         let told = refuse(text).to_string();
         if told != *expected {
@@ -412,7 +422,8 @@ proptest! {
 
     #[test]
     fn yaml_shaped_noise_never_panics(words in prop::collection::vec(prop::sample::select(vec![
-        "listen", "sources", "labels", "metrics", "allow", "unbounded", "haproxy_log_requests_total",
+        "listen", "sources", "labels", "metrics", "allow", "unbounded", "deny", "rewrite", "template", "ip_prefix", "hash",
+        "max_values", "from_file", "key_file", "rotate", "paths", "detect", "regex", "prefix", "/a/:b", "$1", "haproxy_log_requests_total",
         "client_ip", "file", "exclude", "journal", "matches", "syslog", "senders", "socket_mode", "tls", "pipe", "name",
         "format", "haproxy", "udp://", "tls://0.0.0.0:1", "/a", "a[", "-", ": ", ":", "- ", "\n", "\n  ", "\n    ", "{", "}", "[", "]", ", ",
         "'", "\"", "&a ", "*a", "!!int ", "<<: ", "? ", "|", ">-", "#", "\t", "\r\n", "~", "true", "5", "é",

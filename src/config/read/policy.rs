@@ -156,7 +156,7 @@ impl Schema<'_> {
         };
         let text = self.reader.word("a text", key.place, node)?;
         if text.is_empty() {
-            self.reader.report(key.place, format!("an empty `{}` fits every value, or only none", key.name), None);
+            self.reader.report(key.place, format!("`{}` needs a text", key.name), None);
             return None;
         }
         Some((node.place, kind(text)))

@@ -90,11 +90,9 @@ impl fmt::Debug for Kept {
 impl Salt {
     /// The key of `secret`, or a random one, exchanged after each `rotate` if there is one.
     pub fn new(secret: Option<Secret>, rotate: Option<Duration>) -> Self {
-        let mut salt = Self { secret, rotate, current: Mutex::new(Current::of([0; 32], 0)), turns: AtomicU64::new(0) };
-        let period = salt.period(SystemTime::now());
-        let current = Current::of(salt.key(period), period);
-        *salt.current.get_mut().unwrap_or_else(PoisonError::into_inner) = current;
-        salt
+        let period = period(rotate, SystemTime::now());
+        let current = Mutex::new(Current::begin(secret.as_ref(), rotate, period));
+        Self { secret, rotate, current, turns: AtomicU64::new(0) }
     }
 
     /// What a random key is known by in the state, whatever has it; `None` for one that a secret gives.
@@ -112,11 +110,11 @@ impl Salt {
     /// Exchanges the key if its time is over. Returns how often that has happened: what was made with another number is of
     /// another key.
     pub fn turn(&self, now: SystemTime) -> u64 {
-        let period = self.period(now);
+        let period = period(self.rotate, now);
         let mut current = self.current();
         // A clock that is set back exchanges nothing.
         if period > current.period {
-            *current = Current::of(self.key(period), period);
+            *current = Current::begin(self.secret.as_ref(), self.rotate, period);
             self.turns.fetch_add(1, Relaxed);
         }
         self.turns.load(Relaxed)
@@ -140,23 +138,13 @@ impl Salt {
     fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn period(&self, now: SystemTime) -> u64 {
-        let since_ms = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let rotate_ms = self.rotate.map_or(u128::MAX, |rotate| rotate.as_millis().max(1));
-        u64::try_from(since_ms / rotate_ms).unwrap_or(u64::MAX)
-    }
-
-    /// The key of a period.
-    fn key(&self, period: u64) -> [u8; 32] {
-        match &self.secret {
-            None => random(),
-            Some(Secret(secret)) => {
-                let about: &[u8] = if self.rotate.is_some() { &period.to_be_bytes() } else { b"" };
-                Keyed::new(secret).of(about)
-            }
-        }
-    }
+/// Which period of `rotate` it is; always the first one without.
+fn period(rotate: Option<Duration>, now: SystemTime) -> u64 {
+    let since_ms = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let rotate_ms = rotate.map_or(u128::MAX, |rotate| rotate.as_millis().max(1));
+    u64::try_from(since_ms / rotate_ms).unwrap_or(u64::MAX)
 }
 
 impl PartialEq for Salt {
@@ -175,6 +163,16 @@ impl fmt::Debug for Salt {
 }
 
 impl Current {
+    /// The key of a period that begins.
+    fn begin(secret: Option<&Secret>, rotate: Option<Duration>, period: u64) -> Self {
+        match (secret, rotate) {
+            (None, _) => Self::of(random(), period),
+            // As any other program makes HMACs with it.
+            (Some(Secret(secret)), None) => Self { key: [0; 32], period, keyed: Keyed::new(secret) },
+            (Some(Secret(secret)), Some(_)) => Self::of(Keyed::new(secret).of(&period.to_be_bytes()), period),
+        }
+    }
+
     fn of(key: [u8; 32], period: u64) -> Self {
         Self { key, period, keyed: Keyed::new(&key) }
     }
