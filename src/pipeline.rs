@@ -235,6 +235,13 @@ impl Pipeline {
         Cardinality::new(self.max_series_total, metrics.collect())
     }
 
+    /// Shows what has been counted of each family. As recent as for [`render`](Self::render).
+    pub fn visit(&self, see: &mut dyn FnMut(&Planned, &Snapshot)) {
+        self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
+        let shown = self.keeper.shown();
+        self.families.iter().zip(&shown.families).for_each(|(planned, snapshot)| see(planned, snapshot));
+    }
+
     fn changes(&self) -> u64 {
         self.registry.changes.load(Relaxed)
     }
