@@ -11,7 +11,7 @@ use crate::state::Checkpoint;
 pub(super) fn reshaped(before: &Checkpoint, old: &[Planned], new: &[Planned]) -> Checkpoint {
     let family = |store: &Planned| {
         let cells = Cells::new(store.plan.groups.iter().map(|group| group.layout));
-        let mut after = Snapshot { cells, fell_out: vec![0; store.plan.family.metrics.len()] };
+        let mut after = Snapshot { cells, fell_out: vec![0; store.plan.family.metrics.len()], ..Snapshot::default() };
         let known = old.iter().zip(&before.families).find(|(other, _)| other.plan.family == store.plan.family);
         if let Some((old, before)) = known {
             move_metrics(before, old, store, &mut after);
@@ -48,6 +48,8 @@ fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Sna
             let Some(block) = old.directory.block(from.group, row) else { continue };
             let is_same = |label: usize| prints_before.get(label) == prints_now.get(label);
             if let Restored::Row(there) = new.directory.restore(to.group, &block, is_same) {
+                let changed_at_ms = before.changed.at(from.group, row).unwrap_or(0);
+                after.changed.set_latest(to.group, there, changed_at_ms);
                 let base = after.cells.base(to.group, there);
                 after.cells.add(base, to.sum, before.cells.sum(from.group, row, from.sum));
                 count(&mut after.cells, base, to.bucket, before.cells.buckets(from.group, row, from.bucket, buckets));
