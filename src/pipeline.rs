@@ -3,8 +3,7 @@
 //! A source's blocks go to its [`Feed`], which counts them in a [`Shard`]: cells of one family behind one lock
 //! that is taken once a block. [`Pipeline::checkpoint`] takes the same locks, one after the other, to copy the cells,
 //! together with what became of the lines and where reading stands, and commits that to the state.
-//! [`Pipeline::render`] writes the exposition from the last copy that has been committed; without a state, from one
-//! that it takes. [`Exporter`] is what the endpoint shows of all that.
+//! [`Pipeline::expose`] shows the last copy that has been committed; without a state, one that it takes. [`Exporter`] is what the endpoint shows of all that.
 //!
 //! - `shard`: counting.
 //! - `keeper`: when checkpoints are made, and which one is shown.
@@ -26,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::exposition::{Snapshot, View};
+use crate::exposition::{Exposition, Protocol, Rendering, Selection, Snapshot, Snapshots, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
 use crate::metrics::{self, Cardinality, Dialect, Ending, Family, Planned, Totals};
 use crate::series::Salt;
@@ -172,6 +171,11 @@ impl Pipeline {
             && self.max_series_total == config.max_series_total
     }
 
+    /// Names of the families whose metrics may be shown.
+    pub fn families(&self) -> impl Iterator<Item = &'static str> {
+        self.families.iter().map(|planned| planned.plan.family.name)
+    }
+
     /// The keys of the source named `source`, read as `format`, of which a position is known.
     pub fn keys(&self, source: &str, format: &str) -> Vec<Arc<str>> {
         let positions = lock(&self.registry.latest).keys().cloned().collect::<BTreeSet<_>>();
@@ -200,15 +204,18 @@ impl Pipeline {
         self.keeper.checkpoint(Duration::ZERO, || self.changes(), |checkpoint| self.capture(checkpoint))
     }
 
-    /// Appends every log-derived metric, in the text format, and tells the own telemetry what goes with it:
-    /// render that one afterwards. With a state, everything that is shown has been committed.
-    pub fn render(&self, out: &mut Vec<u8>) {
+    /// Adds every log-derived metric to `exposition`, and tells the own telemetry what goes with it: add that one
+    /// afterwards. With a state, everything that is shown has been committed.
+    pub fn expose(&self, exposition: &mut Exposition) {
         self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
         let mut scrapes = lock(&self.scrapes);
         let (shown, now_ms) = (self.keeper.shown(), self.keeper.now_ms());
-        for ((planned, scrape), snapshot) in self.families.iter().zip(scrapes.iter_mut()).zip(&shown.families) {
+        let snapshots: Snapshots = Arc::<Checkpoint>::clone(&shown);
+        for (index, ((planned, scrape), snapshot)) in
+            self.families.iter().zip(scrapes.iter_mut()).zip(&shown.families).enumerate()
+        {
             scrape.view.expire(now_ms);
-            scrape.view.render(snapshot, out);
+            scrape.view.expose(&snapshots, index, exposition);
             scrape.report(planned, snapshot, now_ms);
         }
         self.registry.report(&shown.totals);
@@ -217,8 +224,15 @@ impl Pipeline {
         }
     }
 
+    /// Appends the same to `out` in the text format.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        let mut exposition = Exposition::default();
+        self.expose(&mut exposition);
+        Rendering::new(exposition.into(), Protocol::Text004, Selection::default()).write_all(out);
+    }
+
     /// How what the lines are about ended abnormally, by family, the commonest first. As recent as for
-    /// [`render`](Self::render).
+    /// [`expose`](Self::expose).
     pub fn endings(&self) -> Vec<Ending> {
         self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
         let shown = self.keeper.shown();

@@ -247,8 +247,8 @@ fn the_example_works_with_every_setting_in_use() {
         }
     }
     assert!(!config.labels.is_empty() && config.metrics.len() == 2);
-    let of_metrics = "enabled: unbounded: allow: max_series: expire_after: labels: deny: rewrite: pattern: to: template: paths: detect: \
-        ip_prefix: v4: v6: hash: key_file: rotate: lower: max_values: from_file: prefix: regex:";
+    let of_metrics = "enabled: unbounded: allow: max_series: expire_after: labels: deny: rewrite: pattern: to: template: paths: \
+        detect: ip_prefix: v4: v6: hash: key_file: rotate: lower: max_values: from_file: prefix: regex:";
     let of_sources = "file: exclude: journal: identifiers: units: matches: directory: syslog: framing: senders: \
         receive_buffer_bytes: max_connections: socket_mode: tls: certificate: key: client_ca: pipe: format: name:";
     for key in of_metrics.split(' ').chain(of_sources.split(' ')) {

@@ -28,6 +28,8 @@ pub mod exim;
 pub mod halon;
 pub mod haproxy;
 mod json;
+mod lines;
+mod near;
 pub mod opendkim;
 pub mod opendmarc;
 pub mod opensmtpd;
@@ -43,5 +45,6 @@ mod time;
 
 pub use envelope::Envelope;
 pub use event::{Event, Field};
+pub use lines::Lines;
 pub use reject::{Reason, Reject};
 pub use time::Time;

@@ -76,6 +76,8 @@ pub struct Config {
     pub metrics: BTreeMap<String, MetricConfig>,
     /// How Postfix's lines are counted.
     pub postfix: Arc<PostfixConfig>,
+    /// OpenMetrics text has `_created` samples, which tell when counting began. Protobuf always tells that.
+    pub created_samples: bool,
 }
 
 /// How Postfix's lines are counted.
@@ -158,6 +160,7 @@ impl Default for Config {
             labels: BTreeMap::new(),
             metrics: BTreeMap::new(),
             postfix: Arc::default(),
+            created_samples: false,
         }
     }
 }

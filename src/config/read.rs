@@ -29,6 +29,7 @@ const ROOT_KEYS: &[&str] = &[
     "labels",
     "metrics",
     "postfix",
+    "created_samples",
 ];
 const METRIC_KEYS: &[&str] = &["labels", "max_series", "expire_after", "enabled"];
 /// In place of a time: not at any.
@@ -99,6 +100,9 @@ impl<'a> Schema<'a> {
                 "sources" => self.sources(key, node),
                 "labels" => self.labels(key, node),
                 "postfix" => self.postfix(key, node),
+                "created_samples" => {
+                    self.config.created_samples = self.reader.bool(key, node).unwrap_or_default();
+                }
                 "compat" | "metrics" => {}
                 _ => {
                     self.reader.unknown_key(key, ROOT_KEYS);

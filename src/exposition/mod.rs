@@ -1,13 +1,29 @@
-//! The exposition: rows of cells as text for Prometheus. Fifth stage of the flow.
+//! The exposition: rows of cells in the forms that Prometheus reads. Fifth stage of the flow.
 //!
 //! A scrape takes a [`Snapshot`], copies of all cells made shard by shard under the locks that counting
-//! uses, and writes it at leisure. The label block of a row was escaped once, when the row was made.
+//! uses, and writes it at leisure, a piece at a time. The label block of a row was escaped once, when the row was made.
+//!
+//! - `table`: what is shown, whatever the form: the tables of an [`Exposition`], a metric each, and their rows.
+//! - `view`: the tables of a family, whose rows are kept in order from scrape to scrape.
+//! - `format`: the forms, and what they are called in HTTP.
+//! - `selection`: which metrics a request asks for.
+//! - `rendering`: goes through tables row by row and writes them in one form, `text` or `protobuf`.
 
 mod changed;
+mod format;
+mod protobuf;
+mod rendering;
+mod selection;
+mod table;
 mod text;
+mod view;
 
 pub use changed::Changed;
-pub use text::{CONTENT_TYPE, View};
+pub use format::{Escaping, Format, Protocol};
+pub use rendering::Rendering;
+pub use selection::Selection;
+pub use table::{Exposition, Head, Number, Sample, Snapshots, Table, Type};
+pub use view::View;
 
 use crate::series::{Cells, RowId};
 
@@ -62,5 +78,11 @@ impl Snapshot {
                 self.changed.set(group, row, known.unwrap_or(now_ms));
             }
         }
+    }
+}
+
+impl AsRef<[Snapshot]> for Snapshot {
+    fn as_ref(&self) -> &[Snapshot] {
+        std::slice::from_ref(self)
     }
 }

@@ -82,13 +82,6 @@ impl Plan {
 }
 
 impl Plan {
-    /// Since when, in milliseconds since 1970, a row of `metric` must have changed to be shown at `now_ms`; 0 when it is shown
-    /// always.
-    pub fn fresh_since(&self, metric: usize, now_ms: u64) -> u64 {
-        let span = self.expire_after.get(metric).copied().flatten();
-        span.map_or(0, |span| now_ms.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
-    }
-
     /// The keys of hashes, as often as labels have them.
     pub fn salts(&self) -> impl Iterator<Item = &Arc<Salt>> {
         let labels = self.groups.iter().flat_map(|group| &group.labels);
@@ -105,6 +98,13 @@ impl Plan {
     #[cold]
     fn turn_at(&self, now: SystemTime) -> u64 {
         self.rotating.iter().map(|salt| salt.turn(now)).sum()
+    }
+
+    /// Since when, in milliseconds since 1970, a row of `metric` must have changed to be shown at `now_ms`; 0 when it is shown
+    /// always.
+    pub fn fresh_since(&self, metric: usize, now_ms: u64) -> u64 {
+        let span = self.expire_after.get(metric).copied().flatten();
+        span.map_or(0, |span| now_ms.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// The labels that any of `metrics` has, each once, by its place in the family's vocabulary.

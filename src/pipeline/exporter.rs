@@ -5,8 +5,9 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Lines, Pipeline};
+use crate::exposition::Exposition;
 use crate::http::{EndingStatus, Pages, Reload, SourceStatus};
-use crate::metrics::own::Telemetry;
+use crate::metrics::own::{self, Telemetry};
 use crate::metrics::{Cardinality, Ending};
 use crate::source::Status;
 
@@ -27,6 +28,8 @@ pub struct Shown {
     pub pipeline: Arc<Pipeline>,
     /// What is followed.
     pub sources: Vec<Followed>,
+    /// True when OpenMetrics text has `_created` samples.
+    pub has_created_samples: bool,
 }
 
 /// One followed source.
@@ -67,9 +70,17 @@ impl Exporter {
 }
 
 impl Pages for Exporter {
-    fn exposition(&self, out: &mut Vec<u8>) {
-        self.shown().pipeline.render(out);
-        self.telemetry.render(out);
+    fn exposition(&self) -> Arc<Exposition> {
+        let shown = self.shown();
+        let mut exposition = Exposition::default();
+        exposition.has_created_samples = shown.has_created_samples;
+        shown.pipeline.expose(&mut exposition);
+        self.telemetry.expose(&mut exposition);
+        Arc::new(exposition)
+    }
+
+    fn families(&self) -> Vec<&'static str> {
+        self.shown().pipeline.families().chain([own::FAMILY.name]).collect()
     }
 
     fn sources(&self) -> Vec<SourceStatus> {

@@ -9,6 +9,9 @@ use foldhash::fast::RandomState;
 
 use super::{Directory, RowId};
 
+/// Values of a label, each with the number of its rows.
+pub type Top = Vec<(String, usize)>;
+
 /// Rows of a group, by the values of each label.
 #[derive(Clone, Debug, Default)]
 pub struct Census {
@@ -17,14 +20,14 @@ pub struct Census {
     /// Bytes of their labels.
     pub bytes: usize,
     /// The labels, in the order of the group: name, different values, and those with the most rows, each with their number.
-    pub labels: Vec<(String, usize, Vec<(String, usize)>)>,
+    pub labels: Vec<(String, usize, Top)>,
 }
 
 impl Directory {
     /// Counts these rows of `group`; `top` values of each label are named.
     pub fn census(&self, group: usize, rows: impl Iterator<Item = RowId>, top: usize) -> Census {
         let mut blocks: Vec<Arc<str>> = Vec::new();
-        self.visit_from(group, 0, |block| blocks.push(Arc::clone(block)));
+        self.visit_from(group, 0, |block, _| blocks.push(Arc::clone(block)));
         let names = self.groups().get(group).map(|group| group.labels.as_slice()).unwrap_or_default();
         let mut counts = vec![HashMap::<&str, usize, RandomState>::default(); names.len()];
         let mut census = Census::default();

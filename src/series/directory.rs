@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -107,6 +108,8 @@ pub struct Directory {
 struct Tuples {
     table: HashTable<RowId>,
     blocks: Vec<Arc<str>>,
+    /// When each row was made, in milliseconds since 1970; 0 if unknown.
+    made_ms: Vec<u64>,
     overflow: Option<RowId>,
     /// By label that may have only so many values: those that have a row, as they are written.
     admitted: Vec<HashSet<Box<[u8]>, RandomState>>,
@@ -169,7 +172,7 @@ impl Directory {
             return Found { row, fell_out: true };
         }
         if tuples.blocks.len() + 1 < *max_series && self.budget.take(*metrics, self.budget.limit) {
-            return Found { row: self.insert(tuples, shown), fell_out };
+            return Found { row: self.insert(tuples, shown, now_ms()), fell_out };
         }
         // The last row is for all that come too late. A tuple that is written like it is in its own row there.
         let mut other = Shown::default();
@@ -177,7 +180,7 @@ impl Directory {
         let fell_out = fell_out || shown.block != other.block;
         let row = self.find(tuples, &other.block).unwrap_or_else(|| {
             self.budget.exceed(*metrics);
-            self.insert(tuples, &other)
+            self.insert(tuples, &other, now_ms())
         });
         tuples.overflow = Some(row);
         Found { row, fell_out }
@@ -195,7 +198,7 @@ impl Directory {
         let known = self.find(tuples, &shown.block);
         let has_room =
             |tuples: &Tuples| tuples.blocks.len() < max_series / 2 && self.budget.take(*metrics, self.budget.limit / 2);
-        known.or_else(|| has_room(tuples).then(|| self.insert(tuples, &shown)))
+        known.or_else(|| has_room(tuples).then(|| self.insert(tuples, &shown, now_ms())))
     }
 
     /// The row of a tuple that an earlier run wrote as `block`. The limit of series does not hold for it: what has been shown
@@ -218,7 +221,7 @@ impl Directory {
         let known = self.find(tuples, &shown.block);
         Restored::Row(known.unwrap_or_else(|| {
             self.budget.exceed(self.groups[group].metrics);
-            self.insert(tuples, &shown)
+            self.insert(tuples, &shown, 0)
         }))
     }
 
@@ -238,7 +241,7 @@ impl Directory {
         tuples.table.find(hash, |row| tuples.blocks[*row as usize].as_bytes() == block).copied()
     }
 
-    fn insert(&self, tuples: &mut Tuples, shown: &Shown) -> RowId {
+    fn insert(&self, tuples: &mut Tuples, shown: &Shown, made_ms: u64) -> RowId {
         let hash = self.hasher.hash_one(shown.block.as_slice());
         let row = tuples.blocks.len() as RowId;
         for (label, place) in &shown.limited {
@@ -246,6 +249,7 @@ impl Directory {
         }
         // Escaping leaves nothing but valid UTF-8.
         tuples.blocks.push(String::from_utf8_lossy(&shown.block).into());
+        tuples.made_ms.push(made_ms);
         let blocks = &tuples.blocks;
         tuples.table.insert_unique(hash, row, |row| self.hasher.hash_one(blocks[*row as usize].as_bytes()));
         row
@@ -256,11 +260,17 @@ impl Directory {
         self.tuples.lock().unwrap_or_else(PoisonError::into_inner)[group].blocks.len()
     }
 
-    /// Shows the tuples of `group` from row `first` on to `visit`, in the order of their rows.
-    pub fn visit_from(&self, group: usize, first: usize, mut visit: impl FnMut(&Arc<str>)) {
+    /// Shows the tuples of `group` from row `first` on to `visit`, in the order of their rows, with when each was made, in
+    /// milliseconds since 1970; 0 if unknown.
+    pub fn visit_from(&self, group: usize, first: usize, mut visit: impl FnMut(&Arc<str>, u64)) {
         let tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
-        tuples[group].blocks.iter().skip(first).for_each(&mut visit);
+        let Tuples { blocks, made_ms, .. } = &tuples[group];
+        blocks.iter().zip(made_ms).skip(first).for_each(|(block, made_ms)| visit(block, *made_ms));
     }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 impl Tuples {
@@ -375,7 +385,7 @@ mod tests {
         assert_eq!(row(&directory, ["4", "4"]), Found { row: 2, fell_out: true });
         assert_eq!(row(&directory, ["1", "2"]), Found { row: 0, fell_out: false });
         let mut blocks = Vec::new();
-        directory.visit_from(0, 1, |block| blocks.push(block.to_string()));
+        directory.visit_from(0, 1, |block, _| blocks.push(block.to_string()));
         assert_eq!(blocks, [r#"a="2",b="1""#, r#"a="other",b="other""#]);
     }
 
@@ -399,7 +409,7 @@ mod tests {
         assert_eq!(one.block(1, 0).as_deref(), Some(r#"a="other""#));
         assert_eq!(row(&one, 0, "x"), Found { row: 0, fell_out: false });
         assert_eq!(budget.used(), 10, "each metric has its row for the rest");
-        assert_eq!(two.restore(1, r#"a="z""#), Restored::Row(0));
+        assert_eq!(two.restore(1, r#"a="z""#, |_| false), Restored::Row(0));
         assert_eq!((row(&two, 1, "z").fell_out, row(&two, 1, "w").fell_out, budget.used()), (false, true, 12));
     }
 

@@ -18,7 +18,7 @@ mod policy;
 mod texts;
 
 pub use cells::{Base, Cells, Layout, Open};
-pub use census::Census;
+pub use census::{Census, Top};
 pub use directory::{Budget, Directory, Found, Group, Labels, Restored};
 pub(crate) use memo::fold;
 pub use memo::{EntryId, Key, Memo, NO_ENTRY};

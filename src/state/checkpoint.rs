@@ -25,6 +25,12 @@ pub struct Checkpoint {
     pub salts: Salts,
 }
 
+impl AsRef<[Snapshot]> for Checkpoint {
+    fn as_ref(&self) -> &[Snapshot] {
+        &self.families
+    }
+}
+
 impl Checkpoint {
     /// Dates the rows of every family, see [`Snapshot::date`]; `before` is the checkpoint before this one.
     pub fn date(&mut self, before: &Self, now_ms: u64) {

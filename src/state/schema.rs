@@ -14,7 +14,7 @@ pub(super) const APPLICATION: i32 = 0x746d_7472;
 pub(super) const VERSION: i32 = 4;
 
 /// One step for each version: what makes it from the one before.
-const STEPS: [&str; VERSION as usize] = [FIRST, super::messages::TABLE, super::policy::TABLES, DATES];
+const STEPS: [&str; VERSION as usize] = [FIRST, super::messages::TABLE, DATES, super::policy::TABLES];
 
 const FIRST: &str = "
 CREATE TABLE last_commit (

@@ -24,7 +24,7 @@ pub(crate) const MISTAKES: &[Case] = &[
   |
 1 | verbosity: 3
   | ^^^^^^^^^
-  = known keys: listen, max_line_bytes, max_series, max_series_total, expire_after, compat, sources, labels, metrics, postfix",
+  = known keys: listen, max_line_bytes, max_series, max_series_total, expire_after, compat, sources, labels, metrics, postfix, created_samples",
     ),
     (
         "misspelt root key after a byte order mark",
@@ -350,6 +350,14 @@ tailmeter.yml:5:3: unknown label `request_header`; `request_header_` ends in a n
   |
 2 |   haproxy_log_requests_total: {enabled: yes}
   |                                         ^^^",
+    ),
+    (
+        "created_samples is not a truth value",
+        "created_samples: 1\n",
+        r"tailmeter.yml:1:18: expected true or false, found `1`
+  |
+1 | created_samples: 1
+  |                  ^",
     ),
     (
         "policies that say nothing usable",

@@ -192,7 +192,7 @@ tailmeter.yml:3:32: expected a time from 1m to 366d, found `30s`
   |
 3 |   server_name: {hash: {rotate: 30s, keyfile: a}}
   |                                ^^^
-  = for example 24h, 30m or 7d
+  = for example 90s, 15m, 1h30m or 7d
 
 tailmeter.yml:3:37: unknown key `keyfile`; did you mean `key_file`?
   |
@@ -203,7 +203,7 @@ tailmeter.yml:4:33: expected a time from 1m to 366d, found `1y`
   |
 4 |   backend_name: {hash: {rotate: 1y}}
   |                                 ^^
-  = for example 24h, 30m or 7d
+  = for example 90s, 15m, 1h30m or 7d
 
 tailmeter.yml:5:36: expected the path of a file, found an empty text
   |

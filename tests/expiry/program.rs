@@ -102,6 +102,8 @@ fn idle_series_expire_without_a_state_and_over_a_reload() {
     lab.configure("2s");
     fs::write(lab.log(), "").unwrap();
     let exporter = lab.start(&["--no-state"]);
+    // What is written before the source has found the file's end does not count.
+    until("readiness", || exporter.get("/-/ready").0.starts_with("HTTP/1.1 200"));
     append(&lab.log(), &[request_of("busy"), request_of("idle")].concat());
     exporter.until_sum(REQUESTS, 2.0);
     lab.until_expired(&exporter, "idle", "busy");

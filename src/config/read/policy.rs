@@ -300,7 +300,7 @@ impl Schema<'_> {
                 for (key, node) in entries {
                     match key.name.as_str() {
                         "key_file" => secret = self.key_file(key, node),
-                        "rotate" => rotate = self.rotate(key, node),
+                        "rotate" => rotate = self.reader.span(key, node, ROTATE_RANGE, None),
                         _ => drop(self.reader.unknown_key(key, HASH_KEYS)),
                     }
                 }
@@ -318,15 +318,6 @@ impl Schema<'_> {
         let salt = known.unwrap_or(salt);
         self.salts.push(Arc::clone(&salt));
         Some(Hash(salt))
-    }
-
-    fn rotate(&mut self, key: &Key, node: &Node) -> Option<Duration> {
-        let text = self.reader.word("a time", key.place, node)?;
-        let time = duration(&text).filter(|time| ROTATE_RANGE.contains(time));
-        if time.is_none() {
-            self.reader.expected("a time from 1m to 366d", key.place, node, Some("for example 24h, 30m or 7d"));
-        }
-        time
     }
 
     fn key_file(&mut self, key: &Key, node: &Node) -> Option<Secret> {
@@ -370,22 +361,6 @@ fn content(path: &Path, most: usize) -> Result<Vec<u8>, String> {
         Ok(_) => Ok(bytes),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// `90s`, `30m`, `24h` or `7d`.
-fn duration(text: &str) -> Option<Duration> {
-    let unit = text.chars().next_back()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        _ => return None,
-    };
-    let digits = text.strip_suffix(unit)?;
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let number: u64 = is_number.then(|| digits.parse().ok())??;
-    Some(Duration::from_secs(number.checked_mul(seconds)?))
 }
 
 /// What to write for a label that has no usable policy: what fits its name.

@@ -57,51 +57,65 @@ impl Detectors {
 
     /// The placeholder for `segment`, if it looks like something.
     fn of(self, segment: &[u8]) -> Option<&'static [u8]> {
-        let mut seen = Seen::default();
-        segment.iter().for_each(|byte| seen.take(*byte));
         let length = segment.len();
-        let Seen { digits, letters, hexadecimal, separators, has_strange } = seen;
-        let is_number = digits > 0 && letters == 0 && digits + separators == length && !has_strange;
+        let seen = segment.iter().fold(0, |seen, byte| seen + KINDS[usize::from(*byte)]);
+        let [strange, digits, letters, hexadecimal, separators] =
+            [STRANGE, DIGIT, LETTER, HEXADECIMAL, SEPARATOR].map(|kind| (seen / kind) as usize & COUNT);
+        if digits == 0 && strange == 0 && length <= MAX_WORD {
+            return None;
+        }
+        let is_number = digits > 0 && digits + separators == length;
         let is_hash = length >= 8 && hexadecimal == length && digits > 0;
-        let is_id = || {
-            has_strange
-                || length > MAX_WORD
-                || (length >= 8 && digits >= 3 && letters > 0)
-                || (length >= 16 && digits >= 2)
-        };
+        let is_id = strange > 0
+            || length > MAX_WORD
+            || (length >= 8 && digits >= 3 && letters > 0)
+            || (length >= 16 && digits >= 2);
         match () {
             () if self.number && is_number => Some(b":number"),
             () if self.uuid && is_uuid(segment) => Some(b":uuid"),
             () if self.hash && is_hash => Some(b":hash"),
-            () if self.id && is_id() => Some(b":id"),
+            () if self.id && is_id => Some(b":id"),
             () => None,
         }
     }
 }
 
-/// What a segment is made of.
-#[derive(Default)]
-struct Seen {
-    digits: usize,
-    letters: usize,
-    /// Digits, and letters up to `f`.
-    hexadecimal: usize,
-    /// What may stand in numbers.
-    separators: usize,
-    /// What no word has.
-    has_strange: bool,
-}
+/// Most bytes of a kind that are counted: more than the longest line has.
+const COUNT: usize = (1 << 25) - 1;
+/// One of what stands in no word.
+const STRANGE: u128 = 1;
+const DIGIT: u128 = 1 << 25;
+const LETTER: u128 = 1 << 50;
+/// Digits, and letters up to `f`.
+const HEXADECIMAL: u128 = 1 << 75;
+/// What may stand in numbers.
+const SEPARATOR: u128 = 1 << 100;
 
-impl Seen {
-    #[inline]
-    fn take(&mut self, byte: u8) {
-        self.digits += usize::from(byte.is_ascii_digit());
-        self.letters += usize::from(byte.is_ascii_alphabetic());
-        self.hexadecimal += usize::from(byte.is_ascii_hexdigit());
-        self.separators += usize::from(matches!(byte, b'.' | b',' | b'-' | b'_' | b':'));
-        self.has_strange |= is_strange(byte);
+/// What each byte is, so that adding up says how many of each kind there are.
+const KINDS: [u128; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let character = byte as u8;
+        if is_strange(character) {
+            kinds[byte] += STRANGE;
+        }
+        if character.is_ascii_digit() {
+            kinds[byte] += DIGIT;
+        }
+        if character.is_ascii_alphabetic() {
+            kinds[byte] += LETTER;
+        }
+        if character.is_ascii_hexdigit() {
+            kinds[byte] += HEXADECIMAL;
+        }
+        if matches!(character, b'.' | b',' | b'-' | b'_' | b':') {
+            kinds[byte] += SEPARATOR;
+        }
+        byte += 1;
     }
-}
+    kinds
+};
 
 /// `8-4-4-4-12` hexadecimal digits.
 fn is_uuid(segment: &[u8]) -> bool {
@@ -235,7 +249,7 @@ fn suffix(segment: &[u8]) -> Option<&[u8]> {
 }
 
 /// True for what stands in no word.
-fn is_strange(byte: u8) -> bool {
+const fn is_strange(byte: u8) -> bool {
     !byte.is_ascii_graphic() || byte == b'@' || byte == b'%'
 }
 
