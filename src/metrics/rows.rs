@@ -37,6 +37,8 @@ pub struct Rows {
     witness: Option<Witness>,
     /// True when the configuration asks for more than cells of any metric.
     any_more: bool,
+    /// What [`Plan::turn`] said of the rows that are remembered.
+    turn: u64,
     /// The head of the present line, if it is known.
     head: u64,
 }
@@ -100,11 +102,23 @@ impl Rows {
             memo: Memo::new(plan.memo_entries, 1),
             seeds: [1u64, 2, 3, 4].map(|seed| hasher.hash_one(seed) | 1),
             times: 1,
+            turn: plan.turn(),
             head: 0,
             witness: None,
             any_more: (0..family.metrics.len()).any(|metric| plan.has_more(metric)),
             plan,
             directory,
+        }
+    }
+
+    /// A block of lines begins: forgets where raw values led to, if they are now shown as others.
+    #[inline]
+    pub(super) fn turn(&mut self) {
+        let turn = self.plan.turn();
+        if turn != self.turn {
+            self.turn = turn;
+            self.memo.forget();
+            self.told.fill((0, None));
         }
     }
 
@@ -318,6 +332,10 @@ impl Rows {
         words: [u64; 2],
         find: impl FnOnce(&mut Self, &mut Vec<T>),
     ) -> &'k [T] {
+        if known.turn != self.turn {
+            known.turn = self.turn;
+            known.memo.forget();
+        }
         let entry = match known.memo.look_up(words) {
             (hash, NO_ENTRY) => {
                 let key = Key { text: &[], more: &[], words };
@@ -389,11 +407,13 @@ pub struct Known<T> {
     /// By entry: where what was found for it ends.
     ends: Vec<u32>,
     found: Vec<T>,
+    /// As for [`Rows`].
+    turn: u64,
 }
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
-        Self { memo: Memo::new(4096, 1), ends: Vec::new(), found: Vec::new() }
+        Self { memo: Memo::new(4096, 1), ends: Vec::new(), found: Vec::new(), turn: 0 }
     }
 }
 
