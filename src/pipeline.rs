@@ -28,7 +28,8 @@ use crate::config::Config;
 use crate::exposition::{Exposition, Protocol, Rendering, Selection, Snapshot, Snapshots, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
 use crate::metrics::{self, Cardinality, Dialect, Ending, Family, Planned, Totals};
-use crate::state::{self, Checkpoint, SourceKey, Store};
+use crate::series::Salt;
+use crate::state::{self, Checkpoint, Salts, SourceKey, Store};
 
 pub use exporter::{Exporter, Followed, Shown, Wish};
 pub use keeper::Keeping;
@@ -132,6 +133,7 @@ impl Pipeline {
     }
 
     fn of(config: &Config, families: Vec<Planned>, store: Option<Store>, base: Arc<Checkpoint>, say: Say) -> Self {
+        take_up(&families, base.salts.clone());
         let scrape = |planned: &Planned| Scrape {
             view: View::new(Arc::clone(&planned.plan), Arc::clone(&planned.directory)),
             reported: planned.plan.family.metrics.iter().map(|_| None).collect(),
@@ -246,6 +248,13 @@ impl Pipeline {
         Cardinality::new(self.max_series_total, metrics.collect())
     }
 
+    /// Shows what has been counted of each family. As recent as for [`render`](Self::render).
+    pub fn visit(&self, see: &mut dyn FnMut(&Planned, &Snapshot)) {
+        self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
+        let shown = self.keeper.shown();
+        self.families.iter().zip(&shown.families).for_each(|(planned, snapshot)| see(planned, snapshot));
+    }
+
     fn changes(&self) -> u64 {
         self.registry.changes.load(Relaxed)
     }
@@ -259,6 +268,21 @@ impl Pipeline {
         let shards = lock(&self.shards).clone();
         shards.iter().for_each(|shard| lock(shard).add_to(checkpoint, &place, &mut knowing));
         end_with(&self.registry.base, &self.families, checkpoint);
+        // After the rows: whatever one of them was made with, if it still holds, is here.
+        checkpoint.salts = salts(&self.families).map(|(name, salt)| (name, salt.keep())).collect();
+    }
+}
+
+/// The random keys of hashes, with their names.
+fn salts(families: &[Planned]) -> impl Iterator<Item = (String, &Arc<Salt>)> {
+    let salts = families.iter().flat_map(|planned| planned.plan.salts());
+    salts.filter_map(|salt| Some((salt.name()?, salt)))
+}
+
+/// Has the hashes go on with the keys that are `known`. Of others, those of the same name have the same.
+fn take_up(families: &[Planned], mut known: Salts) {
+    for (name, salt) in salts(families) {
+        salt.take_up(*known.entry(name).or_insert_with(|| salt.keep()));
     }
 }
 

@@ -7,6 +7,10 @@
 mod histogram_mistakes;
 #[path = "config/mistakes.rs"]
 mod mistakes;
+#[path = "config/policies.rs"]
+mod policies;
+#[path = "config/policy_mistakes.rs"]
+mod policy_mistakes;
 #[path = "config/push_mistakes.rs"]
 mod push_mistakes;
 #[path = "config/source_mistakes.rs"]
@@ -27,6 +31,7 @@ use tailmeter::config::{
 };
 use tailmeter::metrics::{Family, Kind, Label, Metric, Unit};
 use tailmeter::push::Receiver;
+use tailmeter::series::{Pattern, Patterns};
 
 const fn metric(name: &'static str, labels: &'static [&'static str], opt_in: &'static [&'static str]) -> Metric {
     Metric { name, help: "Help.", kind: Kind::Counter, unit: Unit::None, labels, opt_in, is_on: true }
@@ -148,8 +153,8 @@ metrics:
     let files: Vec<_> = config.sources.iter().map(Source::label).collect();
     assert_eq!(files, ["/var/log/*.log", "/var/log/haproxy.log"]);
 
-    let allow = |value: &str| LabelPolicy { allow: Some(vec![value.to_owned()]), unbounded: false };
-    let all = LabelPolicy { allow: None, unbounded: true };
+    let allow = |value: &str| LabelPolicy::allow([value]);
+    let all = LabelPolicy::open();
     let [requests, queue, incomplete] = HAPROXY.metrics else {
         panic!("three metrics");
     };
@@ -195,7 +200,8 @@ fn allowed_values_are_the_text_they_look_like() {
   2024-01-01, "q", 'it''s', !!str 5, 99999999999999999999999999999999999999999999, <NOSRV>, &a 7, 1.50]}}
 "#,
     );
-    let values = config.labels["status_code"].allow.as_ref();
+    let values = config.labels["status_code"].allow.as_ref().map(Patterns::written);
+    let values = values.map(|values| values.iter().map(Pattern::text).collect::<Vec<_>>());
     let expected = "200 -1 0200 1e3 no True .nan null ~ 0x10 1_000 2024-01-01 q it's 5 \
         99999999999999999999999999999999999999999999 <NOSRV> 7 1.50";
     assert_eq!(values.expect("values").join(" "), expected, "each value as written");
@@ -211,7 +217,7 @@ fn anchors_and_merge_keys_work() {
 ",
     );
     let allowed: Vec<_> = config.labels.values().map(|policy| &policy.allow).collect();
-    assert_eq!(allowed, [&Some(vec!["200".to_owned()]); 3]);
+    assert_eq!(allowed, [&Some(Patterns::values(["200"])); 3]);
 }
 
 #[test]
@@ -251,6 +257,8 @@ fn the_example_works_with_every_setting_in_use() {
     assert!(!config.labels.is_empty() && config.metrics.len() == 5);
     let of_metrics = "enabled: unbounded: allow: max_series: expire_after: labels: buckets: native: schema: max_buckets: zero_threshold: \
         classic: summary: quantiles: window_seconds: exemplars:";
+    let of_policies = "deny: rewrite: pattern: to: template: paths: detect: ip_prefix: v4: v6: hash: key_file: rotate: lower: \
+        max_values: from_file: prefix: regex:";
     let of_sources = "file: exclude: journal: identifiers: units: matches: directory: syslog: framing: senders: \
         receive_buffer_bytes: max_connections: socket_mode: tls: certificate: key: client_ca: pipe: format: name:";
     let of_pushes = "push: remote_write: otlp: url: interval: timeout: headers: basic_auth: username: password_file: bearer_token_file: \
@@ -262,7 +270,7 @@ fn the_example_works_with_every_setting_in_use() {
         assert_eq!((receiver.interval, receiver.max_buffer_bytes), (defaults.interval, defaults.max_buffer_bytes));
         assert_eq!(receiver.server.timeout, defaults.server.timeout, "the example shows defaults");
     }
-    for key in of_metrics.split(' ').chain(of_sources.split(' ')).chain(of_pushes.split(' ')) {
+    for key in [of_metrics, of_policies, of_sources, of_pushes].into_iter().flat_map(|keys| keys.split(' ')) {
         assert!(text.contains(key), "the example does not show {key}");
     }
 }
@@ -272,6 +280,7 @@ fn mistakes_are_told_exactly() {
     let mut wrong = String::new();
     let kinds = [
         mistakes::MISTAKES,
+        policy_mistakes::POLICY_MISTAKES,
         push_mistakes::PUSH_MISTAKES,
         source_mistakes::SOURCE_MISTAKES,
         syslog_mistakes::SYSLOG_MISTAKES,
@@ -472,7 +481,8 @@ proptest! {
 
     #[test]
     fn yaml_shaped_noise_never_panics(words in prop::collection::vec(prop::sample::select(vec![
-        "listen", "sources", "labels", "metrics", "allow", "unbounded", "haproxy_log_requests_total",
+        "listen", "sources", "labels", "metrics", "allow", "unbounded", "deny", "rewrite", "template", "ip_prefix", "hash",
+        "max_values", "from_file", "key_file", "rotate", "paths", "detect", "regex", "prefix", "/a/:b", "$1", "haproxy_log_requests_total",
         "client_ip", "file", "exclude", "journal", "matches", "syslog", "senders", "socket_mode", "tls", "pipe", "name",
         "format", "haproxy", "udp://", "tls://0.0.0.0:1", "/a", "a[", "-", ": ", ":", "- ", "\n", "\n  ", "\n    ", "{", "}", "[", "]", ", ",
         "'", "\"", "&a ", "*a", "!!int ", "<<: ", "? ", "|", ">-", "#", "\t", "\r\n", "~", "true", "5", "é",

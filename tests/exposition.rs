@@ -11,6 +11,9 @@ mod lines;
 #[path = "store/reference.rs"]
 #[allow(dead_code, reason = "as above")]
 mod reference;
+#[path = "store/rules.rs"]
+#[allow(dead_code, reason = "as above")]
+mod rules;
 #[path = "store/strict.rs"]
 mod strict;
 

@@ -20,6 +20,9 @@ mod program;
 #[path = "store/reference.rs"]
 #[allow(dead_code, reason = "the tests of the store use the rest")]
 mod reference;
+#[path = "store/rules.rs"]
+#[allow(dead_code, reason = "as above")]
+mod rules;
 #[path = "state/run.rs"]
 mod run;
 #[path = "store/strict.rs"]

@@ -7,6 +7,8 @@
 mod lines;
 #[path = "store/reference.rs"]
 mod reference;
+#[path = "store/rules.rs"]
+mod rules;
 #[path = "store/strict.rs"]
 mod strict;
 
@@ -22,7 +24,7 @@ use tailmeter::pipeline::Pipeline;
 use tailmeter::series::Directory;
 use tailmeter::source::{Block, End, Sink};
 
-use lines::{Line, Random, block, config};
+use lines::{Line, Random, block, config, config_with};
 use reference::{Expected, Reference, TIMERS};
 use strict::Metric;
 
@@ -106,7 +108,7 @@ proptest! {
     /// fell out is known.
     #[test]
     fn sums_are_true_under_limits_and_policies(case in cases(250)) {
-        let config = config(case.config, true);
+        let config = config_with(case.config, Some(rules::policy));
         let reference = reference(&config, &case.lines);
         let counted = count(&config, &[(0, block(&case.lines, case.division % 2 == 0))], None);
         for (metric, expected) in shown(&counted.text, &reference) {
@@ -123,7 +125,7 @@ proptest! {
     /// Row by row, first come, first served.
     #[test]
     fn rows_are_those_of_the_first_lines(case in cases(250)) {
-        let config = config(case.config, true);
+        let config = config_with(case.config, Some(rules::policy));
         let reference = reference(&config, &case.lines);
         let counted = count(&config, &[(0, block(&case.lines, true))], None);
         for (metric, expected) in shown(&counted.text, &reference) {
@@ -146,7 +148,7 @@ proptest! {
     /// Blocks, shards and how much is remembered are matters of speed alone.
     #[test]
     fn division_changes_nothing(case in cases(150)) {
-        let config = config(case.config, true);
+        let config = config_with(case.config, Some(rules::policy));
         let mut random = Random(case.division);
         let shards = 1 + random.below(4);
         let (mut blocks, mut rest) = (Vec::new(), case.lines.as_slice());

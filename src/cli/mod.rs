@@ -5,6 +5,8 @@
 //! 0: done. 1: failed at work, for example because a file could not be read. 2: never started: wrong usage,
 //! a mistake in the configuration, an address in use.
 
+mod check;
+mod columns;
 mod explain;
 mod files;
 mod parse;
@@ -60,6 +62,7 @@ enum Command {
     Replay(replay::Arguments),
     Parse(parse::Arguments),
     Explain(explain::Arguments),
+    Check(check::Arguments),
 }
 
 /// Why the program ends with something else than 0.
@@ -101,6 +104,7 @@ fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Parse(arguments) => parse::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::series::Policy as LabelPolicy;
 pub use dialect::{DialectError, Origin, Understood};
 pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
@@ -163,16 +164,6 @@ pub struct LabelChoice {
     pub policy: Option<LabelPolicy>,
 }
 
-/// Which values of a label are shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LabelPolicy {
-    /// Values that are shown as they are; every other one becomes `other`. Exact strings.
-    pub allow: Option<Vec<String>>,
-    /// Every value is shown, also a name that the haproxy.cfg of the source does not declare: the operator's consent for a
-    /// private label.
-    pub unbounded: bool,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -239,16 +230,17 @@ impl Config {
             // One byte more than allowed is enough to see that a file is too large.
             .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
             .map_err(|error| whole_file(format!("cannot read the configuration: {error}")))?;
-        Self::with_compat(compat).read_bytes(&bytes, &name, families(compat))
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::with_compat(compat).read_bytes(&bytes, &name, families(compat), Some(folder))
     }
 
     /// Reads `text` and checks it against `families`. `file_name` only appears in errors. An empty text
-    /// gives the defaults.
+    /// gives the defaults. Files that it names, such as lists of values, are not read: nothing is in them.
     ///
     /// # Errors
     /// As for [`Config::load`].
     pub fn parse(text: &str, file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
-        Self::default().read(text, file_name, families)
+        Self::default().read(text, file_name, families, None)
     }
 
     /// The same for bytes that may not be text.
@@ -256,11 +248,17 @@ impl Config {
     /// # Errors
     /// As for [`Config::load`].
     pub fn parse_bytes(bytes: &[u8], file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
-        Self::default().read_bytes(bytes, file_name, families)
+        Self::default().read_bytes(bytes, file_name, families, None)
     }
 
-    /// Reads `text`, where this holds for what it does not say.
-    fn read(self, text: &str, file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
+    /// Reads `text`, where this holds for what it does not say. Files that it names are read from `folder`, if there is one.
+    fn read(
+        self,
+        text: &str,
+        file_name: &str,
+        families: &[&Family],
+        folder: Option<&Path>,
+    ) -> Result<Self, ConfigErrors> {
         if text.len() > MAX_FILE_BYTES {
             let limit = MAX_FILE_BYTES / 1024 / 1024;
             let message = format!("the configuration is larger than {limit} MiB");
@@ -269,12 +267,18 @@ impl Config {
         let source = text.strip_prefix('\u{feff}').unwrap_or(text);
         let root = yaml::parse(source)
             .map_err(|error| ConfigError::at(file_name, source, error.place, error.message).with_help(error.help))?;
-        read::read(&root, file_name, source, families, self)
+        read::read(&root, file_name, source, families, folder, self)
     }
 
-    fn read_bytes(self, bytes: &[u8], file_name: &str, families: &[&Family]) -> Result<Self, ConfigErrors> {
+    fn read_bytes(
+        self,
+        bytes: &[u8],
+        file_name: &str,
+        families: &[&Family],
+        folder: Option<&Path>,
+    ) -> Result<Self, ConfigErrors> {
         let error = match std::str::from_utf8(bytes) {
-            Ok(text) => return self.read(text, file_name, families),
+            Ok(text) => return self.read(text, file_name, families, folder),
             Err(error) => error,
         };
         let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();

@@ -1,20 +1,24 @@
 //! The schema: from the tree of a configuration file to a checked [`Config`].
 
 mod histogram;
+mod policy;
 mod postfix;
 mod push;
 mod sources;
 
+use policy::{POLICY_KEYS, proposal};
+
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::catalogue::{Catalogue, label, label_matches, numbered_stem, supported};
 use super::error::{ConfigErrors, clip};
 use super::reader::Reader;
 use super::yaml::{Key, Node, Place, Value};
-use super::{
-    Config, EXPIRE_AFTER_RANGE, Expiry, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig,
-};
+use super::{Config, EXPIRE_AFTER_RANGE, Expiry, LabelChoice, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig};
 use crate::metrics::{Compat, Family, Metric, families};
+use crate::series::Salt;
 
 const ROOT_KEYS: &[&str] = &[
     "listen",
@@ -34,17 +38,19 @@ const METRIC_KEYS: &[&str] =
     &["labels", "max_series", "expire_after", "enabled", "buckets", "native", "summary", "exemplars"];
 /// In place of a time: not at any.
 const NEVER: &str = "never";
-const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
 /// Applies the schema to `root`, the tree of `source`, and checks names against `families`. What it does not say is as in `config`.
+/// Files that it names are read if there is a `folder`, from which their paths go.
 pub(super) fn read(
     root: &Node,
     file_name: &str,
     source: &str,
     families: &[&Family],
+    folder: Option<&Path>,
     config: Config,
 ) -> Result<Config, ConfigErrors> {
-    let mut schema = Schema { reader: Reader::new(file_name, source), catalogue: Catalogue(families), config };
+    let (reader, catalogue) = (Reader::new(file_name, source), Catalogue(families));
+    let mut schema = Schema { reader, catalogue, config, folder, salts: Vec::new() };
     schema.root(root);
     match schema.reader.into_errors() {
         None => Ok(schema.config),
@@ -56,6 +62,10 @@ struct Schema<'a> {
     reader: Reader<'a>,
     catalogue: Catalogue<'a>,
     config: Config,
+    /// Where paths of files go from; `None` when these are not to be read.
+    folder: Option<&'a Path>,
+    /// Keys of hashes: labels that are to have the same share it.
+    salts: Vec<Arc<Salt>>,
 }
 
 /// The catalogue entry of the metric whose settings are read.
@@ -150,75 +160,6 @@ impl<'a> Schema<'a> {
             let policy = self.policy(key, node);
             self.config.labels.insert(key.name.clone(), policy);
         }
-    }
-
-    /// A policy; where it has a mistake, one that raises no further error.
-    fn policy(&mut self, label: &Key, node: &Node) -> LabelPolicy {
-        let stand_in = LabelPolicy { unbounded: true, ..LabelPolicy::default() };
-        let Value::Map(entries) = &node.value else {
-            let help = proposal(&label.name);
-            let what = "a policy with `allow` or `unbounded`";
-            self.reader.expected(what, label.place, node, Some(&help));
-            return stand_in;
-        };
-        if entries.is_empty() {
-            let message = format!("the policy of `{}` is empty", clip(&label.name));
-            self.reader.report(label.place, message, Some(proposal(&label.name)));
-            return stand_in;
-        }
-        let mut policy = LabelPolicy::default();
-        let mut unbounded_key = None;
-        let mut failed = false;
-        for (key, node) in entries {
-            match key.name.as_str() {
-                "allow" => {
-                    policy.allow = self.allow(key, node);
-                    failed |= policy.allow.is_none();
-                }
-                "unbounded" => {
-                    let value = self.reader.bool(key, node);
-                    failed |= value.is_none();
-                    policy.unbounded = value.unwrap_or_default();
-                    unbounded_key = Some(key.place);
-                }
-                _ => {
-                    self.reader.unknown_key(key, POLICY_KEYS);
-                    failed = true;
-                }
-            }
-        }
-        if let (Some(_), true, Some(place)) = (&policy.allow, policy.unbounded, unbounded_key) {
-            let message = "`unbounded: true` contradicts `allow`: keep one of them".to_owned();
-            self.reader.report(place, message, None);
-        }
-        if failed { stand_in } else { policy }
-    }
-
-    fn allow(&mut self, key: &Key, node: &Node) -> Option<Vec<String>> {
-        let Value::List(items) = &node.value else {
-            let help = "for example allow: [GET, POST]";
-            self.reader.expected("a list of values", key.place, node, Some(help));
-            return None;
-        };
-        if items.is_empty() {
-            let message = "an empty `allow` turns every value into `other`".to_owned();
-            let help = "leave the label out instead".to_owned();
-            self.reader.report(key.place, message, Some(help));
-            return None;
-        }
-        let mut values = Vec::with_capacity(items.len());
-        let mut seen = BTreeSet::new();
-        for item in items {
-            match self.reader.text(item) {
-                Some(text) if seen.insert(text.clone()) => values.push(text),
-                Some(text) => {
-                    let message = format!("`{}` is listed twice", clip(&text));
-                    self.reader.report(item.place, message, None);
-                }
-                None => self.reader.expected("a value", key.place, item, None),
-            }
-        }
-        Some(values)
     }
 
     fn metric(&mut self, name: &Key, node: &Node) -> MetricConfig {
@@ -324,9 +265,14 @@ impl<'a> Schema<'a> {
             return;
         }
         let policy = choice.policy.as_ref().or(self.config.labels.get(name));
-        let is_bounded = policy.is_some_and(|policy| policy.allow.is_some() || policy.unbounded);
-        if !is_bounded && label(family, name).is_some_and(|label| label.private) {
-            let message = format!("label `{name}` identifies people or grows with traffic: it needs a policy");
+        if policy.is_none_or(|policy| !policy.decides()) && label(family, name).is_some_and(|label| label.private) {
+            // Some rules alone let through whatever they do not fit.
+            let which = if policy.is_some_and(|policy| !policy.is_empty()) {
+                " that says which values there may be"
+            } else {
+                ""
+            };
+            let message = format!("label `{name}` identifies people or grows with traffic: it needs a policy{which}");
             self.reader.report(place, message, Some(proposal(name)));
         }
     }
@@ -346,12 +292,4 @@ impl<'a> Schema<'a> {
             None => self.reader.unknown("label", name, place, known.into_iter(), help),
         }
     }
-}
-
-/// What to write for a label that has no usable policy.
-fn proposal(label: &str) -> String {
-    let label = clip(label);
-    format!(
-        "write {{{label}: {{allow: [a, b]}}}} to keep those values, or {{{label}: {{unbounded: true}}}} to keep all"
-    )
 }

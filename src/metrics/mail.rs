@@ -123,6 +123,9 @@ trait Messages: Send {
     /// Counts the message of a line; false when it is only known.
     fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject>;
 
+    /// A block of lines begins.
+    fn turn(&mut self);
+
     /// A block of lines has been counted.
     fn settle(&mut self);
 
@@ -156,6 +159,10 @@ impl<C: Count> Messages for Counting<C> {
             Recall::Known(is_parsed) => Ok(is_parsed),
             recall => self.any_message(line, envelope, recall),
         }
+    }
+
+    fn turn(&mut self) {
+        self.rows.turn();
     }
 
     fn settle(&mut self) {
@@ -324,6 +331,7 @@ impl Mail {
 
 impl Counter for Mail {
     fn count(&mut self, lines: &[u8], tally: &mut Tally) {
+        self.desks.iter_mut().filter_map(|desk| desk.messages.as_mut()).for_each(|messages| messages.turn());
         Lines::of(lines).for_each(|line| self.line(line, tally));
         self.desks.iter_mut().filter_map(|desk| desk.messages.as_mut()).for_each(|messages| messages.settle());
     }

@@ -1,10 +1,10 @@
 //! From catalogue and configuration to groups of rows: which metrics share a row, and where its cells are.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::config::{Config, ExemplarSource, LabelPolicy, MetricConfig, NativeConfig, PostfixConfig, SummaryConfig};
-use crate::series::{Finder, Group, Labels, Layout, NativeShape, Policy, Shape, WindowShape};
+use crate::config::{Config, ExemplarSource, MetricConfig, NativeConfig, PostfixConfig, SummaryConfig};
+use crate::series::{Finder, Group, Labels, Layout, NativeShape, Policy, Salt, Shape, WindowShape};
 
 use super::{Family, Kind, Metric, Unit};
 
@@ -137,6 +137,8 @@ pub struct Plan {
     pub memo_entries: usize,
     /// What the configuration says of Postfix.
     pub postfix: Arc<PostfixConfig>,
+    /// Keys of hashes that are exchanged from time to time.
+    rotating: Vec<Arc<Salt>>,
 }
 
 impl Plan {
@@ -187,7 +189,20 @@ impl Plan {
         let expire_after = family.metrics.iter().map(|metric| config.expire_after(metric)).collect();
         let memo_entries = (4 * config.max_series).clamp(1 << 12, 1 << 20);
         let postfix = Arc::clone(&config.postfix);
-        Self { family, groups, slots, forms, exemplars, finders, expire_after, memo_entries, postfix }
+        let mut plan = Self {
+            family,
+            groups,
+            slots,
+            forms,
+            exemplars,
+            finders,
+            expire_after,
+            memo_entries,
+            postfix,
+            rotating: Vec::new(),
+        };
+        plan.rotating = plan.salts().filter(|salt| salt.rotates()).cloned().collect();
+        plan
     }
 }
 
@@ -216,6 +231,24 @@ impl Plan {
         Buckets::new(self.forms.get(metric).map(Form::bounds).unwrap_or_default(), unit)
     }
 
+    /// The keys of hashes, as often as labels have them.
+    pub fn salts(&self) -> impl Iterator<Item = &Arc<Salt>> {
+        let labels = self.groups.iter().flat_map(|group| &group.labels);
+        labels.filter_map(|label| label.policy.hash.as_ref()).map(|hash| &hash.0)
+    }
+
+    /// Exchanges the keys whose time is over. As long as it returns the same number, raw values are shown as before: who
+    /// remembers what became of them asks before each block of lines.
+    #[inline]
+    pub fn turn(&self) -> u64 {
+        if self.rotating.is_empty() { 0 } else { self.turn_at(SystemTime::now()) }
+    }
+
+    #[cold]
+    fn turn_at(&self, now: SystemTime) -> u64 {
+        self.rotating.iter().map(|salt| salt.turn(now)).sum()
+    }
+
     /// Since when, in milliseconds since 1970, a row of `metric` must have changed to be shown at `now_ms`; 0 when it is shown
     /// always.
     pub fn fresh_since(&self, metric: usize, now_ms: u64) -> u64 {
@@ -234,14 +267,8 @@ impl Plan {
 
 /// The labels of `metric` under `config`.
 fn labels(metric: &Metric, config: &Config) -> Vec<Labels> {
-    let policy = |name: &str, own: Option<&LabelPolicy>| {
-        let rule = own.or_else(|| config.labels.get(name));
-        match rule {
-            Some(LabelPolicy { allow: Some(allow), .. }) => Policy::allow(allow),
-            Some(LabelPolicy { unbounded: true, .. }) => Policy::open(),
-            _ => Policy::default(),
-        }
-    };
+    let policy =
+        |name: &str, own: Option<&Policy>| own.or_else(|| config.labels.get(name)).cloned().unwrap_or_default();
     match config.metrics.get(metric.name).and_then(|chosen| chosen.labels.as_ref()) {
         Some(chosen) => {
             let labels = chosen.iter().map(|choice| Labels {

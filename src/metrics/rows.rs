@@ -42,6 +42,8 @@ pub struct Rows {
     witness: Option<Witness>,
     /// True when the configuration asks for more than cells of any metric.
     any_more: bool,
+    /// What [`Plan::turn`] said of the rows that are remembered.
+    turn: u64,
     /// The head of the present line, if it is known.
     head: u64,
     /// Lines that have come before, and what the present one adds, if that is to be remembered.
@@ -122,6 +124,7 @@ impl Rows {
             memo: Memo::new(plan.memo_entries, 1),
             seeds: [1u64, 2, 3, 4].map(|seed| hasher.hash_one(seed) | 1),
             times: 1,
+            turn: plan.turn(),
             head: 0,
             repeats: Repeats::default(),
             is_recorded: false,
@@ -130,6 +133,19 @@ impl Rows {
             any_more: (0..family.metrics.len()).any(|metric| plan.has_more(metric)),
             plan,
             directory,
+        }
+    }
+
+    /// A block of lines begins: forgets where raw values led to, if they are now shown as others.
+    #[inline]
+    pub(super) fn turn(&mut self) {
+        let turn = self.plan.turn();
+        if turn != self.turn {
+            self.turn = turn;
+            self.memo.forget();
+            self.told.fill((0, None));
+            // None of them waits between blocks.
+            self.repeats.forget();
         }
     }
 
@@ -377,6 +393,7 @@ impl Rows {
     ) -> &'k [T] {
         let mut print = Print { seeds: self.seeds, words: [self.seeds[1], self.seeds[0]] };
         texts.into_iter().for_each(|text| print.take(text));
+        known.turn(self.turn);
         let (start, end) = self.find_all_by(known, print.words, find);
         known.found.get(start..end).unwrap_or_default()
     }
@@ -388,6 +405,7 @@ impl Rows {
         code: u8,
         find: impl FnOnce(&mut Self, &mut Vec<T>),
     ) -> &'k [T] {
+        known.turn(self.turn);
         let key = self.head << 8 | u64::from(code);
         let at = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize;
         let (start, end) = match known.near.get(at) {
@@ -487,14 +505,28 @@ pub struct Known<T> {
     found: Vec<T>,
     /// Those of some heads and codes, with where what was found for them begins and ends.
     near: [(u64, u32, u32); NEAR],
+    /// As for [`Rows`].
+    turn: u64,
 }
 
 /// Heads and codes that are found at once; a power of two.
 const NEAR: usize = 64;
 
+impl<T> Known<T> {
+    /// Forgets what was found in another turn than this one.
+    #[inline]
+    fn turn(&mut self, turn: u64) {
+        if self.turn != turn {
+            self.turn = turn;
+            self.memo.forget();
+            self.near = [(0, 0, 0); NEAR];
+        }
+    }
+}
+
 impl<T> Default for Known<T> {
     fn default() -> Self {
-        Self { memo: Memo::new(4096, 1), ends: Vec::new(), found: Vec::new(), near: [(0, 0, 0); NEAR] }
+        Self { memo: Memo::new(4096, 1), ends: Vec::new(), found: Vec::new(), near: [(0, 0, 0); NEAR], turn: 0 }
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn reshaped(before: &Checkpoint, old: &[Planned], new: &[Planned]) ->
         totals: before.totals.clone(),
         positions: before.positions.clone(),
         messages: before.messages.clone(),
+        salts: before.salts.clone(),
     }
 }
 
@@ -38,9 +39,15 @@ fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Sna
         }
         after.fell_out[metric] = before.fell_out.get(metric).copied().unwrap_or(0);
         let buckets = form.buckets();
+        let prints = |store: &Planned, slot: Slot| {
+            let labels = store.plan.groups[slot.group].labels.iter();
+            labels.map(|label| label.policy.fingerprint()).collect::<Vec<_>>()
+        };
+        let (prints_before, prints_now) = (prints(old, from), prints(new, to));
         for row in before.cells.rows(from.group) {
             let Some(block) = old.directory.block(from.group, row) else { continue };
-            if let Restored::Row(there) = new.directory.restore(to.group, &block) {
+            let is_same = |label: usize| prints_before.get(label) == prints_now.get(label);
+            if let Restored::Row(there) = new.directory.restore(to.group, &block, is_same) {
                 let changed_at_ms = before.changed.at(from.group, row).unwrap_or(0);
                 after.changed.set_latest(to.group, there, changed_at_ms);
                 let base = after.cells.base(to.group, there);

@@ -1,6 +1,9 @@
 //! Which label tuples have a row, and how many may.
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -108,6 +111,26 @@ struct Tuples {
     /// When each row was made, in milliseconds since 1970; 0 if unknown.
     made_ms: Vec<u64>,
     overflow: Option<RowId>,
+    /// By label that may have only so many values: those that have a row, as they are written.
+    admitted: Vec<HashSet<Box<[u8]>, RandomState>>,
+}
+
+thread_local! {
+    /// Room to write tuples in: they are not kept, unless they are new.
+    static ROOM: Cell<Shown> = Cell::default();
+}
+
+/// A tuple as it is written.
+#[derive(Debug, Default)]
+struct Shown {
+    block: Vec<u8>,
+    /// Those of its values that are counted, see [`Policy::max_values`]: their label, and where they stand.
+    limited: Vec<(usize, Range<usize>)>,
+    /// A value fell out.
+    fell_out: bool,
+    /// A value while it is made.
+    value: Vec<u8>,
+    spare: Vec<u8>,
 }
 
 impl Directory {
@@ -128,27 +151,36 @@ impl Directory {
     }
 
     /// The row of the tuple in `group` whose raw value for label number i is what `value(i, out)` appends.
-    pub fn row(&self, group: usize, mut value: impl FnMut(usize, &mut Vec<u8>)) -> Found {
+    pub fn row(&self, group: usize, value: impl FnMut(usize, &mut Vec<u8>)) -> Found {
+        let mut shown = ROOM.take();
+        shown.write(&self.groups[group].labels, value);
+        let found = self.row_of(group, &mut shown);
+        ROOM.set(shown);
+        found
+    }
+
+    fn row_of(&self, group: usize, shown: &mut Shown) -> Found {
         let Group { labels, max_series, metrics, .. } = &self.groups[group];
-        let (block, mut fell_out) = shown(labels, &mut value);
         let mut tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
         let tuples = &mut tuples[group];
-        if let Some(row) = self.find(tuples, &block) {
+        shown.limit(labels, tuples);
+        let fell_out = shown.fell_out;
+        if let Some(row) = self.find(tuples, &shown.block) {
             return Found { row, fell_out };
         }
         if let Some(row) = tuples.overflow {
             return Found { row, fell_out: true };
         }
         if tuples.blocks.len() + 1 < *max_series && self.budget.take(*metrics, self.budget.limit) {
-            return Found { row: self.insert(tuples, block, now_ms()), fell_out };
+            return Found { row: self.insert(tuples, shown, now_ms()), fell_out };
         }
         // The last row is for all that come too late. A tuple that is written like it is in its own row there.
-        let mut other = Vec::with_capacity(64);
-        labels.iter().for_each(|label| write_label(&label.name, OTHER, &mut other));
-        fell_out |= block != other;
-        let row = self.find(tuples, &other).unwrap_or_else(|| {
+        let mut other = Shown::default();
+        labels.iter().for_each(|label| drop(write_label(&label.name, OTHER, &mut other.block)));
+        let fell_out = fell_out || shown.block != other.block;
+        let row = self.find(tuples, &other.block).unwrap_or_else(|| {
             self.budget.exceed(*metrics);
-            self.insert(tuples, other, now_ms())
+            self.insert(tuples, &other, now_ms())
         });
         tuples.overflow = Some(row);
         Found { row, fell_out }
@@ -156,33 +188,40 @@ impl Directory {
 
     /// The row of a tuple that may come: before a line has it, it is shown as zero. `None` when there is no room for it,
     /// because half of the rows are for what is not known beforehand.
-    pub fn declare(&self, group: usize, mut value: impl FnMut(usize, &mut Vec<u8>)) -> Option<RowId> {
+    pub fn declare(&self, group: usize, value: impl FnMut(usize, &mut Vec<u8>)) -> Option<RowId> {
         let Group { labels, max_series, metrics, .. } = self.groups.get(group)?;
-        let (block, _) = shown(labels, &mut value);
+        let mut shown = Shown::default();
+        shown.write(labels, value);
         let mut tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
         let tuples = tuples.get_mut(group)?;
-        let known = self.find(tuples, &block);
+        shown.limit(labels, tuples);
+        let known = self.find(tuples, &shown.block);
         let has_room =
             |tuples: &Tuples| tuples.blocks.len() < max_series / 2 && self.budget.take(*metrics, self.budget.limit / 2);
-        known.or_else(|| has_room(tuples).then(|| self.insert(tuples, block, now_ms())))
+        known.or_else(|| has_room(tuples).then(|| self.insert(tuples, &shown, now_ms())))
     }
 
-    /// The row of a tuple that an earlier run wrote as `block`. The limit does not hold for it: what has been shown
-    /// stays, though nothing new comes to it once the limit is reached.
-    pub fn restore(&self, group: usize, block: &str) -> Restored {
-        let Some(values) = self.groups.get(group).and_then(|group| values(&group.labels, block.as_bytes())) else {
-            return Restored::NotATuple;
-        };
-        let is_allowed = |(label, value): (&Labels, &Vec<u8>)| label.policy.may_show(value);
-        if !self.groups[group].labels.iter().zip(&values).all(is_allowed) {
+    /// The row of a tuple that an earlier run wrote as `block`. The limit of series does not hold for it: what has been shown
+    /// stays, though nothing new comes to it once the limit is reached. Label number i was shown by the same rules as now
+    /// where `is_same(i)`; else the value must be one that the present rules would show.
+    pub fn restore(&self, group: usize, block: &str, is_same: impl Fn(usize) -> bool) -> Restored {
+        let Some(Group { labels, .. }) = self.groups.get(group) else { return Restored::NotATuple };
+        let Some((values, places)) = values(labels, block.as_bytes()) else { return Restored::NotATuple };
+        let mut numbered = labels.iter().zip(&values).enumerate();
+        if !numbered.all(|(index, (label, value))| is_same(index) || label.policy.may_show(value)) {
             return Restored::NotAllowed;
         }
+        let limited = places.into_iter().enumerate().filter(|(index, _)| labels[*index].policy.max_values.is_some());
+        let shown = Shown { block: block.as_bytes().to_vec(), limited: limited.collect(), ..Shown::default() };
         let mut tuples = self.tuples.lock().unwrap_or_else(PoisonError::into_inner);
         let tuples = &mut tuples[group];
-        let known = self.find(tuples, block.as_bytes());
+        if shown.limited.iter().any(|(label, place)| !tuples.admits(labels, *label, &shown.block[place.clone()])) {
+            return Restored::NotAllowed;
+        }
+        let known = self.find(tuples, &shown.block);
         Restored::Row(known.unwrap_or_else(|| {
             self.budget.exceed(self.groups[group].metrics);
-            self.insert(tuples, block.as_bytes().to_vec(), 0)
+            self.insert(tuples, &shown, 0)
         }))
     }
 
@@ -194,7 +233,7 @@ impl Directory {
 
     /// The values of `row` of `group`, by label.
     pub fn values(&self, group: usize, row: RowId) -> Option<Vec<Vec<u8>>> {
-        values(&self.groups.get(group)?.labels, self.block(group, row)?.as_bytes())
+        values(&self.groups.get(group)?.labels, self.block(group, row)?.as_bytes()).map(|(values, _)| values)
     }
 
     fn find(&self, tuples: &Tuples, block: &[u8]) -> Option<RowId> {
@@ -202,13 +241,14 @@ impl Directory {
         tuples.table.find(hash, |row| tuples.blocks[*row as usize].as_bytes() == block).copied()
     }
 
-    fn insert(&self, tuples: &mut Tuples, block: Vec<u8>, made_ms: u64) -> RowId {
-        let hash = self.hasher.hash_one(block.as_slice());
+    fn insert(&self, tuples: &mut Tuples, shown: &Shown, made_ms: u64) -> RowId {
+        let hash = self.hasher.hash_one(shown.block.as_slice());
         let row = tuples.blocks.len() as RowId;
+        for (label, place) in &shown.limited {
+            tuples.admit(*label, &shown.block[place.clone()]);
+        }
         // Escaping leaves nothing but valid UTF-8.
-        let block =
-            String::from_utf8(block).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        tuples.blocks.push(block.into());
+        tuples.blocks.push(String::from_utf8_lossy(&shown.block).into());
         tuples.made_ms.push(made_ms);
         let blocks = &tuples.blocks;
         tuples.table.insert_unique(hash, row, |row| self.hasher.hash_one(blocks[*row as usize].as_bytes()));
@@ -233,22 +273,66 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-/// The tuple of the values that `value(i, out)` appends, as it is written, and whether one of them is not allowed.
-fn shown(labels: &[Labels], value: &mut impl FnMut(usize, &mut Vec<u8>)) -> (Vec<u8>, bool) {
-    let (mut block, mut raw, mut fell_out) = (Vec::with_capacity(256), Vec::with_capacity(64), false);
-    for (index, label) in labels.iter().enumerate() {
-        raw.clear();
-        value(index, &mut raw);
-        let shown = label.policy.apply(&raw);
-        fell_out |= shown.is_none();
-        write_label(&label.name, shown.unwrap_or(OTHER), &mut block);
+impl Tuples {
+    /// True when the value of label number `label` that is written as `text` may have a row.
+    fn admits(&self, labels: &[Labels], label: usize, text: &[u8]) -> bool {
+        let Some(most) = labels.get(label).and_then(|label| label.policy.max_values) else { return true };
+        is_free(text) || self.admitted.get(label).is_none_or(|known| known.len() < most || known.contains(text))
     }
-    (block, fell_out)
+
+    /// It has one.
+    fn admit(&mut self, label: usize, text: &[u8]) {
+        if self.admitted.len() <= label {
+            self.admitted.resize_with(label + 1, HashSet::default);
+        }
+        if !is_free(text) && !self.admitted[label].contains(text) {
+            self.admitted[label].insert(text.into());
+        }
+    }
 }
 
-/// The values of `labels` in `block`; `None` when it is not what [`write_label`] writes for them.
-fn values(labels: &[Labels], block: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let (mut values, mut rest) = (Vec::with_capacity(labels.len()), block);
+/// True for what is no value, and so is not counted.
+fn is_free(text: &[u8]) -> bool {
+    text.is_empty() || text == OTHER
+}
+
+impl Shown {
+    /// Writes the tuple of the values that `value(i, out)` appends.
+    fn write(&mut self, labels: &[Labels], mut value: impl FnMut(usize, &mut Vec<u8>)) {
+        self.block.clear();
+        self.limited.clear();
+        self.fell_out = false;
+        for (index, label) in labels.iter().enumerate() {
+            self.value.clear();
+            value(index, &mut self.value);
+            let is_shown = label.policy.apply(&mut self.value, &mut self.spare);
+            self.fell_out |= !is_shown;
+            let place = write_label(&label.name, if is_shown { &self.value } else { OTHER }, &mut self.block);
+            if label.policy.max_values.is_some() {
+                self.limited.push((index, place));
+            }
+        }
+    }
+
+    /// Puts [`OTHER`] in the place of values that are too many.
+    fn limit(&mut self, labels: &[Labels], tuples: &Tuples) {
+        // How far what is behind a value has moved: to the right by the one, to the left by the other.
+        let (mut right, mut left) = (0, 0);
+        for (label, place) in &mut self.limited {
+            *place = place.start + right - left..place.end + right - left;
+            if !tuples.admits(labels, *label, &self.block[place.clone()]) {
+                self.block.splice(place.clone(), OTHER.iter().copied());
+                (right, left) = (right + OTHER.len(), left + place.len());
+                place.end = place.start + OTHER.len();
+                self.fell_out = true;
+            }
+        }
+    }
+}
+
+/// The values of `labels` in `block`, and where they stand; `None` when it is not what [`write_label`] writes for them.
+fn values(labels: &[Labels], block: &[u8]) -> Option<(Vec<Vec<u8>>, Vec<Range<usize>>)> {
+    let (mut values, mut places, mut rest) = (Vec::with_capacity(labels.len()), Vec::new(), block);
     for (index, label) in labels.iter().enumerate() {
         if index > 0 {
             rest = rest.strip_prefix(b",")?;
@@ -259,19 +343,24 @@ fn values(labels: &[Labels], block: &[u8]) -> Option<Vec<Vec<u8>>> {
             end += if rest[end] == b'\\' { 2 } else { 1 };
         }
         values.push(unescape(&rest[..end])?);
+        let start = block.len() - rest.len();
+        places.push(start..start + end);
         rest = &rest[end + 1..];
     }
-    rest.is_empty().then_some(values)
+    rest.is_empty().then_some((values, places))
 }
 
-fn write_label(name: &str, value: &[u8], block: &mut Vec<u8>) {
+/// Appends a label; returns where its value stands.
+fn write_label(name: &str, value: &[u8], block: &mut Vec<u8>) -> Range<usize> {
     if !block.is_empty() {
         block.push(b',');
     }
     block.extend_from_slice(name.as_bytes());
     block.extend_from_slice(b"=\"");
+    let start = block.len();
     escape_into(value, block);
     block.push(b'"');
+    start..block.len() - 1
 }
 
 #[cfg(test)]
@@ -320,7 +409,7 @@ mod tests {
         assert_eq!(one.block(1, 0).as_deref(), Some(r#"a="other""#));
         assert_eq!(row(&one, 0, "x"), Found { row: 0, fell_out: false });
         assert_eq!(budget.used(), 10, "each metric has its row for the rest");
-        assert_eq!(two.restore(1, r#"a="z""#), Restored::Row(0));
+        assert_eq!(two.restore(1, r#"a="z""#, |_| false), Restored::Row(0));
         assert_eq!((row(&two, 1, "z").fell_out, row(&two, 1, "w").fell_out, budget.used()), (false, true, 12));
     }
 
@@ -374,8 +463,8 @@ mod tests {
             for b in values {
                 let found = row(&first, [a, b]).row;
                 let block = first.block(0, found).unwrap();
-                assert_eq!(second.restore(0, &block), Restored::Row(found));
-                assert_eq!(second.restore(0, &block), Restored::Row(found));
+                assert_eq!(second.restore(0, &block, |_| false), Restored::Row(found));
+                assert_eq!(second.restore(0, &block, |_| false), Restored::Row(found));
                 assert_eq!(row(&second, [a, b]), Found { row: found, fell_out: false });
             }
         }
@@ -384,15 +473,15 @@ mod tests {
         for block in
             ["", r#"a="x""#, r#"a="x",b="y","#, r#"a="x",c="y""#, r#"a="\x",b="y""#, r#"a="x",b="y\"#, r#"a="x" "#]
         {
-            assert_eq!(second.restore(0, block), Restored::NotATuple, "{block}");
+            assert_eq!(second.restore(0, block, |_| false), Restored::NotATuple, "{block}");
         }
     }
 
     #[test]
     fn values_not_allowed_do_not_come_back() {
         let directory = directory(9, Policy::allow(["x", "y"]));
-        assert_eq!(directory.restore(0, r#"a="x",b="z""#), Restored::NotAllowed);
-        assert_eq!(directory.restore(0, r#"a="x",b="other""#), Restored::Row(0));
+        assert_eq!(directory.restore(0, r#"a="x",b="z""#, |_| false), Restored::NotAllowed);
+        assert_eq!(directory.restore(0, r#"a="x",b="other""#, |_| false), Restored::Row(0));
         assert_eq!(row(&directory, ["x", "z"]), Found { row: 0, fell_out: true });
     }
 

@@ -28,7 +28,10 @@ pub use distribution::{Distribution, Finder, Mark, Native, NativeShape, SCHEMAS,
 pub use exemplars::{Exemplar, MAX_EXEMPLARS};
 pub(crate) use memo::fold;
 pub use memo::{EntryId, Key, Memo, NO_ENTRY};
-pub use policy::{OTHER, Policy, escape_into, unescape};
+pub use policy::{
+    Detectors, Hash, KeptSalt, Listed, Networks, OTHER, Pattern, PatternMistake, Patterns, Policy, Rewrite,
+    RewriteMistake, Salt, Secret, Template, escape_into, unescape,
+};
 pub use texts::Texts;
 
 /// Number of a row in its group.

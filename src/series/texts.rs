@@ -109,7 +109,8 @@ impl Texts {
         self.forgotten
     }
 
-    fn forget(&mut self) {
+    /// Forgets everything.
+    pub fn forget(&mut self) {
         self.forgotten += 1;
         self.slots.fill(0);
         self.known.clear();

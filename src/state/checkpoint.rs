@@ -7,6 +7,8 @@ use crate::exposition::Snapshot;
 use crate::metrics::{Message, Totals};
 use crate::source::Position;
 
+use super::policy::Salts;
+
 /// All counts at one moment, and where reading stands behind them.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
@@ -19,6 +21,8 @@ pub struct Checkpoint {
     pub positions: BTreeMap<Place, Position>,
     /// Messages under way, by id.
     pub messages: Messages,
+    /// Random keys of hashes that are in use.
+    pub salts: Salts,
 }
 
 impl AsRef<[Snapshot]> for Checkpoint {

@@ -12,6 +12,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::checkpoint::{Checkpoint, Place, SourceKey};
 use super::error::Cause;
 use super::messages;
+use super::policy::{fingerprints, policies, salts, same};
 use super::record::{
     Generation, Group, Metric, Stand, Texts, overflow_checksum, read_numbers, total_checksum, write_numbers,
 };
@@ -47,6 +48,8 @@ pub(super) struct Loaded {
     /// Rows that are kept aside, wholly or in part.
     pub(super) aside: u64,
     moves: Moves,
+    /// Fingerprints of the policies of each group in the file.
+    policies: BTreeMap<i64, String>,
 }
 
 /// Number of a family, and of a group in its plan.
@@ -60,10 +63,18 @@ struct Moves {
     groups: Vec<(i64, u64)>,
     rows: Vec<(i64, u64)>,
     /// Cells that came from other groups, by their new group and their labels.
-    arrived: BTreeMap<(Target, String), Cut>,
+    arrived: BTreeMap<(Target, String), Arrived>,
     /// Number and checksum of the rows that groups with arrivals have in the file already, by labels, with
     /// their cells when those are kept aside.
     present: BTreeMap<(Target, String), (i64, u64, Option<Cut>)>,
+}
+
+/// Cells from other groups.
+#[derive(Debug)]
+struct Arrived {
+    cut: Cut,
+    /// By label: the value was shown by the same rules as now.
+    same: Vec<bool>,
 }
 
 /// The cells of one row.
@@ -74,6 +85,12 @@ struct Cut {
     /// As they stand in the file.
     distributions: Vec<String>,
     changed_at_ms: u64,
+}
+
+impl Arrived {
+    fn is_same(&self, label: usize) -> bool {
+        self.same.get(label).copied().unwrap_or(false)
+    }
 }
 
 impl Cut {
@@ -159,7 +176,9 @@ pub(super) fn load(connection: &Connection, kept: &mut [Kept]) -> Result<Loaded,
         totals: totals(connection, &mut sum)?,
         positions: positions(connection, &mut sum)?,
         messages: messages::load(connection, &mut sum)?,
+        salts: salts(connection, &mut sum)?,
     };
+    let policies = policies(connection, &mut sum)?;
     overflow(connection, kept, &mut base, &mut sum)?;
     let mut rows = Rows {
         kept,
@@ -169,7 +188,9 @@ pub(super) fn load(connection: &Connection, kept: &mut [Kept]) -> Result<Loaded,
         aside: 0,
         next_row: 1,
         targets: BTreeSet::new(),
+        same: BTreeMap::new(),
     };
+    rows.judge(&policies);
     rows.targets = fates
         .values()
         .flat_map(|fate| match fate {
@@ -189,7 +210,7 @@ pub(super) fn load(connection: &Connection, kept: &mut [Kept]) -> Result<Loaded,
     if sum != generation.sum {
         return Err(Cause::damaged("records are missing, or are of an earlier commit"));
     }
-    Ok(Loaded { base, generation, next_row, aside, moves })
+    Ok(Loaded { base, generation, next_row, aside, moves, policies })
 }
 
 fn empty(plan: &Plan) -> Snapshot {
@@ -301,9 +322,26 @@ struct Rows<'l> {
     moves: Moves,
     aside: u64,
     next_row: i64,
+    /// By a group in the file and one that its rows come to, and label: the rules are the same.
+    same: BTreeMap<(i64, Target), Vec<bool>>,
 }
 
 impl Rows<'_> {
+    /// Finds out which values were shown by the same rules as now.
+    fn judge(&mut self, policies: &BTreeMap<i64, String>) {
+        for (id, fate) in self.fates {
+            let targets: Vec<Target> = match fate {
+                Fate::Same(target) => vec![*target],
+                Fate::Moved(metrics, _) => metrics.iter().map(|(_, target, _)| *target).collect(),
+                Fate::Aside => Vec::new(),
+            };
+            for target in targets {
+                let now = fingerprints(&self.kept[target.0].plan, target.1);
+                self.same.insert((*id, target), same(policies.get(id).map(String::as_str), &now));
+            }
+        }
+    }
+
     fn read(&mut self, connection: &Connection, sum: &mut u64) -> Result<(), Cause> {
         let mut statement = connection.prepare("SELECT * FROM label_rows ORDER BY id")?;
         let mut rows = statement.query([])?;
@@ -322,13 +360,18 @@ impl Rows<'_> {
             self.next_row = self.next_row.max(id + 1);
             let cut = Cut::read(&texts).ok_or_else(|| Cause::damaged("a cell is no number"))?;
             match self.fates.get(&group) {
-                Some(Fate::Same(target)) => self.restore(*target, id, &labels, cut, checksum)?,
+                Some(Fate::Same(target)) => self.restore((group, *target), id, &labels, cut, checksum)?,
                 Some(Fate::Moved(metrics, all)) => {
                     for (metric, target, slot) in metrics {
                         let layout = self.kept[target.0].plan.groups[target.1].layout;
                         let arrived = self.moves.arrived.entry((*target, labels.clone()));
-                        let arrived = arrived.or_insert_with(|| Cut::zero(layout));
-                        arrived.take(&cut, metric, *slot, layout).ok_or_else(|| Cause::damaged("a row lacks cells"))?;
+                        let arrived = arrived.or_insert_with(|| Arrived { cut: Cut::zero(layout), same: Vec::new() });
+                        let taken = arrived.cut.take(&cut, metric, *slot, layout);
+                        taken.ok_or_else(|| Cause::damaged("a row lacks cells"))?;
+                        let same = self.same.get(&(group, *target)).map(Vec::as_slice).unwrap_or_default();
+                        // Shown by the one group, it may be shown, whatever the other had by its name.
+                        arrived.same.resize(same.len(), false);
+                        arrived.same.iter_mut().zip(same).for_each(|(all, same)| *all |= same);
                     }
                     match all {
                         true => self.moves.rows.push((id, checksum)),
@@ -341,9 +384,18 @@ impl Rows<'_> {
         self.arrive()
     }
 
-    /// A row of a group that is the same.
-    fn restore(&mut self, target: Target, id: i64, labels: &str, cut: Cut, checksum: u64) -> Result<(), Cause> {
+    /// A row of a group in the file that is the same as one of the plan.
+    fn restore(
+        &mut self,
+        (from, target): (i64, Target),
+        id: i64,
+        labels: &str,
+        cut: Cut,
+        checksum: u64,
+    ) -> Result<(), Cause> {
         let (family, group) = target;
+        let same = self.same.get(&(from, target)).map(Vec::as_slice).unwrap_or_default();
+        let is_same = |label: usize| same.get(label).copied().unwrap_or(false);
         let kept = &mut self.kept[family];
         let layout = kept.plan.groups[group].layout;
         let lengths = (layout.sums, layout.buckets, layout.distributions.len());
@@ -351,7 +403,7 @@ impl Rows<'_> {
             return Err(Cause::damaged("a row has not as many cells as its group"));
         }
         let mut aside = None;
-        match kept.directory.restore(group, labels) {
+        match kept.directory.restore(group, labels, is_same) {
             Restored::NotATuple => return Err(Cause::damaged("a row has other labels than its group")),
             Restored::NotAllowed => {
                 self.aside += 1;
@@ -373,8 +425,9 @@ impl Rows<'_> {
 
     /// Adds what has been moved to its new rows.
     fn arrive(&mut self) -> Result<(), Cause> {
-        for (((family, group), labels), cut) in &self.moves.arrived {
-            match self.kept[*family].directory.restore(*group, labels) {
+        for (((family, group), labels), arrived) in &self.moves.arrived {
+            let cut = &arrived.cut;
+            match self.kept[*family].directory.restore(*group, labels, |label| arrived.is_same(label)) {
                 Restored::Row(row) => {
                     let layout = self.kept[*family].plan.groups[*group].layout;
                     let snapshot = &mut self.base.families[*family];
@@ -401,6 +454,7 @@ impl Loaded {
         file: &Transaction<'_>,
     ) -> rusqlite::Result<()> {
         let Moves { metrics, groups, rows, arrived, present } = &self.moves;
+        let policies = |group: i64| self.policies.get(&group).map(String::as_str);
         for (id, metric) in metrics {
             file.execute("DELETE FROM metrics WHERE group_id = ? AND name = ?", (id, &metric.name))?;
             writer.replace(Some(metric.checksum(*id)), None);
@@ -412,19 +466,24 @@ impl Loaded {
                 writer.replace(Some(*checksum), None);
             }
         }
+        for (group, _) in groups {
+            writer.policies(*group, policies(*group), None)?;
+        }
         for kept in kept.iter_mut() {
             for group in 0..kept.groups.len() {
+                let mut before = policies(kept.groups[group]);
                 if kept.groups[group] == 0 {
-                    kept.groups[group] = writer.group(&Group::of(&kept.plan, group))?;
+                    (kept.groups[group], before) = (writer.group(&Group::of(&kept.plan, group))?, None);
                 }
+                writer.policies(kept.groups[group], before, Some(&fingerprints(&kept.plan, group)))?;
             }
         }
         let (mut texts, mut upsert) = (Texts::default(), upsert_row(file)?);
-        for (key, cut) in arrived {
-            let ((family, group), labels) = key;
+        for (key, arrived) in arrived {
+            let (((family, group), labels), cut) = (key, &arrived.cut);
             let kept = &mut kept[*family];
             let known = present.get(key);
-            let id = match kept.directory.restore(*group, labels) {
+            let id = match kept.directory.restore(*group, labels, |label| arrived.is_same(label)) {
                 Restored::Row(row) => {
                     texts.write(&self.base.families[*family], kept.plan.groups[*group].layout, *group, row);
                     kept.row_id(*group, row, &mut writer.next_row)

@@ -9,6 +9,7 @@
 //! - `load`: from the file to cells, under whatever configuration holds now.
 //! - `write`: from a checkpoint to the file.
 //! - `messages`: both ways for messages under way.
+//! - `policy`: both ways for the label policies that rows were made by.
 //! - `digest`: the checksum that every record carries.
 
 mod checkpoint;
@@ -16,6 +17,7 @@ mod digest;
 mod error;
 mod load;
 mod messages;
+mod policy;
 mod record;
 mod schema;
 mod store;
@@ -23,6 +25,7 @@ mod write;
 
 pub use checkpoint::{Checkpoint, Mailroom, Messages, Place, SourceKey};
 pub use error::Error;
+pub use policy::Salts;
 pub use store::Store;
 
 /// Name of the file in the state directory.

@@ -11,10 +11,10 @@ use super::error::Cause;
 pub(super) const APPLICATION: i32 = 0x746d_7472;
 
 /// The schema that this version writes: `user_version` of the file.
-pub(super) const VERSION: i32 = 4;
+pub(super) const VERSION: i32 = 5;
 
 /// One step for each version: what makes it from the one before.
-const STEPS: [&str; VERSION as usize] = [FIRST, super::messages::TABLE, DATES, DISTRIBUTIONS];
+const STEPS: [&str; VERSION as usize] = [FIRST, super::messages::TABLE, DATES, DISTRIBUTIONS, super::policy::TABLES];
 
 const FIRST: &str = "
 CREATE TABLE last_commit (

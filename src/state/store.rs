@@ -17,6 +17,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::checkpoint::Checkpoint;
 use super::error::{Cause, Error};
 use super::load::{Kept, generation, load};
+use super::policy::fingerprints;
 use super::record::{Generation, Group};
 use super::schema;
 use super::write::{Writer, differ};
@@ -272,6 +273,7 @@ impl Store {
             for kept in &mut kept {
                 for group in 0..kept.groups.len() {
                     kept.groups[group] = writer.group(&Group::of(&kept.plan, group))?;
+                    writer.policies(kept.groups[group], None, Some(&fingerprints(&kept.plan, group)))?;
                 }
             }
             writer.changes(&mut kept, &Checkpoint::default(), &self.committed)?;

@@ -66,6 +66,7 @@ impl<'t> Writer<'t> {
         }
         self.totals(&old.totals, &new.totals)?;
         self.positions(&old.positions, &new.positions)?;
+        self.salts(&old.salts, &new.salts)?;
         self.messages(&old.messages, &new.messages)
     }
 
@@ -226,6 +227,7 @@ pub(super) fn differ(kept: &[Kept], old: &Checkpoint, new: &Checkpoint) -> bool 
     old.totals != new.totals
         || old.positions != new.positions
         || old.messages != new.messages
+        || old.salts != new.salts
         || kept.iter().zip(&new.families).enumerate().any(differs)
 }
 

@@ -263,7 +263,7 @@ tailmeter.yml:5:14: `haproxy_log_incomplete_records_total` cannot have the label
   |
 3 |     labels: [frontend_name, client_ip, request_header_7, {http_request_path: {unbounded: false}}]
   |                             ^^^^^^^^^
-  = write {client_ip: {allow: [a, b]}} to keep those values, or {client_ip: {unbounded: true}} to keep all
+  = write {client_ip: {ip_prefix: {v4: 24, v6: 48}}} to show networks, or {client_ip: {unbounded: true}} to keep all
 
 tailmeter.yml:3:40: label `request_header_7` identifies people or grows with traffic: it needs a policy
   |
@@ -275,7 +275,7 @@ tailmeter.yml:3:59: label `http_request_path` identifies people or grows with tr
   |
 3 |     labels: [frontend_name, client_ip, request_header_7, {http_request_path: {unbounded: false}}]
   |                                                           ^^^^^^^^^^^^^^^^^
-  = write {http_request_path: {allow: [a, b]}} to keep those values, or {http_request_path: {unbounded: true}} to keep all",
+  = write {http_request_path: {template: auto, max_values: 100}} to show patterns such as /users/:number, or {http_request_path: {unbounded: true}} to keep all",
     ),
     (
         "header labels without a number",
@@ -375,7 +375,7 @@ tailmeter.yml:5:3: unknown label `request_header`; `request_header_` ends in a n
   |   ^^^^^^^^^^^
   = write {server_name: {allow: [a, b]}} to keep those values, or {server_name: {unbounded: true}} to keep all
 
-tailmeter.yml:3:3: expected a policy with `allow` or `unbounded`, found nothing
+tailmeter.yml:3:3: expected a policy such as {allow: [a, b]}, found nothing
   |
 3 |   status_code:
   |   ^^^^^^^^^^^
@@ -391,7 +391,7 @@ tailmeter.yml:5:26: expected a list of values, found `www`
   |
 5 |   frontend_name: {allow: www}
   |                          ^^^
-  = for example allow: [GET, POST]
+  = for example allow: [GET, POST, {prefix: X-}, {regex: 'P.*'}]
 
 tailmeter.yml:6:38: `GET` is listed twice
   |

@@ -72,7 +72,7 @@ fn is_allowed(config: &Config, name: &str, labels: &Labels) -> bool {
     let mut rules = config.labels_of(metric).into_iter().zip(labels);
     rules.all(|((_, policy), (_, value))| {
         let allow = policy.and_then(|policy| policy.allow.as_ref());
-        value == b"other" || allow.is_none_or(|allow| allow.iter().any(|allowed| allowed.as_bytes() == value))
+        value == b"other" || allow.is_none_or(|allow| allow.has(value))
     })
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn hostile_request(seed: u64) -> Line {
 
 /// Sets the labels of `metric`; private ones are shown unbounded.
 pub(crate) fn with_labels(config: &mut Config, metric: &str, labels: &[&str]) {
-    let unbounded = Some(LabelPolicy { allow: None, unbounded: true });
+    let unbounded = Some(LabelPolicy::open());
     let labels = labels.iter().map(|name| LabelChoice { name: (*name).into(), policy: unbounded.clone() });
     let own = MetricConfig { labels: Some(labels.collect()), ..MetricConfig::default() };
     config.metrics.insert(metric.into(), own);

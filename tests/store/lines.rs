@@ -249,7 +249,7 @@ fn http(random: &mut Random) -> Vec<u8> {
 }
 
 /// Values that policies allow; most occur.
-const ALLOWED: &[&str] = &[
+pub(crate) const ALLOWED: &[&str] = &[
     "http-in",
     "https-in",
     "api",
@@ -288,9 +288,9 @@ const ALLOWED: &[&str] = &[
 ];
 const LIMITS: &[usize] = &[1, 1, 2, 3, 4, 7, 20, 1000];
 
-fn policy(random: &mut Random) -> LabelPolicy {
-    let allow = (0..1 + random.below(12)).map(|_| random.pick(ALLOWED).to_owned()).collect();
-    LabelPolicy { allow: Some(allow), unbounded: false }
+/// A policy that lists values.
+fn lists(random: &mut Random) -> LabelPolicy {
+    LabelPolicy::allow((0..1 + random.below(12)).map(|_| random.pick(ALLOWED)).collect::<Vec<_>>())
 }
 
 /// A label by its name in the catalogue, with a number in the place of its `N`.
@@ -301,8 +301,15 @@ fn named(label: &str, random: &mut Random) -> String {
     }
 }
 
-/// The configuration of this seed, whose labels, metrics and, when `is_bounded`, limits and policies are random.
+/// The configuration of this seed, whose labels, metrics and, when `is_bounded`, limits and lists of values are random.
 pub(crate) fn config(seed: u64, is_bounded: bool) -> Config {
+    config_with(seed, is_bounded.then_some(lists))
+}
+
+/// The same with policies that `policy` makes; without, there are no limits either.
+pub(crate) fn config_with(seed: u64, policy: Option<fn(&mut Random) -> LabelPolicy>) -> Config {
+    let is_bounded = policy.is_some();
+    let policy = policy.unwrap_or(lists);
     let mut random = Random(seed);
     let random = &mut random;
     let mut config = Config::default();
@@ -327,7 +334,7 @@ pub(crate) fn config(seed: u64, is_bounded: bool) -> Config {
                 for _ in 0..random.below(6) {
                     let own = match random.below(3) {
                         0 if is_bounded => Some(policy(random)),
-                        1 => Some(LabelPolicy { allow: None, unbounded: true }),
+                        1 => Some(LabelPolicy::open()),
                         _ => None,
                     };
                     // In random order: the map's key is a number.

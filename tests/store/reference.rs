@@ -1,13 +1,14 @@
 //! A counter that is easy to see through: each line by itself, each metric by itself, nothing shared, nothing
 //! remembered but the rows. Written from METRICS.md; what tailmeter counts is held against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tailmeter::config::Config;
 use tailmeter::metrics::haproxy::FAMILY;
 use tailmeter_parsers::envelope;
 use tailmeter_parsers::haproxy::{Event, Http, Method, Notice, Tcp, parse};
 
+use super::rules::shown;
 use super::strict::{Labels, Metric};
 
 /// Upper bounds of the timers, in seconds.
@@ -53,6 +54,8 @@ pub(crate) struct Expected {
     pub(crate) total: Cell,
     /// Samples that fell out of labels or limit.
     pub(crate) fell_out: u64,
+    /// Labels and values that have a row.
+    admitted: BTreeSet<(String, Vec<u8>)>,
     /// The row of all that came too late has been needed.
     is_full: bool,
 }
@@ -181,16 +184,21 @@ impl<'c> Reference<'c> {
         if !self.config.is_enabled(metric) {
             return;
         }
+        let expected = self.metrics.entry(name).or_default();
         let (mut labels, mut others, mut fell_out) = (Labels::new(), Labels::new(), false);
         for (label, policy) in self.config.labels_of(metric) {
             let raw = value(label, name, event, word);
-            let allow = policy.and_then(|policy| policy.allow.as_ref());
-            let is_allowed = allow.is_none_or(|allow| allow.iter().any(|value| value.as_bytes() == raw));
-            fell_out |= !is_allowed;
-            labels.push((label.to_owned(), if is_allowed { raw } else { b"other".to_vec() }));
+            let most = policy.and_then(|policy| policy.max_values).unwrap_or(usize::MAX);
+            let admitted = &expected.admitted;
+            let has_room = |value: &Vec<u8>| {
+                let of_label = || admitted.iter().filter(|(name, _)| *name == label);
+                is_free(value) || of_label().count() < most || of_label().any(|(_, known)| known == value)
+            };
+            let shown = policy.map_or(Some(raw.clone()), |policy| shown(policy, &raw)).filter(has_room);
+            fell_out |= shown.is_none();
+            labels.push((label.to_owned(), shown.unwrap_or_else(|| b"other".to_vec())));
             others.push((label.to_owned(), b"other".to_vec()));
         }
-        let expected = self.metrics.entry(name).or_default();
         let has_room = expected.rows.len() + 1 < self.config.max_series_of(name) && !expected.is_full;
         if !expected.rows.contains_key(&labels) && !has_room {
             expected.is_full = true;
@@ -199,11 +207,19 @@ impl<'c> Reference<'c> {
             labels = others;
         }
         expected.fell_out += if fell_out { times } else { 0 };
+        if !expected.rows.contains_key(&labels) {
+            expected.admitted.extend(labels.iter().filter(|(_, value)| !is_free(value)).cloned());
+        }
         let cell = expected.rows.entry(labels).or_default();
         for cell in [cell, &mut expected.total] {
             cell.change(name, change, times);
         }
     }
+}
+
+/// True for what is no value, and so is not counted as one.
+fn is_free(value: &[u8]) -> bool {
+    value.is_empty() || value == b"other"
 }
 
 /// How many samples of a histogram each of `buckets` holds; their bounds are those of metric `name`.

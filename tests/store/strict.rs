@@ -8,7 +8,7 @@ pub(crate) type Labels = Vec<(String, Vec<u8>)>;
 /// One series of a counter or gauge, or all of one histogram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
-    /// The value, or the sum of a histogram, in thousandths.
+    /// The value, or the sum of a histogram, in thousandths; one below zero as two's complement.
     pub(crate) thousandths: u128,
     /// Upper bounds as written, and how many observations are at or below each.
     pub(crate) buckets: Vec<(String, u64)>,
@@ -33,7 +33,7 @@ pub(crate) struct Metric {
 impl Metric {
     /// The sum of all rows, in thousandths.
     pub(crate) fn thousandths(&self) -> u128 {
-        self.rows.values().map(|row| row.thousandths).sum()
+        self.rows.values().fold(0, |sum, row| sum.wrapping_add(row.thousandths))
     }
 
     /// The observations of all rows.
@@ -155,7 +155,10 @@ fn sample(line: &str) -> Sample<'_> {
         rest = &rest[1..];
     }
     let number = rest.strip_prefix(' ').expect(line);
-    Sample { name, labels, thousandths: thousandths(number).unwrap_or_else(|| panic!("{line}")) }
+    // Only what is observed may be below zero.
+    let below = number.strip_prefix('-').filter(|_| name.ends_with("_sum"));
+    let thousandths = thousandths(below.unwrap_or(number)).unwrap_or_else(|| panic!("{line}"));
+    Sample { name, labels, thousandths: if below.is_some() { thousandths.wrapping_neg() } else { thousandths } }
 }
 
 fn is_name(name: &str, more: &str) -> bool {

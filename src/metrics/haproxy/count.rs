@@ -107,6 +107,8 @@ struct Shard {
     bounds: Bounds,
     /// For the times of exemplars, if some metric has them.
     calendar: Option<Calendar>,
+    /// What [`Plan::turn`] said of the rows that are remembered.
+    turn: u64,
 }
 
 impl Haproxy {
@@ -143,6 +145,7 @@ impl Haproxy {
                 .iter()
                 .map(|fields| fields.iter().copied().filter(|field| !field.is_in_names()).collect())
                 .collect(),
+            turn: plan.turn(),
             plan,
             directory: Naming::new(directory),
             fields,
@@ -157,6 +160,12 @@ impl Haproxy {
 impl Counter for Haproxy {
     fn count(&mut self, lines: &[u8], tally: &mut Tally) {
         let Self { scanner, records, is_usual, shard } = self;
+        let turn = shard.plan.turn();
+        if turn != shard.turn {
+            shard.turn = turn;
+            shard.forget();
+            records.forget();
+        }
         if *is_usual {
             scanner.scan(lines, &mut |batch| shard.count(batch, records, tally));
         } else {
@@ -168,8 +177,7 @@ impl Counter for Haproxy {
         self.records = Records::new(dialect);
         self.is_usual = *dialect == Dialect::Usual;
         // Names of lines are numbered anew, and may have other rows.
-        self.shard.some.forget();
-        self.shard.rare.forget();
+        self.shard.forget();
         self.shard.declare(dialect);
     }
 
@@ -187,6 +195,14 @@ impl Counter for Haproxy {
 }
 
 impl Shard {
+    /// Forgets which rows lines have; the rows stay.
+    fn forget(&mut self) {
+        self.http.forget();
+        self.tcp.forget();
+        self.some.forget();
+        self.rare.forget();
+    }
+
     fn count(&mut self, batch: &Batch<'_>, records: &mut Records, tally: &mut Tally) {
         let lookups = self.http.beyond.is_empty().then(|| self.http.look_up(batch.requests(), &self.cells));
         std::hint::black_box(lookups.as_ref().map(|lookups| lookups.touched));
@@ -202,9 +218,14 @@ impl Shard {
                     self.http.count_extras(*found, &Numbers::of(http), 1, subject, &mut self.cells);
                 }
             }
-            let mut more = if self.http.any_fell_out() { u32::MAX } else { 0 };
+            let mut more = 0;
             for (index, http) in requests.iter().enumerate() {
                 more |= u32::from(has_more(http)) << index;
+            }
+            if self.http.any_fell_out() {
+                for (index, found) in lookups.found.iter().take(requests.len()).enumerate() {
+                    more |= u32::from(self.http.fell_out(*found)) << index;
+                }
             }
             for (index, (http, found)) in requests.iter().zip(&lookups.found).enumerate() {
                 if more >> index & 1 == 1 {
@@ -257,7 +278,7 @@ impl Shard {
             let subject = (Subject::Http(http), self.calendar.as_ref());
             self.http.count_extras(found, &numbers, times, subject, &mut self.cells);
         }
-        if has_more(http) || self.http.any_fell_out() {
+        if has_more(http) || self.http.fell_out(found) {
             self.count_more(http, found, times);
         }
     }
@@ -265,7 +286,7 @@ impl Shard {
     /// Counts what only some requests have: see [`has_more`].
     #[inline(never)]
     fn count_more(&mut self, http: &Http<'_>, found: Found, times: u32) {
-        self.http.count_fallen(&self.plan, found, times, &mut self.fell_out);
+        self.http.count_fallen(found, times, &mut self.fell_out);
         let line = Unusual { subject: Subject::Http(http), names: self.http.names_id(found) };
         self.count_unusual(line, &Numbers::of(http), http.truncated, times);
         // Without TLS the fields are there all the same, with dashes.
@@ -279,7 +300,7 @@ impl Shard {
         let Self { directory, fields, cells, more, tcp: places, .. } = &mut *self;
         let found = Resolver { directory, fields, cells, more }.find(places, subject, tcp.raw_names(), (0, (0, 0)));
         let numbers = Numbers::of_tcp(tcp);
-        self.tcp.count_fallen(&self.plan, found, times, &mut self.fell_out);
+        self.tcp.count_fallen(found, times, &mut self.fell_out);
         self.tcp.update(found, &numbers, times, self.cells.open(), &self.bounds);
         if !self.tcp.extras.is_empty() {
             self.tcp.count_extras(found, &numbers, times, (subject, self.calendar.as_ref()), &mut self.cells);

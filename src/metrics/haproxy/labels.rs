@@ -141,7 +141,7 @@ impl Naming {
         let found = self.directory.row(group, |index, out| {
             write(index, out);
             let Some(declared) = &self.declared else { return };
-            let Some(field) = field(index).filter(|_| labels.get(index).is_some_and(|label| label.policy.is_none()))
+            let Some(field) = field(index).filter(|_| labels.get(index).is_some_and(|label| !label.policy.decides()))
             else {
                 return;
             };

@@ -194,6 +194,8 @@ pub(super) struct NamesRows {
     pub(super) texts: Texts,
     /// The groups of the plan that they are in, in the order of an entry's rows.
     groups: Vec<usize>,
+    /// The metrics of each group.
+    metrics: Vec<Vec<usize>>,
     /// By entry: the bases of its rows.
     bases: Vec<[Base; GROUPS]>,
     /// By entry: bit i, in `groups[i]` it fell out of labels or limits.
@@ -210,6 +212,8 @@ pub(super) struct Rows {
     pub(super) memo: Memo,
     /// The groups of the plan that they are in, in the order of an entry's rows.
     pub(super) groups: Vec<usize>,
+    /// The metrics of each group.
+    metrics: Vec<Vec<usize>>,
 }
 
 /// A line's entries.
@@ -263,8 +267,14 @@ impl Places {
             }
         }
         let [lines, bytes, request, queue, connect, response, total, retries, redispatches, server, backend] = places;
+        let metrics_in = |group: usize| {
+            let slots = plan.slots.iter().enumerate();
+            slots.filter(|(_, slot)| slot.is_some_and(|slot| slot.group == group)).map(|(metric, _)| metric).collect()
+        };
+        let metrics_of = |groups: &[usize]| groups.iter().map(|group| metrics_in(*group)).collect();
         let names = NamesRows {
             texts: Texts::new(plan.memo_entries),
+            metrics: metrics_of(&of_names),
             groups: of_names,
             bases: Vec::new(),
             fell_out: Vec::new(),
@@ -280,7 +290,7 @@ impl Places {
             has_sessions: metrics.contains(&Some(SESSION_DURATION)),
             are_of_names,
             names,
-            full: Rows { memo: full, groups: of_full },
+            full: Rows { memo: full, metrics: metrics_of(&of_full), groups: of_full },
             beyond,
             lines,
             bytes,
@@ -291,6 +301,13 @@ impl Places {
             line_cells: Vec::new(),
             grid: Grid::new(),
         }
+    }
+
+    /// Forgets which rows lines have.
+    pub(super) fn forget(&mut self) {
+        self.names.texts.forget();
+        self.full.memo.forget();
+        self.grid.clear();
     }
 
     /// Keeps the rows of new names.
@@ -524,29 +541,43 @@ impl Places {
         self.names.any_fell_out || self.full.memo.any_fell_out()
     }
 
+    /// True when a line with these entries fell out of the labels or limits of some group.
+    #[inline(always)]
+    pub(super) fn fell_out(&self, found: Found) -> bool {
+        self.any_fell_out() && (self.names.fell_out(found.names) | self.full.memo.fell_out(found.full)) != 0
+    }
+
     /// Counts a line that fell out of the labels or limits of some groups, once per metric there.
     #[inline(always)]
-    pub(super) fn count_fallen(&self, plan: &Plan, found: Found, times: u32, fell_out: &mut [u64]) {
-        if self.names.any_fell_out {
-            let groups = self.names.fell_out.get(found.names as usize).copied().unwrap_or(0);
-            count_fallen(plan, &self.names.groups, groups, times, fell_out);
+    pub(super) fn count_fallen(&self, found: Found, times: u32, fell_out: &mut [u64]) {
+        let groups = self.names.fell_out(found.names);
+        if groups != 0 {
+            count_fallen(&self.names.metrics, groups, times, fell_out);
         }
         let groups = self.full.memo.fell_out(found.full);
         if groups != 0 {
-            count_fallen(plan, &self.full.groups, groups, times, fell_out);
+            count_fallen(&self.full.metrics, groups, times, fell_out);
         }
     }
 }
 
-/// Counts a line in `fell_out` of the metrics in those `groups` that are set in `bits`.
-#[cold]
-fn count_fallen(plan: &Plan, groups: &[usize], bits: u32, times: u32, fell_out: &mut [u64]) {
-    for (position, group) in groups.iter().enumerate() {
-        if bits >> position & 1 == 1 {
-            for (slot, fell_out) in plan.slots.iter().zip(&mut *fell_out) {
-                if slot.is_some_and(|slot| slot.group == *group) {
-                    *fell_out += u64::from(times);
-                }
+impl NamesRows {
+    /// Bit i: in `groups[i]` lines with these names fell out.
+    #[inline(always)]
+    fn fell_out(&self, names: EntryId) -> u32 {
+        if self.any_fell_out { self.fell_out.get(names as usize).copied().unwrap_or(0) } else { 0 }
+    }
+}
+
+/// Counts a line in `fell_out` of the metrics that stand at the places set in `bits`.
+#[inline(never)]
+fn count_fallen(metrics: &[Vec<usize>], mut bits: u32, times: u32, fell_out: &mut [u64]) {
+    while bits != 0 {
+        let of_group = metrics.get(bits.trailing_zeros() as usize).map(Vec::as_slice).unwrap_or_default();
+        bits &= bits - 1;
+        for metric in of_group {
+            if let Some(fell_out) = fell_out.get_mut(*metric) {
+                *fell_out += u64::from(times);
             }
         }
     }

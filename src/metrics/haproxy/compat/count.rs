@@ -50,6 +50,8 @@ struct Shard {
     buckets: Vec<Buckets>,
     /// For the times of exemplars, if some metric has them.
     calendar: Option<Calendar>,
+    /// What [`Plan::turn`] said of `rows`.
+    turn: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +109,7 @@ impl Requests {
             key: Vec::new(),
             buckets: (0..METRICS.len()).map(|metric| plan.buckets_of(metric)).collect(),
             calendar: plan.exemplars.iter().any(Option::is_some).then(Calendar::of_this_machine),
+            turn: plan.turn(),
             plan,
             directory: Naming { directory, declared: dialect.declared() },
         };
@@ -125,6 +128,11 @@ fn layouts(dialect: &Dialect) -> Arc<Layouts> {
 impl Counter for Requests {
     fn count(&mut self, lines: &[u8], tally: &mut Tally) {
         let Self { scanner, is_usual, reader, shard } = self;
+        let turn = shard.plan.turn();
+        if turn != shard.turn {
+            shard.turn = turn;
+            shard.rows.fill(None);
+        }
         if !*is_usual {
             let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
             lines.split(|byte| *byte == b'\n').for_each(|line| reader.count(shard, line, tally));

@@ -51,6 +51,11 @@ impl Records {
         Self { dialect: dialect.clone(), ready: None }
     }
 
+    /// Forgets the rows of lines.
+    pub(super) fn forget(&mut self) {
+        self.ready = None;
+    }
+
     /// Counts every line of `block`.
     pub(super) fn count(&mut self, shard: &mut Shard, block: &[u8], tally: &mut Tally) {
         let Ready { sketcher, readers } = self.ready(shard);
@@ -109,7 +114,7 @@ impl Readers {
                 }
                 if places.any_fell_out() {
                     for found in lookups.found.iter().take(lines.len()) {
-                        places.count_fallen(&shard.plan, *found, 1, &mut shard.fell_out);
+                        places.count_fallen(*found, 1, &mut shard.fell_out);
                     }
                 }
                 // Neither requests nor sessions of the usual layouts have such a number.
@@ -251,7 +256,7 @@ impl Shard {
         let Self { directory, fields, cells, more, .. } = &mut *self;
         let found = Resolver { directory, fields, cells, more }.find(places, subject, names, small_values(record));
         let numbers = Numbers::of_record(record);
-        places.count_fallen(&self.plan, found, times, &mut self.fell_out);
+        places.count_fallen(found, times, &mut self.fell_out);
         places.update(found, &numbers, times, self.cells.open(), &self.bounds);
         if !places.extras.is_empty() {
             places.count_extras(found, &numbers, times, (subject, self.calendar.as_ref()), &mut self.cells);

@@ -1,46 +1,4 @@
-//! What becomes of a raw label value before it names a row.
-
-use std::collections::HashSet;
-
-/// The value that takes everything that falls out: values not allowed, tuples over a limit.
-pub const OTHER: &[u8] = b"other";
-
-/// The operator's rule for the values of one label in one metric.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    allow: Option<HashSet<Box<[u8]>>>,
-    is_open: bool,
-}
-
-impl Policy {
-    /// Only these values are kept; every other becomes [`OTHER`].
-    pub fn allow<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> Self {
-        Self { allow: Some(values.into_iter().map(|value| value.as_ref().into()).collect()), is_open: false }
-    }
-
-    /// Every value is kept, also one that nothing declares.
-    pub const fn open() -> Self {
-        Self { allow: None, is_open: true }
-    }
-
-    /// True when the operator says nothing: then the configuration of the program that writes the log may.
-    pub const fn is_none(&self) -> bool {
-        self.allow.is_none() && !self.is_open
-    }
-
-    /// The value to show for `raw`; `None` when it falls out.
-    pub fn apply<'v>(&self, raw: &'v [u8]) -> Option<&'v [u8]> {
-        match &self.allow {
-            Some(allow) if !allow.contains(raw) => None,
-            _ => Some(raw),
-        }
-    }
-
-    /// True when `value` can be what is shown for some raw value.
-    pub fn may_show(&self, value: &[u8]) -> bool {
-        value == OTHER || self.apply(value).is_some()
-    }
-}
+//! Label values as the exposition writes them, and back.
 
 /// Appends `value` as the inside of a quoted label value.
 ///
