@@ -9,7 +9,7 @@ use super::super::files::Files;
 use super::super::{Failure, WrittenOptions, say, understand};
 use super::propose::{Values, propose};
 use crate::config::{Config, Input, LabelPolicy, Written};
-use crate::metrics::{self, Kind, LabelCardinality, families};
+use crate::metrics::{self, LabelCardinality, families};
 use crate::pipeline::Pipeline;
 
 /// Series of one metric that are counted, at most, and of all together. Such a sample takes about a gigabyte.
@@ -187,10 +187,8 @@ fn tables(pipeline: &Pipeline, config: &Config) -> Vec<Table> {
             let Some((slot, group)) = slot.and_then(|slot| Some((slot, planned.plan.groups.get(slot.group)?))) else {
                 continue;
             };
-            let samples = |row| match metric.kind {
-                Kind::Histogram(bounds) => snapshot.cells.buckets(slot.group, row, slot.bucket, bounds.len() + 1).sum(),
-                Kind::Counter | Kind::Gauge => snapshot.cells.sum(slot.group, row, slot.sum),
-            };
+            // Of a histogram what was observed in all: that tells as well which values matter.
+            let samples = |row| snapshot.cells.sum(slot.group, row, slot.sum);
             let rows = snapshot.cells.rows(slot.group);
             let rows = rows.filter_map(|row| Some((planned.directory.values(slot.group, row)?, samples(row))));
             tables.push(Table {
