@@ -183,16 +183,12 @@ impl Sample {
 fn tables(pipeline: &Pipeline, config: &Config) -> Vec<Table> {
     let mut tables = Vec::new();
     pipeline.visit(&mut |planned, snapshot| {
-        let metrics = planned.plan.family.metrics.iter().zip(&planned.plan.forms).zip(&planned.plan.slots);
-        for ((metric, form), slot) in metrics {
+        for (metric, slot) in planned.plan.family.metrics.iter().zip(&planned.plan.slots) {
             let Some((slot, group)) = slot.and_then(|slot| Some((slot, planned.plan.groups.get(slot.group)?))) else {
                 continue;
             };
-            let buckets = form.buckets();
-            let samples = |row| match buckets {
-                0 => snapshot.cells.sum(slot.group, row, slot.sum),
-                _ => snapshot.cells.buckets(slot.group, row, slot.bucket, buckets).sum(),
-            };
+            // Of a histogram what was observed in all: that tells as well which values matter.
+            let samples = |row| snapshot.cells.sum(slot.group, row, slot.sum);
             let rows = snapshot.cells.rows(slot.group);
             let rows = rows.filter_map(|row| Some((planned.directory.values(slot.group, row)?, samples(row))));
             tables.push(Table {
