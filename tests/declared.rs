@@ -306,3 +306,26 @@ fn failed_connections_are_counted_however_they_are_told() {
     // One connection each.
     assert_eq!(samples(&text, errors).map(|(_, value)| value).sum::<f64>(), 7.0, "{text}");
 }
+
+/// Rules that only change or take away values leave it to the haproxy.cfg which names there are; those that say so do not.
+#[test]
+fn a_policy_that_decides_comes_before_what_is_declared() {
+    let settings =
+        |policy: &str| format!("metrics: {{haproxy_log_requests_total: {{labels: [{{backend_name: {policy}}}]}}}}");
+    let lines = [line("www", "app/web1", "----"), line("www", "forged/web1", "----")].concat();
+    let cases = [
+        ("{lower: true}", ["app", "other"]),
+        ("{rewrite: [{pattern: app, to: APP}]}", ["APP", "other"]),
+        ("{allow: [forged]}", ["other", "forged"]),
+        ("{allow: [{prefix: forg}], deny: [app]}", ["other", "forged"]),
+        ("{max_values: 50}", ["app", "forged"]),
+        ("{unbounded: true}", ["app", "forged"]),
+    ];
+    for (policy, shown) in cases {
+        let (text, _) = replay(SITE, &settings(policy), &lines);
+        for name in shown {
+            let labels = format!("backend_name=\"{name}\"");
+            assert_eq!(value(&text, "haproxy_log_requests_total", &labels), Some(1.0), "{policy}: {name}");
+        }
+    }
+}

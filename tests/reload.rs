@@ -231,3 +231,37 @@ fn nobody_reloads_unless_it_is_enabled() {
     let (head, _) = exporter.get("/-/reload");
     assert!(head.starts_with("HTTP/1.1 405") && head.to_lowercase().contains("allow: post, put"), "{head}");
 }
+
+/// A list of values in a file of its own is read again with the configuration; one that is broken changes nothing.
+#[test]
+fn lists_of_values_are_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = Lab::new(folder.path());
+    let list = folder.path().join("names");
+    fs::write(&list, "www\n").unwrap();
+    lab.configure(0b001, "[{frontend_name: {from_file: names}}]");
+    let exporter = Exporter::start(lab.arguments().iter().map(String::as_str).chain(["--no-state"]));
+    until("readiness", || exporter.get("/-/ready").0.starts_with("HTTP/1.1 200"));
+    let line = request();
+    let name = line.split("] ").nth(1).unwrap().split([' ', '~']).next().unwrap().to_owned();
+    let mut total = 0.0;
+    let mut shown = || {
+        File::options().append(true).open(&lab.files[0]).unwrap().write_all(line.as_bytes()).unwrap();
+        total += 1.0;
+        let text = exporter.until_sum(REQUESTS, total);
+        samples(&text, REQUESTS).map(|(labels, value)| (labels.to_owned(), value)).collect::<Vec<_>>()
+    };
+    let row = |name: &str, value: f64| (format!("{{frontend_name=\"{name}\"}}"), value);
+    assert_eq!(shown(), [row("other", 1.0)]);
+    fs::write(&list, format!("www\n{name}\n")).unwrap();
+    assert_eq!(reload(&exporter).0, 200);
+    assert_eq!(shown(), [row(&name, 1.0), row("other", 1.0)]);
+    for broken in ["", "a\0b\n"] {
+        fs::write(&list, broken).unwrap();
+        let (code, body) = reload(&exporter);
+        assert!(code == 500 && body.contains("cannot use the list names: "), "{code} {body}");
+    }
+    fs::remove_file(&list).unwrap();
+    assert_eq!(reload(&exporter).0, 500);
+    assert_eq!(shown(), [row(&name, 2.0), row("other", 1.0)]);
+}
