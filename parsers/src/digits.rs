@@ -9,13 +9,13 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 /// The bytes of `text` less the digit 0.
 #[inline(always)]
 pub(crate) fn values(text: [u8; 8]) -> u64 {
-    u64::from_le_bytes(text) ^ EACH * u64::from(b'0')
+    u64::from_le_bytes(text) ^ (EACH * u64::from(b'0'))
 }
 
 /// The highest bit of each byte that is no digit.
 #[inline(always)]
 pub(crate) fn others(values: u64) -> u64 {
-    ((values & (EACH * 0x7f)) + EACH * (0x80 - 10) | values) & (EACH * 0x80)
+    (((values & (EACH * 0x7f)) + EACH * (0x80 - 10)) | values) & (EACH * 0x80)
 }
 
 /// The number that eight digits are.

@@ -176,7 +176,9 @@ impl Directory {
         }
         // The last row is for all that come too late. A tuple that is written like it is in its own row there.
         let mut other = Shown::default();
-        labels.iter().for_each(|label| drop(write_label(&label.name, OTHER, &mut other.block)));
+        for label in labels {
+            write_label(&label.name, OTHER, &mut other.block);
+        }
         let fell_out = fell_out || shown.block != other.block;
         let row = self.find(tuples, &other.block).unwrap_or_else(|| {
             self.budget.exceed(*metrics);
@@ -330,8 +332,11 @@ impl Shown {
     }
 }
 
+/// Values of labels, and where they stand in a block.
+type Values = (Vec<Vec<u8>>, Vec<Range<usize>>);
+
 /// The values of `labels` in `block`, and where they stand; `None` when it is not what [`write_label`] writes for them.
-fn values(labels: &[Labels], block: &[u8]) -> Option<(Vec<Vec<u8>>, Vec<Range<usize>>)> {
+fn values(labels: &[Labels], block: &[u8]) -> Option<Values> {
     let (mut values, mut places, mut rest) = (Vec::with_capacity(labels.len()), Vec::new(), block);
     for (index, label) in labels.iter().enumerate() {
         if index > 0 {

@@ -72,7 +72,7 @@ fn queue_id_length(message: &[u8]) -> Option<usize> {
     let vowels = vowels[0] | vowels[1] | vowels[2] | vowels[3] | vowels[4];
     let short = digits | chunk.within(b'A', b'F');
     let long = digits | lower.within(b'a', b'z') & !vowels;
-    let none = |class: u32| (1_u32 << length) - 1 & !class == 0;
+    let none = |class: u32| ((1_u32 << length) - 1) & !class == 0;
     (none(short) && length >= 6 || none(long) && length >= 12).then_some(length)
 }
 

@@ -22,6 +22,9 @@ const MAX_NETWORKS: usize = 256;
 const MAX_ALLOWED: usize = 20;
 
 /// Rules as they stand between the braces of a policy, the policy that they are, and why these; `None` when the label has rules
+/// Learns rules from values, and says why.
+type Learn<'a> = &'a dyn Fn() -> Option<(String, String)>;
+
 /// already that make other values of it, so that its own values are not known.
 pub(super) fn propose(
     label: &str,
@@ -37,7 +40,7 @@ pub(super) fn propose(
         let fits = values.iter().filter(|(value, _)| is_it(value)).map(|(_, samples)| samples);
         fits.sum::<u64>() * 100 / samples
     };
-    let candidates: [(bool, &dyn Fn() -> Option<(String, String)>); 4] = [
+    let candidates: [(bool, Learn<'_>); 4] = [
         (share(&|value| address(value).is_some()) >= 90, &|| networks(label, values)),
         (share(&|value| value.starts_with(b"/")) >= 80, &|| templates(values)),
         (true, &|| allowed(values, samples)),

@@ -59,7 +59,7 @@ impl Schema<'_> {
         match key.name.as_str() {
             "allow" => policy.allow = self.patterns(key, node, "an empty `allow` turns every value into `other`"),
             "deny" => policy.deny = self.patterns(key, node, "an empty `deny` does nothing"),
-            "from_file" => policy.from_file = self.from_file(key, node),
+            "from_file" => policy.from_file = self.listed(key, node),
             "rewrite" => policy.rewrite = self.rewrites(key, node),
             "template" => policy.template = self.template(key, node),
             "ip_prefix" => policy.ip_prefix = self.ip_prefix(key, node),
@@ -331,7 +331,7 @@ impl Schema<'_> {
         self.of_file(node, &path, "key", outcome)
     }
 
-    fn from_file(&mut self, key: &Key, node: &Node) -> Option<Listed> {
+    fn listed(&mut self, key: &Key, node: &Node) -> Option<Listed> {
         let path = self.path("the path of a file", key, node)?;
         let Some(folder) = self.folder else { return Some(Listed::unread(&path)) };
         let full = folder.join(&path);
