@@ -12,6 +12,7 @@
 //! - [`haproxy`]: the HAProxy family; [`haproxy::parse`] is the definition of correct,
 //!   [`haproxy::Scanner`] the fast way over whole blocks, tested against it. [`haproxy::config`] reads what a
 //!   `haproxy.cfg` says about these lines: once, not for every line, so it may allocate.
+//! - [`number`] and [`pointers`]: numbers, and values in JSON, for formats that a configuration describes.
 //! - [`opensmtpd`] and [`sendmail`]: what they send to syslog.
 //! - [`postfix`]: the Postfix family.
 
@@ -28,9 +29,11 @@ pub mod exim;
 pub mod halon;
 pub mod haproxy;
 mod json;
+pub mod number;
 pub mod opendkim;
 pub mod opendmarc;
 pub mod opensmtpd;
+pub mod pointers;
 pub mod postfix;
 pub mod postgrey;
 mod reject;

@@ -77,12 +77,12 @@ fn write_family(text: &mut String, title: &str, about: &str, family: &Family) ->
     for metric in family.metrics {
         let kind = match metric.kind {
             Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
+            Kind::Gauge | Kind::Last => "gauge",
             Kind::Histogram(_) => "histogram",
         };
         let unit = match metric.unit {
-            Unit::None => "",
-            Unit::Seconds => "seconds",
+            Unit::None | Unit::Fine => "",
+            Unit::Seconds | Unit::FineSeconds => "seconds",
             Unit::Milliseconds => "milliseconds",
             Unit::Points => "points",
             Unit::Bytes => "bytes",
@@ -133,7 +133,7 @@ fn is_private(family: &Family, name: &str) -> bool {
 fn write_buckets(text: &mut String, family: &Family) -> fmt::Result {
     let groups = grouped(family, |metric| match metric.kind {
         Kind::Histogram(bounds) => Some((bounds, metric.unit)),
-        Kind::Counter | Kind::Gauge => None,
+        Kind::Counter | Kind::Gauge | Kind::Last => None,
     });
     if groups.is_empty() {
         return Ok(());

@@ -25,6 +25,7 @@ pub use dialect::{DialectError, Origin, Understood};
 pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
 
+use crate::metrics::custom::Format;
 use crate::metrics::{Compat, Family, Metric, families};
 
 /// Where `/metrics` listens unless told otherwise.
@@ -63,6 +64,8 @@ pub struct Config {
     pub metrics: BTreeMap<String, MetricConfig>,
     /// How Postfix's lines are counted.
     pub postfix: Arc<PostfixConfig>,
+    /// Formats beside those that tailmeter knows by itself, in the order of the file.
+    pub formats: Vec<Arc<Format>>,
 }
 
 /// How Postfix's lines are counted.
@@ -141,6 +144,7 @@ impl Default for Config {
             labels: BTreeMap::new(),
             metrics: BTreeMap::new(),
             postfix: Arc::default(),
+            formats: Vec::new(),
         }
     }
 }
@@ -227,6 +231,16 @@ impl Config {
         let place = yaml::Place { start: valid.len(), len: 0 };
         let message = format!("byte 0x{invalid:02x} is not UTF-8 text");
         Err(ConfigError::at(file_name, &shown, place, message).into())
+    }
+
+    /// Every family whose metrics are shown: those that tailmeter knows, and those of `formats`.
+    pub fn families(&self) -> impl Iterator<Item = &'static Family> {
+        families(self.compat).iter().copied().chain(self.formats.iter().map(|format| format.family))
+    }
+
+    /// The format called `name`, if it is one of `formats`.
+    pub fn format(&self, name: &str) -> Option<&Arc<Format>> {
+        self.formats.iter().find(|format| format.definition.name == name)
     }
 
     /// What the file says of the metric called `name`, if anything.

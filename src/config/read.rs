@@ -1,5 +1,6 @@
 //! The schema: from the tree of a configuration file to a checked [`Config`].
 
+mod formats;
 mod postfix;
 mod sources;
 
@@ -13,7 +14,8 @@ use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_R
 use crate::metrics::{Compat, Family, Metric, families};
 
 const ROOT_KEYS: &[&str] =
-    &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix"];
+    &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix", "formats"];
+
 const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled"];
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
@@ -25,7 +27,7 @@ pub(super) fn read(
     families: &[&Family],
     config: Config,
 ) -> Result<Config, ConfigErrors> {
-    let mut schema = Schema { reader: Reader::new(file_name, source), catalogue: Catalogue(families), config };
+    let mut schema = Schema { reader: Reader::new(file_name, source), catalogue: Catalogue::new(families), config };
     schema.root(root);
     match schema.reader.into_errors() {
         None => Ok(schema.config),
@@ -49,6 +51,11 @@ impl<'a> Schema<'a> {
         for (key, node) in entries.iter().filter(|(key, _)| key.name == "compat") {
             self.compat(key, node);
         }
+        // Then, for the same reason.
+        let mut labels = Vec::new();
+        for (key, node) in entries.iter().filter(|(key, _)| key.name == "formats") {
+            labels = self.formats(key, node);
+        }
         for (key, node) in entries {
             match key.name.as_str() {
                 "listen" => self.listen(key, node),
@@ -65,7 +72,7 @@ impl<'a> Schema<'a> {
                 "sources" => self.sources(key, node),
                 "labels" => self.labels(key, node),
                 "postfix" => self.postfix(key, node),
-                "compat" | "metrics" => {}
+                "compat" | "formats" | "metrics" => {}
                 _ => {
                     self.reader.unknown_key(key, ROOT_KEYS);
                 }
@@ -74,10 +81,14 @@ impl<'a> Schema<'a> {
         // Metrics come last, wherever they stand: whether a private label may be used depends on `labels`.
         for (key, node) in entries.iter().filter(|(key, _)| key.name == "metrics") {
             for (key, node) in self.reader.map(key.place, node) {
-                let metric = self.metric(key, node);
+                let mut metric = self.metric(key, node);
+                let within = self.config.metrics.remove(&key.name);
+                // The policies that stand in a format, unless others are given here.
+                metric.labels = metric.labels.or(within.and_then(|within| within.labels));
                 self.config.metrics.insert(key.name.clone(), metric);
             }
         }
+        self.check_formats(&labels);
     }
 
     fn listen(&mut self, key: &Key, node: &Node) {
@@ -104,7 +115,7 @@ impl<'a> Schema<'a> {
         }
         self.config.compat = Some(compat);
         self.config.listen.set_port(compat.port());
-        self.catalogue = Catalogue(families(Some(compat)));
+        self.catalogue = Catalogue::new(families(Some(compat)));
     }
 
     /// The policies that hold wherever their label is used.

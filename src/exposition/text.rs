@@ -69,6 +69,7 @@ impl View {
             write_head(metric, out);
             match metric.kind {
                 Kind::Histogram(_) => write_histograms(metric, slot, &snapshot.cells, tuples, &self.bounds[index], out),
+                Kind::Last => write_last_values(metric, slot, &snapshot.cells, tuples, out),
                 _ => write_counters(metric, slot, &snapshot.cells, tuples, out),
             }
         }
@@ -124,7 +125,7 @@ impl Tuples {
 fn write_head(metric: &Metric, out: &mut Vec<u8>) {
     let kind = match metric.kind {
         Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
+        Kind::Gauge | Kind::Last => "gauge",
         Kind::Histogram(_) => "histogram",
     };
     for part in ["# HELP ", metric.name, " ", metric.help, "\n# TYPE ", metric.name, " ", kind, "\n"] {
@@ -136,6 +137,22 @@ fn write_counters(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, o
     for (row, block) in tuples.of(cells, slot.group) {
         write_name(metric.name.as_bytes(), b"", block, out);
         write_value(cells.sum(slot.group, row, slot.sum), metric.unit, out);
+        out.push(b'\n');
+    }
+}
+
+/// Rows whose value has never been set are not shown.
+fn write_last_values(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, out: &mut Vec<u8>) {
+    for (row, block) in tuples.of(cells, slot.group) {
+        if cells.sum(slot.group, row, slot.sum) == 0 {
+            continue;
+        }
+        write_name(metric.name.as_bytes(), b"", block, out);
+        let value = cells.sum(slot.group, row, slot.sum + 1) as i64;
+        if value < 0 {
+            out.push(b'-');
+        }
+        write_value(value.unsigned_abs(), metric.unit, out);
         out.push(b'\n');
     }
 }
@@ -178,11 +195,13 @@ fn write_name(name: &[u8], suffix: &[u8], block: &[u8], out: &mut Vec<u8>) {
     out.push(b' ');
 }
 
-/// Writes a cell in the metric's unit. Milliseconds become seconds here, and thousandths points, exactly.
+/// Writes a cell in the metric's unit. Milliseconds become seconds here, thousandths points and millionths ones, exactly.
 fn write_value(mut value: u64, unit: Unit, out: &mut Vec<u8>) {
     let mut buffer = itoa::Buffer::new();
+    let mut one = 1000;
     match unit {
         Unit::Seconds => {}
+        Unit::FineSeconds | Unit::Fine => one = 1_000_000,
         // Kept as two's complement.
         Unit::Points if (value as i64) < 0 => {
             out.push(b'-');
@@ -193,13 +212,15 @@ fn write_value(mut value: u64, unit: Unit, out: &mut Vec<u8>) {
             return out.extend_from_slice(buffer.format(value).as_bytes());
         }
     }
-    out.extend_from_slice(buffer.format(value / 1000).as_bytes());
-    let fraction = value % 1000;
+    out.extend_from_slice(buffer.format(value / one).as_bytes());
+    let mut fraction = value % one;
     if fraction > 0 {
-        let digits = [fraction / 100, fraction / 10 % 10, fraction % 10].map(|digit| b'0' + digit as u8);
-        let length = 3 - digits.iter().rev().take_while(|digit| **digit == b'0').count();
         out.push(b'.');
-        out.extend_from_slice(&digits[..length]);
+    }
+    while fraction > 0 {
+        fraction *= 10;
+        out.push(b'0' + (fraction / one) as u8);
+        fraction %= one;
     }
 }
 
@@ -221,6 +242,11 @@ mod tests {
         for (ms, text) in [(0, "0"), (1, "0.001"), (10, "0.01"), (100, "0.1"), (1000, "1"), (12_340, "12.34")] {
             let mut out = Vec::new();
             write_value(ms, Unit::Seconds, &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), text);
+        }
+        for (millionths, text) in [(1, "0.000001"), (1_500_000, "1.5"), (20_000_000, "20"), (120_034, "0.120034")] {
+            let mut out = Vec::new();
+            write_value(millionths, Unit::FineSeconds, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), text);
         }
         let mut out = Vec::new();

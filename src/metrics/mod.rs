@@ -3,7 +3,7 @@
 //! also says how an event updates them: third stage of the flow.
 //!
 //! HAProxy's family has a counter of its own. Those of the mail room share one: `mail` finds the family of a line by its
-//! program, and `rows` the rows of an event.
+//! program, and `rows` the rows of an event. `custom` has those that a configuration describes.
 
 /// Names the places of a table's entries, in their order.
 macro_rules! places {
@@ -17,6 +17,7 @@ macro_rules! places {
 pub mod amavis;
 pub mod clamav;
 mod correlator;
+pub mod custom;
 pub mod dovecot;
 pub mod exim;
 pub mod halon;
@@ -64,6 +65,10 @@ pub enum Unit {
     Milliseconds,
     /// Points of a score, which may be negative; the cells hold thousandths.
     Points,
+    /// Seconds; the cells hold microseconds.
+    FineSeconds,
+    /// A number with a fraction; the cells hold millionths.
+    Fine,
     /// Bytes.
     Bytes,
 }
@@ -73,8 +78,10 @@ pub enum Unit {
 pub enum Kind {
     /// Only grows.
     Counter,
-    /// Goes up and down (own telemetry only).
+    /// Goes up and down, and says how things are in this run.
     Gauge,
+    /// A gauge that shows the last value that a line had, also of an earlier run.
+    Last,
     /// Classic histogram with these upper bounds, in the metric's unit, ascending, without `+Inf`.
     Histogram(&'static [f64]),
 }
@@ -334,6 +341,10 @@ impl Planned {
 pub fn counter(format: &str, planned: &[Planned], dialect: &Dialect) -> Option<Box<dyn Counter>> {
     let mut planned = planned.iter().filter(|planned| planned.plan.family.is_read_as(format)).peekable();
     let Planned { plan, directory } = (*planned.peek()?).clone();
+    if let Some(custom) = &plan.custom {
+        let custom = Arc::clone(custom);
+        return Some(Box::new(custom::Custom::new(custom, Planned { plan, directory })));
+    }
     Some(match (plan.family.member, plan.family.compat) {
         (Some(_), _) => Box::new(mail::Mail::new(planned.cloned().collect())),
         (None, Some(Compat::HaproxyLogExporter)) => Box::new(haproxy::compat::Requests::new(plan, directory, dialect)),
@@ -358,7 +369,7 @@ impl Family {
             (_, _, Some(_)) => Some(Plan::new(self, config, |metric| metric)),
             ("haproxy", None, _) => Some(haproxy::plan(config)),
             ("haproxy", Some(Compat::HaproxyLogExporter), _) => Some(haproxy::compat::plan(config)),
-            _ => None,
+            _ => Some(config.format(self.name)?.plan(config)),
         }
     }
 }

@@ -299,7 +299,7 @@ pub fn build() -> (PrometheusRecorder, Telemetry) {
             match metric.kind {
                 Kind::Counter => describe_counter!(metric.name, metric.help),
                 // There are no histograms: the recorder would hold their samples until the next rendering.
-                Kind::Gauge | Kind::Histogram(_) => describe_gauge!(metric.name, metric.help),
+                Kind::Gauge | Kind::Last | Kind::Histogram(_) => describe_gauge!(metric.name, metric.help),
             }
         }
         gauge!(
@@ -427,7 +427,7 @@ fn write_sample(out: &mut Vec<u8>, metric: &Metric, value: Option<impl Display>)
     let Metric { name, help, .. } = metric;
     let kind = match metric.kind {
         Kind::Counter => "counter",
-        Kind::Gauge | Kind::Histogram(_) => "gauge",
+        Kind::Gauge | Kind::Last | Kind::Histogram(_) => "gauge",
     };
     // Writing to a Vec cannot fail.
     let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");

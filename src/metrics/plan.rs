@@ -5,17 +5,20 @@ use std::sync::Arc;
 use crate::config::{Config, LabelPolicy, PostfixConfig};
 use crate::series::{Group, Labels, Layout, Policy};
 
+use super::custom::Format;
 use super::{Family, Kind, Metric, Unit};
 
 /// How finely the log counts seconds: cells hold milliseconds.
 pub(crate) const MILLISECONDS: f64 = 1000.0;
+/// How finely custom formats count seconds and other numbers with a fraction.
+const MILLIONTHS: f64 = 1e6;
 
 /// Where the cells of a metric are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     /// The group, by its number in the plan.
     pub group: usize,
-    /// The counter's cell, or that of the histogram's sum.
+    /// The counter's cell, or that of the histogram's sum, or the first of a last value's two.
     pub sum: usize,
     /// The first bucket cell, for a histogram.
     pub bucket: usize,
@@ -34,6 +37,8 @@ pub struct Plan {
     pub memo_entries: usize,
     /// What the configuration says of Postfix.
     pub postfix: Arc<PostfixConfig>,
+    /// The format whose family this is, if the configuration describes it.
+    pub custom: Option<Arc<Format>>,
 }
 
 impl Plan {
@@ -49,16 +54,20 @@ impl Plan {
             let labels = labels(metric, config);
             let max_series = chosen.and_then(|chosen| chosen.max_series).unwrap_or(config.max_series);
             let kind = lines(index);
+            let is_last = metric.kind == Kind::Last;
             let shared = |(other, group): &(L, Group)| {
-                *other == kind && group.labels == labels && group.max_series == max_series
+                *other == kind
+                    && group.labels == labels
+                    && group.max_series == max_series
+                    && group.layout.is_last == is_last
             };
             let group = groups.iter().position(shared).unwrap_or_else(|| {
-                groups.push((kind, Group { labels, max_series, layout: Layout::default() }));
+                groups.push((kind, Group { labels, max_series, layout: Layout { is_last, ..Layout::default() } }));
                 groups.len() - 1
             });
             let layout = &mut groups[group].1.layout;
             let slot = Slot { group, sum: layout.sums, bucket: layout.buckets };
-            layout.sums += 1;
+            layout.sums += if is_last { 2 } else { 1 };
             if let Kind::Histogram(bounds) = metric.kind {
                 layout.buckets += bounds.len() + 1;
             }
@@ -67,7 +76,7 @@ impl Plan {
         let slots = slots.collect();
         let groups = groups.into_iter().map(|(_, group)| group).collect();
         let memo_entries = (4 * config.max_series).clamp(1 << 12, 1 << 20);
-        Self { family, groups, slots, memo_entries, postfix: Arc::clone(&config.postfix) }
+        Self { family, groups, slots, memo_entries, postfix: Arc::clone(&config.postfix), custom: None }
     }
 }
 
@@ -108,9 +117,13 @@ fn labels(metric: &Metric, config: &Config) -> Vec<Labels> {
 
 /// Upper bounds of a histogram in what its cells hold.
 pub(super) fn in_cells(bounds: &[f64], unit: Unit) -> impl Iterator<Item = i64> {
-    let scale = if matches!(unit, Unit::Seconds | Unit::Points) { MILLISECONDS } else { 1.0 };
+    let (scale, slack) = match unit {
+        Unit::Seconds | Unit::Points => (MILLISECONDS, 1e-6),
+        Unit::FineSeconds | Unit::Fine => (MILLIONTHS, 1e-3),
+        Unit::None | Unit::Milliseconds | Unit::Bytes => (1.0, 1e-6),
+    };
     // A whole number of milliseconds is at most 2.5 when it is at most 2.
-    bounds.iter().map(move |bound| (bound * scale + 1e-6).floor() as i64)
+    bounds.iter().map(move |bound| (bound * scale + slack).floor() as i64)
 }
 
 /// Value -> bucket, exact at every bound.

@@ -38,11 +38,11 @@ impl Rows {
         let labels = |group: &crate::series::Group| group.labels.iter().map(|label| place(&label.name)).collect();
         let bounds = |metric: &super::Metric| match metric.kind {
             Kind::Histogram(bounds) => in_cells(bounds, metric.unit).collect(),
-            Kind::Counter | Kind::Gauge => Vec::new(),
+            Kind::Counter | Kind::Gauge | Kind::Last => Vec::new(),
         };
         let hasher = RandomState::default();
         let mut cells = Cells::new(plan.groups.iter().map(|group| group.layout));
-        let bare = plan.groups.iter().enumerate().filter(|(_, group)| group.labels.is_empty());
+        let bare = plan.groups.iter().enumerate().filter(|(_, group)| group.labels.is_empty() && !group.layout.is_last);
         bare.for_each(|(group, _)| {
             cells.base(group, directory.row(group, |_, _| {}).row);
         });
@@ -103,6 +103,12 @@ impl Rows {
         let bounds = self.bounds.get(usize::from(spot.metric)).map(Vec::as_slice).unwrap_or_default();
         let bucket = usize::from(spot.bucket) + bounds.partition_point(|bound| *bound < amount);
         self.cells.count(spot.base, bucket, self.times);
+    }
+
+    /// Sets the last value of a metric where the row is known.
+    pub fn set_at(&mut self, spot: &Spot, value: i64) {
+        self.fall_out(spot);
+        self.cells.set(spot.base, spot.sum.into(), value as u64);
     }
 
     #[inline]

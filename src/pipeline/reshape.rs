@@ -2,7 +2,7 @@
 //! the state does it.
 
 use crate::exposition::Snapshot;
-use crate::metrics::{Kind, Plan, Planned, Slot};
+use crate::metrics::{Kind, Metric, Plan, Planned, Slot};
 use crate::series::{Base, Cells, Restored};
 use crate::state::Checkpoint;
 
@@ -27,22 +27,30 @@ pub(super) fn reshaped(before: &Checkpoint, old: &[Planned], new: &[Planned]) ->
 }
 
 fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Snapshot) {
-    let slots = old.plan.slots.iter().zip(&new.plan.slots).enumerate();
-    for (metric, (from, to)) in slots {
-        let (Some(from), Some(to)) = (*from, *to) else { continue };
+    for (index, (metric, to)) in new.plan.family.metrics.iter().zip(&new.plan.slots).enumerate() {
+        // A custom format may have other metrics than before, or count them in other cells.
+        let is_same = |known: &&Metric| (known.name, known.kind, known.unit) == (metric.name, metric.kind, metric.unit);
+        let Some(known) = old.plan.family.metrics.iter().position(|known| is_same(&known)) else { continue };
+        let (Some(Some(from)), Some(to)) = (old.plan.slots.get(known).copied(), *to) else { continue };
         if names(&old.plan, from).ne(names(&new.plan, to)) {
             continue;
         }
-        after.fell_out[metric] = before.fell_out.get(metric).copied().unwrap_or(0);
-        let buckets = match new.plan.family.metrics[metric].kind {
+        if let Some(fell_out) = after.fell_out.get_mut(index) {
+            *fell_out = before.fell_out.get(known).copied().unwrap_or(0);
+        }
+        let buckets = match metric.kind {
             Kind::Histogram(bounds) => bounds.len() + 1,
-            Kind::Counter | Kind::Gauge => 0,
+            Kind::Counter | Kind::Gauge | Kind::Last => 0,
         };
         for row in before.cells.rows(from.group) {
             let Some(block) = old.directory.block(from.group, row) else { continue };
             if let Restored::Row(there) = new.directory.restore(to.group, &block) {
                 let base = after.cells.base(to.group, there);
-                after.cells.add(base, to.sum, before.cells.sum(from.group, row, from.sum));
+                let [sum, next] = [0, 1].map(|cell| before.cells.sum(from.group, row, from.sum + cell));
+                match metric.kind {
+                    Kind::Last => after.cells.set_as(base, to.sum, sum, next),
+                    _ => after.cells.add(base, to.sum, sum),
+                }
                 count(&mut after.cells, base, to.bucket, before.cells.buckets(from.group, row, from.bucket, buckets));
             }
         }

@@ -325,7 +325,7 @@ mod tests {
 
     /// Bases that can be told apart.
     fn bases(count: u32) -> Vec<Base> {
-        let mut cells = Cells::new([Layout { sums: 1, buckets: 0 }]);
+        let mut cells = Cells::new([Layout { sums: 1, ..Layout::default() }]);
         (0..count).map(|row| cells.base(0, row)).collect()
     }
 

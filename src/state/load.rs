@@ -84,6 +84,11 @@ impl Cut {
 
     /// Adds the cells that `metric` has in `from` to those at `slot`. `None` when they are not all there.
     fn take(&mut self, from: &Self, metric: &Metric, slot: Slot) -> Option<()> {
+        if metric.is_last() {
+            let there = from.sums.get(metric.sum..metric.sum + 2)?;
+            self.sums.get_mut(slot.sum..slot.sum + 2)?.copy_from_slice(there);
+            return Some(());
+        }
         let sum = self.sums.get_mut(slot.sum)?;
         *sum = sum.wrapping_add(*from.sums.get(metric.sum)?);
         let length = metric.buckets();
@@ -93,8 +98,13 @@ impl Cut {
         Some(())
     }
 
-    fn add_to(&self, cells: &mut Cells, group: usize, row: RowId) {
+    fn add_to(&self, cells: &mut Cells, layout: Layout, group: usize, row: RowId) {
         let base = cells.base(group, row);
+        if layout.is_last {
+            // Whatever this run sets is later.
+            let pairs = self.sums.as_chunks::<2>().0.iter().enumerate();
+            return pairs.for_each(|(pair, [order, value])| cells.set_as(base, 2 * pair, (*order).min(1), *value));
+        }
         self.sums.iter().enumerate().for_each(|(sum, value)| cells.add(base, sum, *value));
         self.buckets.iter().enumerate().for_each(|(bucket, times)| cells.count_many(base, bucket, *times));
     }
@@ -203,7 +213,7 @@ fn groups(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<i64, Group>
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get("id")?;
-        let layout = Layout { sums: place(row, "sum_cells")?, buckets: place(row, "bucket_cells")? };
+        let layout = Layout { sums: place(row, "sum_cells")?, buckets: place(row, "bucket_cells")?, is_last: false };
         let group = Group { family: row.get("family")?, labels: row.get("labels")?, layout, metrics: Vec::new() };
         checked("row_groups", row, group.checksum(id), sum)?;
         groups.insert(id, group);
@@ -221,6 +231,7 @@ fn groups(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<i64, Group>
         };
         checked("metrics", row, metric.checksum(id), sum)?;
         let group = groups.get_mut(&id).ok_or_else(|| Cause::damaged("a metric has no group"))?;
+        group.layout.is_last |= metric.is_last();
         group.metrics.push(metric);
     }
     Ok(groups)
@@ -322,7 +333,7 @@ impl Rows<'_> {
                     return Err(Cause::damaged("a row comes twice"));
                 }
                 kept.row_id(group, row, &mut { id });
-                cut.add_to(&mut self.base.families[family].cells, group, row);
+                cut.add_to(&mut self.base.families[family].cells, layout, group, row);
             }
         }
         if self.targets.contains(&target) {
@@ -335,7 +346,10 @@ impl Rows<'_> {
     fn arrive(&mut self) -> Result<(), Cause> {
         for (((family, group), labels), cut) in &self.moves.arrived {
             match self.kept[*family].directory.restore(*group, labels) {
-                Restored::Row(row) => cut.add_to(&mut self.base.families[*family].cells, *group, row),
+                Restored::Row(row) => {
+                    let layout = self.kept[*family].plan.groups[*group].layout;
+                    cut.add_to(&mut self.base.families[*family].cells, layout, *group, row);
+                }
                 Restored::NotAllowed => self.aside += 1,
                 Restored::NotATuple => return Err(Cause::damaged("a row has other labels than its group")),
             }
@@ -384,7 +398,10 @@ impl Loaded {
                 // Kept aside there as it was here, together with what is aside there.
                 _ => {
                     let other = known.and_then(|(.., aside)| aside.as_ref());
+                    let is_last = kept.plan.groups[*group].layout.is_last;
                     let add = |here: &[u64], there: Option<&Vec<u64>>, out: &mut String| {
+                        // Last values do not add up.
+                        let there = there.filter(|_| !is_last);
                         let there = there.map(Vec::as_slice).unwrap_or_default();
                         let there = there.iter().copied().chain(std::iter::repeat(0));
                         write_numbers(here.iter().zip(there).map(|(a, b)| a.wrapping_add(b)), out);

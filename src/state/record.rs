@@ -2,9 +2,12 @@
 
 use super::checkpoint::{Place, SourceKey};
 use super::digest::Digest;
-use crate::metrics::{Kind, Plan};
+use crate::metrics::{Kind, Plan, Unit};
 use crate::series::{Cells, Layout, RowId};
 use crate::source::{Identity, Position, file};
+
+/// The kind of last values.
+const LAST: &str = "last";
 
 /// The state of the whole file, behind each commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +59,16 @@ impl Group {
                 let (kind, bounds) = match metric.kind {
                     Kind::Histogram(bounds) => ("histogram", bounds.iter().map(f64::to_string).collect::<Vec<_>>()),
                     Kind::Counter | Kind::Gauge => ("counter", Vec::new()),
+                    Kind::Last => (LAST, Vec::new()),
+                };
+                // Cells that count something else are not the same.
+                let kind = match metric.unit {
+                    Unit::FineSeconds | Unit::Fine => format!("{kind} of millionths"),
+                    _ => kind.to_owned(),
                 };
                 Some(Metric {
                     name: metric.name.to_owned(),
-                    kind: kind.to_owned(),
+                    kind,
                     bounds: bounds.join(" "),
                     sum: slot.sum,
                     bucket: slot.bucket,
@@ -84,7 +93,12 @@ impl Group {
 impl Metric {
     /// Bucket cells: one for each bound, and one above.
     pub(super) fn buckets(&self) -> usize {
-        if self.kind == "histogram" { self.bounds.split_whitespace().count() + 1 } else { 0 }
+        if self.kind.starts_with("histogram") { self.bounds.split_whitespace().count() + 1 } else { 0 }
+    }
+
+    /// True for a last value, which has two cells: its order and itself.
+    pub(super) fn is_last(&self) -> bool {
+        self.kind.starts_with(LAST)
     }
 
     /// True when both count the same, wherever the cells are.

@@ -1,0 +1,1 @@
+//! Records over any blocks.
