@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
 
+#[path = "config/format_mistakes.rs"]
+mod format_mistakes;
 #[path = "config/mistakes.rs"]
 mod mistakes;
 #[path = "config/source_mistakes.rs"]
@@ -243,7 +245,12 @@ fn the_example_works_with_every_setting_in_use() {
 #[test]
 fn mistakes_are_told_exactly() {
     let mut wrong = String::new();
-    let kinds = [mistakes::MISTAKES, source_mistakes::SOURCE_MISTAKES, syslog_mistakes::SYSLOG_MISTAKES];
+    let kinds = [
+        mistakes::MISTAKES,
+        source_mistakes::SOURCE_MISTAKES,
+        syslog_mistakes::SYSLOG_MISTAKES,
+        format_mistakes::FORMAT_MISTAKES,
+    ];
     for (name, text, expected) in kinds.into_iter().flatten() {
         let told = refuse(text).to_string();
         if told != *expected {

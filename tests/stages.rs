@@ -119,8 +119,8 @@ fn no_file_names_a_developer_machine() {
 #[test]
 fn a_fixture_has_its_neighbours_and_its_source() {
     let mut complaints = Vec::new();
-    for family in FAMILIES {
-        let folder = format!("fixtures/{}", family.name);
+    for name in FAMILIES.iter().map(|family| family.name).chain(["formats"]) {
+        let folder = format!("fixtures/{name}");
         let files = files(&folder);
         let sources = text(&format!("{folder}/SOURCES.md"));
         for file in &files {

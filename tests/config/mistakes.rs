@@ -24,7 +24,7 @@ pub(crate) const MISTAKES: &[Case] = &[
   |
 1 | verbosity: 3
   | ^^^^^^^^^
-  = known keys: listen, max_line_bytes, max_series, compat, sources, labels, metrics, postfix",
+  = known keys: listen, max_line_bytes, max_series, compat, sources, labels, metrics, postfix, formats",
     ),
     (
         "misspelt root key after a byte order mark",
