@@ -11,7 +11,7 @@ use std::sync::Arc;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use tailmeter::config::{Config, LabelChoice, MetricConfig};
-use tailmeter::exposition::{Snapshot, View};
+use tailmeter::exposition::{Exposition, Protocol, Rendering, Selection, Snapshot, Snapshots, View};
 use tailmeter::metrics::{Counter, Dialect, Family, Kind, Planned, Tally, counter};
 use tailmeter::series::Directory;
 
@@ -87,6 +87,15 @@ impl Scraped {
         text
     }
 
+    /// What can be written of a copy.
+    fn exposition(&mut self) -> Arc<Exposition> {
+        let (mut snapshot, mut exposition) = (Snapshot::default(), Exposition::default());
+        self.snapshot(&mut snapshot);
+        let snapshots: Snapshots = Arc::new(snapshot);
+        self.view.expose(&snapshots, 0, &mut exposition);
+        Arc::new(exposition)
+    }
+
     fn snapshot(&self, snapshot: &mut Snapshot) {
         snapshot.clear();
         self.counter.visit(&mut |_, cells, fell_out| snapshot.add(cells, fell_out));
@@ -101,17 +110,24 @@ fn copy(bencher: Bencher, mix: Mix) {
     bencher.bench_local(|| scraped.snapshot(black_box(&mut snapshot)));
 }
 
-/// The text of a copy. Items are samples.
-#[divan::bench(args = [Mix::Counters, Mix::Histograms])]
-fn write(bencher: Bencher, mix: Mix) {
+/// What is sent of a copy, in pieces as they are sent. Items are samples of the text.
+#[divan::bench(args = [
+    (Mix::Counters, Protocol::Text004), (Mix::Counters, Protocol::OpenMetrics100), (Mix::Counters, Protocol::Protobuf),
+    (Mix::Histograms, Protocol::Text004), (Mix::Histograms, Protocol::OpenMetrics100), (Mix::Histograms, Protocol::Protobuf),
+])]
+fn write(bencher: Bencher, (mix, protocol): (Mix, Protocol)) {
     let Some(mut scraped) = Scraped::new(mix) else { return };
-    let mut text = scraped.text();
-    let mut snapshot = Snapshot::default();
-    scraped.snapshot(&mut snapshot);
-    let samples = samples(&text);
-    bencher.counter(BytesCount::new(text.len())).counter(ItemsCount::new(samples)).bench_local(|| {
-        text.clear();
-        scraped.view.render(black_box(&snapshot), &mut text);
+    let samples = samples(&scraped.text());
+    let exposition = scraped.exposition();
+    let mut bytes = Vec::new();
+    Rendering::new(Arc::clone(&exposition), protocol, Selection::default()).write_all(&mut bytes);
+    bencher.counter(BytesCount::new(bytes.len())).counter(ItemsCount::new(samples)).bench_local(|| {
+        let mut rendering = Rendering::new(Arc::clone(black_box(&exposition)), protocol, Selection::default());
+        let mut is_more = true;
+        while is_more {
+            bytes.clear();
+            is_more = rendering.write(64 * 1024, &mut bytes);
+        }
     });
 }
 

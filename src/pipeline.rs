@@ -3,8 +3,7 @@
 //! A source's blocks go to its [`Feed`], which counts them in a [`Shard`]: cells of one family behind one lock
 //! that is taken once a block. [`Pipeline::checkpoint`] takes the same locks, one after the other, to copy the cells,
 //! together with what became of the lines and where reading stands, and commits that to the state.
-//! [`Pipeline::render`] writes the exposition from the last copy that has been committed; without a state, from one
-//! that it takes. [`Exporter`] is what the endpoint shows of all that.
+//! [`Pipeline::expose`] shows the last copy that has been committed; without a state, one that it takes. [`Exporter`] is what the endpoint shows of all that.
 //!
 //! - `shard`: counting.
 //! - `keeper`: when checkpoints are made, and which one is shown.
@@ -26,9 +25,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::exposition::{Snapshot, View};
+use crate::exposition::{Exposition, Protocol, Rendering, Selection, Snapshot, Snapshots, View};
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
-use crate::metrics::{self, Dialect, Ending, Family, Planned, Totals};
+use crate::metrics::{self, Cardinality, Dialect, Ending, Family, Planned, Totals};
 use crate::source::records::Rule;
 use crate::state::{self, Checkpoint, SourceKey, Store};
 
@@ -44,9 +43,13 @@ use shard::{Counted, Knowing, Latest, SharedCounted, begin_with, end_with};
 /// Takes a line for people, without its newline.
 pub type Say = fn(fmt::Arguments<'_>);
 
+/// Tells the time, in milliseconds since 1970.
+pub type Clock = fn() -> u64;
+
 /// Everything between the sources and the exposition.
 pub struct Pipeline {
     families: Vec<Planned>,
+    max_series_total: usize,
     shards: Mutex<Vec<SharedCounted>>,
     registry: Arc<Registry>,
     keeper: Keeper,
@@ -80,7 +83,7 @@ impl Pipeline {
     ///
     /// Its telemetry goes to the recorder that is current when it is recorded: install it first.
     pub fn new(config: &Config, say: Say) -> Self {
-        Self::of(families(config), None, Arc::default(), say)
+        Self::of(config, Planned::all(config), None, Arc::default(), say)
     }
 
     /// The same with the state at `path`, which is begun if there is none: everything counted in earlier runs is
@@ -89,14 +92,18 @@ impl Pipeline {
     /// # Errors
     /// The state cannot be used: see [`Store::open`].
     pub fn with_state(config: &Config, path: &Path, say: Say) -> Result<Self, state::Error> {
-        Self::opening(families(config), path, say)
-    }
-
-    fn opening(families: Vec<Planned>, path: &Path, say: Say) -> Result<Self, state::Error> {
+        let families = Planned::all(config);
         let mut store = Store::open(path, families.clone())?;
         store.notices().iter().for_each(|notice| say(format_args!("{notice}")));
         let base = Arc::clone(store.committed());
-        Ok(Self::of(families, Some(store), base, say))
+        Ok(Self::of(config, families, Some(store), base, say))
+    }
+
+    /// The same, telling the time by `clock` instead of the system's.
+    #[must_use]
+    pub fn by_clock(mut self, clock: Clock) -> Self {
+        self.keeper.set_clock(clock);
+        self
     }
 
     /// A pipeline under `config` that goes on with everything that this one has counted. Nothing may be counted any more in
@@ -106,28 +113,32 @@ impl Pipeline {
     /// # Errors
     /// The state cannot be used now. This pipeline is as it was.
     pub fn reconfigured(&self, config: &Config, path: Option<&Path>) -> Result<Self, state::Error> {
-        let families = families(config);
-        match path {
+        let after = match path {
             Some(path) => {
                 self.checkpoint()?;
-                Self::opening(families, path, self.say)
+                Self::with_state(config, path, self.say)?
             }
             None => {
+                let families = Planned::all(config);
                 let mut before = Checkpoint::default();
                 self.capture(&mut before);
+                before.date(&self.keeper.shown(), self.keeper.now_ms());
                 let base = reshaped(&before, &self.families, &families);
-                Ok(Self::of(families, None, Arc::new(base), self.say))
+                Self::of(config, families, None, Arc::new(base), self.say)
             }
-        }
+        };
+        Ok(after.by_clock(self.keeper.clock()))
     }
 
-    fn of(families: Vec<Planned>, store: Option<Store>, base: Arc<Checkpoint>, say: Say) -> Self {
+    fn of(config: &Config, families: Vec<Planned>, store: Option<Store>, base: Arc<Checkpoint>, say: Say) -> Self {
         let scrape = |planned: &Planned| Scrape {
             view: View::new(Arc::clone(&planned.plan), Arc::clone(&planned.directory)),
             reported: planned.plan.family.metrics.iter().map(|_| None).collect(),
         };
+        let is_dated = families.iter().flat_map(|planned| &planned.plan.expire_after).any(Option::is_some);
         Self {
             scrapes: Mutex::new(families.iter().map(scrape).collect()),
+            keeper: Keeper::new(store, Arc::clone(&base), is_dated, say),
             registry: Arc::new(Registry {
                 base,
                 changes: AtomicU64::new(0),
@@ -135,20 +146,21 @@ impl Pipeline {
                 feeds: AtomicU64::new(0),
                 latest: Mutex::default(),
             }),
-            keeper: Keeper::new(store, say),
             families,
+            max_series_total: config.max_series_total,
             shards: Mutex::default(),
             say,
         }
     }
 
-    /// True when the rows of this pipeline are those that `config` asks for.
+    /// True when the rows of this pipeline are those that `config` asks for, and are shown as long.
     pub fn fits(&self, config: &Config) -> bool {
         let is_same = |planned: &Planned| {
             let plan = planned.plan.family.plan(config);
             plan.is_some_and(|plan| {
                 plan.groups == planned.plan.groups
                     && plan.slots == planned.plan.slots
+                    && plan.expire_after == planned.plan.expire_after
                     && plan.postfix == planned.plan.postfix
                     && plan.custom == planned.plan.custom
             })
@@ -156,6 +168,12 @@ impl Pipeline {
         // A format has other metrics with another program's.
         self.families.iter().map(|planned| planned.plan.family).eq(config.families())
             && self.families.iter().all(is_same)
+            && self.max_series_total == config.max_series_total
+    }
+
+    /// Names of the families whose metrics may be shown.
+    pub fn families(&self) -> impl Iterator<Item = &'static str> {
+        self.families.iter().map(|planned| planned.plan.family.name)
     }
 
     /// The keys of the source named `source`, read as `format`, of which a position is known.
@@ -198,15 +216,19 @@ impl Pipeline {
         self.keeper.checkpoint(Duration::ZERO, || self.changes(), |checkpoint| self.capture(checkpoint))
     }
 
-    /// Appends every log-derived metric, in the text format, and tells the own telemetry what goes with it:
-    /// render that one afterwards. With a state, everything that is shown has been committed.
-    pub fn render(&self, out: &mut Vec<u8>) {
+    /// Adds every log-derived metric to `exposition`, and tells the own telemetry what goes with it: add that one
+    /// afterwards. With a state, everything that is shown has been committed.
+    pub fn expose(&self, exposition: &mut Exposition) {
         self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
         let mut scrapes = lock(&self.scrapes);
-        let shown = self.keeper.shown();
-        for ((planned, scrape), snapshot) in self.families.iter().zip(scrapes.iter_mut()).zip(&shown.families) {
-            scrape.view.render(snapshot, out);
-            scrape.report(planned, snapshot);
+        let (shown, now_ms) = (self.keeper.shown(), self.keeper.now_ms());
+        let snapshots: Snapshots = Arc::<Checkpoint>::clone(&shown);
+        for (index, ((planned, scrape), snapshot)) in
+            self.families.iter().zip(scrapes.iter_mut()).zip(&shown.families).enumerate()
+        {
+            scrape.view.expire(now_ms);
+            scrape.view.expose(&snapshots, index, exposition);
+            scrape.report(planned, snapshot, now_ms);
         }
         self.registry.report(&shown.totals);
         if self.keeper.is_durable() {
@@ -214,13 +236,29 @@ impl Pipeline {
         }
     }
 
+    /// Appends the same to `out` in the text format.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        let mut exposition = Exposition::default();
+        self.expose(&mut exposition);
+        Rendering::new(exposition.into(), Protocol::Text004, Selection::default()).write_all(out);
+    }
+
     /// How what the lines are about ended abnormally, by family, the commonest first. As recent as for
-    /// [`render`](Self::render).
+    /// [`expose`](Self::expose).
     pub fn endings(&self) -> Vec<Ending> {
         self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
         let shown = self.keeper.shown();
         let families = self.families.iter().zip(&shown.families);
         families.flat_map(|(planned, snapshot)| planned.endings(snapshot)).collect()
+    }
+
+    /// How many series each metric has, and by which values of its labels. As recent as for [`render`](Self::render).
+    pub fn cardinality(&self) -> Cardinality {
+        self.keeper.freshen(|| self.changes(), |checkpoint| self.capture(checkpoint));
+        let (shown, now_ms) = (self.keeper.shown(), self.keeper.now_ms());
+        let families = self.families.iter().zip(&shown.families);
+        let metrics = families.flat_map(|(planned, snapshot)| planned.cardinality(snapshot, now_ms));
+        Cardinality::new(self.max_series_total, metrics.collect())
     }
 
     fn changes(&self) -> u64 {
@@ -239,13 +277,9 @@ impl Pipeline {
     }
 }
 
-fn families(config: &Config) -> Vec<Planned> {
-    config.families().filter_map(|family| Planned::of(family, config)).collect()
-}
-
 impl Scrape {
     /// Series, limit and overflow of each metric. Metrics without a series stay silent.
-    fn report(&mut self, Planned { plan, .. }: &Planned, snapshot: &Snapshot) {
+    fn report(&mut self, Planned { plan, .. }: &Planned, snapshot: &Snapshot, now_ms: u64) {
         let groups = &plan.groups;
         let series = (0..groups.len()).map(|group| snapshot.cells.rows(group).count()).collect::<Vec<_>>();
         let metrics = plan.family.metrics.iter().zip(&plan.slots);
@@ -255,6 +289,7 @@ impl Scrape {
             reported.held.set(series[slot.group] as f64);
             reported.limit.set(groups[slot.group].max_series as f64);
             reported.overflow.absolute(snapshot.fell_out.get(index).copied().unwrap_or(0));
+            reported.expired.set(snapshot.idle(slot.group, plan.fresh_since(index, now_ms)) as f64);
         }
     }
 }

@@ -120,6 +120,8 @@ fn every_setting_arrives() {
         "listen: '[::1]:80'
 max_line_bytes: 16777216
 max_series: 1
+max_series_total: 70
+expire_after: 1h30m
 sources:
   - {file: '/var/log/*.log', format: haproxy}
   - {file: /var/log/haproxy.log, format: haproxy}
@@ -130,12 +132,13 @@ metrics:
   haproxy_log_requests_total:
     labels: [frontend_name, client_ip, {request_header_64: {unbounded: true}}, {status_code: {allow: [200]}}]
     max_series: 1000
+    expire_after: 2d
   haproxy_log_queue_duration_seconds: {enabled: false, labels: []}
-  haproxy_log_incomplete_records_total:
+  haproxy_log_incomplete_records_total: {expire_after: never}
 ",
     );
     assert_eq!(config.listen.to_string(), "[::1]:80");
-    assert_eq!((config.max_line_bytes, config.max_series), (16_777_216, 1));
+    assert_eq!((config.max_line_bytes, config.max_series, config.max_series_total), (16_777_216, 1, 70));
     let files: Vec<_> = config.sources.iter().map(Source::label).collect();
     assert_eq!(files, ["/var/log/*.log", "/var/log/haproxy.log"]);
 
@@ -157,6 +160,11 @@ metrics:
     assert!(config.is_enabled(requests) && !config.is_enabled(queue));
     assert_eq!(config.max_series_of(requests.name), 1000);
     assert_eq!(config.max_series_of(incomplete.name), 1);
+    let spans = [requests, queue, incomplete].map(|metric| config.expire_after(metric).map(|span| span.as_secs()));
+    // The second one has no labels here, so its one series stays.
+    assert_eq!(spans, [Some(172_800), None, None]);
+    assert_eq!(accept("expire_after: 90s").expire_after(queue).map(|span| span.as_secs()), Some(90));
+    assert_eq!(Config::default().expire_after(queue), None);
     assert_eq!(Config::default().labels_of(queue), [("frontend_name", None), ("backend_name", None)]);
 }
 
@@ -219,7 +227,8 @@ fn the_example_works_with_every_setting_in_use() {
     let defaults = Config::default();
     assert_eq!(config.listen, defaults.listen, "the example shows defaults");
     assert_eq!(config.max_line_bytes, defaults.max_line_bytes);
-    assert_eq!(config.max_series, defaults.max_series);
+    assert_eq!((config.max_series, config.max_series_total), (defaults.max_series, defaults.max_series_total));
+    assert_eq!(config.expire_after, defaults.expire_after);
     let labels: Vec<_> = config.sources.iter().map(Source::label).collect();
     let expected = "/var/log/haproxy.log /var/log/mail.log /var/log/haproxy-custom.log /var/log/haproxy-other.log edge journal:haproxy \
         udp://0.0.0.0:5514 tls://0.0.0.0:6514 unixgram:///run/tailmeter/log /run/haproxy.fifo";
@@ -234,7 +243,7 @@ fn the_example_works_with_every_setting_in_use() {
         }
     }
     assert!(!config.labels.is_empty() && config.metrics.len() == 2);
-    let of_metrics = ["enabled:", "unbounded:", "allow:", "max_series:", "labels:"];
+    let of_metrics = ["enabled:", "unbounded:", "allow:", "max_series:", "expire_after:", "labels:"];
     let of_sources = "file: exclude: journal: identifiers: units: matches: directory: syslog: framing: senders: \
         receive_buffer_bytes: max_connections: socket_mode: tls: certificate: key: client_ca: pipe: format: name:";
     for key in of_metrics.into_iter().chain(of_sources.split(' ')) {

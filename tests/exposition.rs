@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "store/hostile.rs"]
+#[allow(dead_code, reason = "another test needs more of it")]
+mod hostile;
 #[path = "store/lines.rs"]
 #[allow(dead_code, reason = "this test needs less of it than the one of the store")]
 mod lines;
@@ -20,26 +23,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use tailmeter::config::{Config, LabelChoice, LabelPolicy, MetricConfig};
+use tailmeter::config::Config;
 use tailmeter::metrics::Dialect;
 use tailmeter::metrics::haproxy::FAMILY;
 use tailmeter::pipeline::Pipeline;
 use tailmeter::source::{Block, End, Sink};
 
+use hostile::{all_labels, hostile_request, with_labels};
 use lines::{Line, Random};
 use reference::Reference;
 use strict::Metric;
 
 /// Samples of a large exposition, at least.
 const MANY: usize = 100_000;
-
-/// Sets the labels of `metric`; private ones are shown unbounded.
-fn with_labels(config: &mut Config, metric: &str, labels: &[&str]) {
-    let unbounded = Some(LabelPolicy { allow: None, unbounded: true });
-    let labels = labels.iter().map(|name| LabelChoice { name: (*name).into(), policy: unbounded.clone() });
-    let own = MetricConfig { labels: Some(labels.collect()), ..MetricConfig::default() };
-    config.metrics.insert(metric.into(), own);
-}
 
 /// The exposition of `lines`, counted as one block.
 fn exposition(config: &Config, lines: &[Line]) -> Vec<u8> {
@@ -118,75 +114,6 @@ fn a_hundred_thousand_samples_are_all_there_in_a_stable_order() {
     assert!(text == exposition(&config, &lines), "the order of the lines shows");
 }
 
-/// What a text format, an escape or a careless reader might trip over.
-const HOSTILE: &[&[u8]] = &[
-    b"\\",
-    b"\\\\",
-    b"\"",
-    b"\\x",
-    b"\\n",
-    b"x0a",
-    b"5c",
-    b"\x00",
-    b"\x7f",
-    b"\r",
-    b"\t",
-    b",",
-    b"{",
-    b"=",
-    b"\xff",
-    b"\xc3",
-    b"\xa9",
-    b"\xc3\xa9",
-    b"\xed\xa0\x80",
-    b"\xe2\x80\xa8",
-    b"\xf4\x90\x80\x80",
-    b"\xef\xbb\xbf",
-    b"le=",
-    b"# HELP",
-    b"other",
-];
-
-/// Up to eight pieces, without the bytes in `delimiters` and newlines.
-fn hostile(random: &mut Random, delimiters: &[u8]) -> Vec<u8> {
-    let mut value = Vec::new();
-    for _ in 0..1 + random.below(8) {
-        match random.below(3) {
-            0 => value.push(random.number() as u8),
-            _ => value.extend_from_slice(random.pick(HOSTILE)),
-        }
-    }
-    value.retain(|byte| *byte != b'\n' && !delimiters.contains(byte));
-    value
-}
-
-/// A request whose every label has hostile bytes; parsed or not.
-fn hostile_request(seed: u64) -> Line {
-    let mut random = Random(seed);
-    let mut value = |delimiters: &[u8]| hostile(&mut random, delimiters);
-    let parts = [
-        b"Feb  1 12:14:14 lb1 haproxy[1]: c".to_vec(),
-        value(b" "),
-        b":5 [01/Feb/2026:12:14:14.001] f".to_vec(),
-        value(b" "),
-        b" b".to_vec(),
-        value(b" /"),
-        b"/s".to_vec(),
-        value(b" /"),
-        b" 0/0/1/2/3 200 100 - - ---- 1/1/1/1/0 0/0 {".to_vec(),
-        value(b"}"),
-        b"} {".to_vec(),
-        value(b"}"),
-        b"} \"GET /".to_vec(),
-        value(b"\""),
-        b" HTTP/1.1\" 0/0000000000000000/0/0/0 n".to_vec(),
-        value(b"\""),
-        b"/TLSv1.3/TLS".to_vec(),
-        value(b"/ \""),
-    ];
-    Line(parts.concat())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -197,17 +124,6 @@ proptest! {
         let config = all_labels();
         assert_exact(&config, &lines, &exposition(&config, &lines));
     }
-}
-
-/// Every label that may hold anything, on the metrics that may have it.
-fn all_labels() -> Config {
-    let mut config = Config { max_series: 1_000_000, ..Config::default() };
-    let names = ["frontend_name", "backend_name", "server_name", "client_ip", "http_request_path", "request_header_1"];
-    let more = ["request_header_2", "response_header_1", "ssl_fc_sni"];
-    with_labels(&mut config, "haproxy_log_requests_total", &[&names[..], &more].concat());
-    with_labels(&mut config, "haproxy_log_response_duration_seconds", &["http_request_path"]);
-    with_labels(&mut config, "haproxy_log_tls_connections_total", &["ssl_version", "ssl_ciphers"]);
-    config
 }
 
 #[test]

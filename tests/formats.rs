@@ -221,7 +221,8 @@ fn what_is_wrong_with_a_line_has_a_reason_and_a_place() {
     let lab = Lab::new();
     let (config, log) = (lab.path("tailmeter.yml"), lab.path("a.log"));
     lab.configure(FREE);
-    fs::write(&log, "{\"took\":\"x\"}\n{\"took\":-1}\n{\"took\":1e300}\n{\"took\":1,}\nhello\n{\"took\":null}\n").unwrap();
+    fs::write(&log, "{\"took\":\"x\"}\n{\"took\":-1}\n{\"took\":1e300}\n{\"took\":1,}\nhello\n{\"took\":null}\n")
+        .unwrap();
     let arguments = ["parse", "--config", config.to_str().unwrap(), "--format", "free", log.to_str().unwrap()];
     let parsed = run(arguments).stdout;
     let rows = parsed.lines().map(|row| serde_json::from_str::<Json>(row).unwrap());
@@ -254,8 +255,9 @@ fn json() -> impl Strategy<Value = Json> {
     leaf.prop_recursive(4, 32, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
-            prop::collection::vec((prop::sample::select(&["a", "b", "", "~/", "\""][..]), inner), 0..4)
-                .prop_map(|members| Json::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())),
+            prop::collection::vec((prop::sample::select(&["a", "b", "", "~/", "\""][..]), inner), 0..4).prop_map(
+                |members| Json::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+            ),
         ]
     })
 }

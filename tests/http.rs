@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tailmeter::exposition::{Exposition, Head, Number, Protocol, Rendering, Sample, Selection, Table, Type};
 use tailmeter::http::{EndingStatus, Options, Pages, SourceStatus, serve};
 
 /// No test waits longer for anything.
@@ -17,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Pages whose rendering can be held up.
 struct Fixture {
-    exposition: Vec<u8>,
+    exposition: Arc<Exposition>,
     sources: Vec<SourceStatus>,
     endings: Vec<EndingStatus>,
     is_ready: AtomicBool,
@@ -29,7 +30,7 @@ struct Fixture {
 impl Default for Fixture {
     fn default() -> Self {
         Self {
-            exposition: b"# HELP a_total A.\n# TYPE a_total counter\na_total 1\n".to_vec(),
+            exposition: exposition(&[String::new()]),
             sources: Vec::new(),
             endings: Vec::new(),
             is_ready: AtomicBool::new(true),
@@ -40,7 +41,29 @@ impl Default for Fixture {
     }
 }
 
+/// A counter with a sample for each of `labels`.
+fn exposition(labels: &[String]) -> Arc<Exposition> {
+    let head = Head::plain("a_total", "A.", Type::Counter);
+    let sample = |labels: &String| Sample { labels: labels.clone(), value: Number::Whole(1), created_ms: None };
+    let mut exposition = Exposition::default();
+    exposition.add("a", vec![Table::told(head, labels.iter().map(sample).collect())]);
+    Arc::new(exposition)
+}
+
+/// One whose text takes a little more than so many MiB.
+fn large(mebibytes: usize) -> Fixture {
+    let labels = (0..16 * mebibytes).map(|number| format!("x=\"{number}{}\"", "#".repeat(64 * 1024)));
+    Fixture { exposition: exposition(&labels.collect::<Vec<_>>()), ..Fixture::default() }
+}
+
 impl Fixture {
+    /// What `/metrics` answers if nothing else is asked for.
+    fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        Rendering::new(Arc::clone(&self.exposition), Protocol::Text004, Selection::default()).write_all(&mut text);
+        text
+    }
+
     fn hold(&self, held: bool) {
         *self.is_open.lock().unwrap() = !held;
         self.opened.notify_all();
@@ -48,12 +71,15 @@ impl Fixture {
 }
 
 impl Pages for Fixture {
-    fn exposition(&self, out: &mut Vec<u8>) {
-        assert!(out.is_empty());
+    fn exposition(&self) -> Arc<Exposition> {
         self.renderings.fetch_add(1, Ordering::SeqCst);
         let guard = self.is_open.lock().unwrap();
         drop(self.opened.wait_while(guard, |is_open| !*is_open).unwrap());
-        out.extend_from_slice(&self.exposition);
+        Arc::clone(&self.exposition)
+    }
+
+    fn families(&self) -> Vec<&'static str> {
+        vec!["a", "b"]
     }
 
     fn sources(&self) -> Vec<SourceStatus> {
@@ -163,7 +189,11 @@ impl Response {
             .position(|four| four == b"\r\n\r\n")
             .unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(bytes)));
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        Self { status: head[9..12].parse().unwrap(), head, body: bytes[end + 4..].to_vec() }
+        let mut response = Self { status: head[9..12].parse().unwrap(), head, body: bytes[end + 4..].to_vec() };
+        if response.header("transfer-encoding") == Some("chunked") && !response.body.is_empty() {
+            response.body = unchunked(&response.body);
+        }
+        response
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -175,6 +205,22 @@ impl Response {
 
     fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+/// The content of `chunks`, which must all be there.
+fn unchunked(mut chunks: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    loop {
+        let end = chunks.windows(2).position(|two| two == b"\r\n").expect("the length of a chunk");
+        let length = usize::from_str_radix(std::str::from_utf8(&chunks[..end]).unwrap(), 16).unwrap();
+        let chunk = &chunks[end + 2..];
+        content.extend_from_slice(&chunk[..length]);
+        assert!(chunk[length..].starts_with(b"\r\n"));
+        chunks = &chunk[length + 2..];
+        if length == 0 {
+            return content;
+        }
     }
 }
 
@@ -216,7 +262,87 @@ fn metrics() {
     assert_eq!(response.status, 200);
     assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
-    assert_eq!(response.body, server.pages.exposition);
+    assert_eq!(response.text(), "# HELP a_total A.\n# TYPE a_total counter\na_total 1\n");
+}
+
+/// What `/metrics` answers to these headers, and the content without its encoding.
+fn scraped(server: &Server, path: &str, headers: &str) -> (Response, Vec<u8>) {
+    let mut stream = server.connect();
+    ask(&mut stream, "GET", path, &format!("Connection: close\r\n{headers}"));
+    let response = answer(stream);
+    let content = match response.header("content-encoding") {
+        None => response.body.clone(),
+        Some(encoding @ ("gzip" | "zstd")) => unpacked(encoding, &response.body),
+        Some(other) => panic!("{other}"),
+    };
+    (response, content)
+}
+
+/// What `program`, the usual one for its format, unpacks.
+fn unpacked(program: &str, packed: &[u8]) -> Vec<u8> {
+    let mut child =
+        Command::new(program).arg("-dc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is installed");
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(packed).unwrap());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{program}");
+        output.stdout
+    })
+}
+
+#[test]
+fn metrics_come_in_the_protocol_and_encoding_that_are_asked_for() {
+    let protobuf = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    for fixture in [Fixture::default(), large(4)] {
+        let server = Server::with(fixture, Options::default());
+        for (accept, protocol, content_type) in [
+            ("*/*", Protocol::Text004, "text/plain; version=0.0.4; charset=utf-8"),
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=values,text/plain;q=0.9",
+                Protocol::OpenMetrics100,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=values",
+            ),
+            (protobuf, Protocol::Protobuf, protobuf),
+        ] {
+            let mut expected = Vec::new();
+            let exposition = Arc::clone(&server.pages.exposition);
+            Rendering::new(exposition, protocol, Selection::default()).write_all(&mut expected);
+            for (accepted, encoding) in [("identity", None), ("gzip", Some("gzip")), ("gzip, zstd", Some("zstd"))] {
+                let headers = format!("Accept: {accept}\r\nAccept-Encoding: {accepted}\r\n");
+                let (response, content) = scraped(&server, "/metrics", &headers);
+                assert_eq!(response.status, 200);
+                assert_eq!(response.header("content-type"), Some(content_type));
+                assert_eq!(response.header("content-encoding"), encoding);
+                assert_eq!(response.header("vary"), Some("Accept, Accept-Encoding"));
+                assert!(content == expected, "{accept} as {encoding:?}: {} bytes", content.len());
+                // What is not all there at once is sent as it is written.
+                let is_whole = response.header("content-length").is_some();
+                assert_eq!(is_whole, response.header("transfer-encoding").is_none());
+                if encoding.is_none() {
+                    assert_eq!(is_whole, expected.len() < 64 * 1024);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn queries_choose_metrics() {
+    let server = Server::start(Options::default());
+    let openmetrics = "Accept: application/openmetrics-text;version=1.0.0\r\n";
+    for query in ["name[]=a_total", "name%5B%5D=a_total&name[]=x", "family=a", "family=b&family=a&name[]=a", "x=y"] {
+        let (response, content) = scraped(&server, &format!("/metrics?{query}"), "");
+        assert!(response.status == 200 && content == server.pages.text(), "{query}");
+    }
+    for query in ["name[]=unknown", "name[]=", "family=b", "family=b&name[]=a_total"] {
+        let (response, content) = scraped(&server, &format!("/metrics?{query}"), "");
+        assert!(response.status == 200 && content.is_empty(), "{query}");
+        assert_eq!(response.header("content-length"), Some("0"));
+        assert_eq!(scraped(&server, &format!("/metrics?{query}"), openmetrics).1, b"# EOF\n", "{query}");
+    }
+    let response = server.get("/metrics?family=a&family=c");
+    assert_eq!((response.status, response.text()), (400, "Unknown family: c. Known are a, b.\n"));
 }
 
 #[test]
@@ -266,7 +392,7 @@ fn one_connection_serves_many_requests() {
     let mut stream = server.connect();
     for _ in 0..10 {
         ask(&mut stream, "GET", "/metrics", "");
-        assert_eq!(next_answer(&mut stream).body, server.pages.exposition);
+        assert_eq!(next_answer(&mut stream).body, server.pages.text());
     }
 }
 
@@ -428,13 +554,9 @@ fn an_idle_connection_may_live_longer_than_a_slow_head() {
 
 #[test]
 fn a_slow_reader_is_cut() {
-    let fixture = Fixture {
-        // More than the socket buffers of both ends take.
-        exposition: vec![b'#'; 64 << 20],
-        ..Fixture::default()
-    };
     let server = Server::with(
-        fixture,
+        // More than the socket buffers of both ends take.
+        large(64),
         Options { response_timeout: Duration::from_millis(500), max_connections: 1, ..Options::default() },
     );
     let mut slow = server.connect();
@@ -444,7 +566,7 @@ fn a_slow_reader_is_cut() {
     assert_eq!(server.get("/-/healthy").status, 200);
     let mut rest = Vec::new();
     let _ = slow.read_to_end(&mut rest);
-    assert!(rest.len() < server.pages.exposition.len());
+    assert!(rest.len() < server.pages.text().len());
 }
 
 #[test]
@@ -459,7 +581,7 @@ fn more_clients_than_slots_are_all_served() {
                 let mut stream = server.connect();
                 let close = if client % 2 == 0 { "Connection: close\r\n" } else { "" };
                 ask(&mut stream, "GET", "/metrics", close);
-                assert_eq!(next_answer(&mut stream).body, server.pages.exposition);
+                assert_eq!(next_answer(&mut stream).body, server.pages.text());
                 answered.fetch_add(1, Ordering::SeqCst);
                 until("all are served", || answered.load(Ordering::SeqCst) == 100);
             });
@@ -483,7 +605,7 @@ fn scrapes_that_wait_together_share_one_rendering() {
     assert_eq!(server.get("/-/healthy").status, 200);
     server.pages.hold(false);
     for stream in others.into_iter().chain([first]) {
-        assert_eq!(answer(stream).body, server.pages.exposition);
+        assert_eq!(answer(stream).body, server.pages.text());
     }
     let renderings = server.pages.renderings.load(Ordering::SeqCst);
     assert!((2..=10).contains(&renderings), "{renderings}");
@@ -531,8 +653,7 @@ fn garbage_is_a_bad_request() {
 
 #[test]
 fn shutdown_finishes_what_is_under_way() {
-    let fixture = Fixture { exposition: vec![b'#'; 32 << 20], ..Fixture::default() };
-    let mut server = Server::with(fixture, Options { shutdown_timeout: DEADLINE, ..Options::default() });
+    let mut server = Server::with(large(32), Options { shutdown_timeout: DEADLINE, ..Options::default() });
     let mut idle = server.connect();
     ask(&mut idle, "GET", "/-/healthy", "");
     next_answer(&mut idle);
@@ -553,15 +674,14 @@ fn shutdown_finishes_what_is_under_way() {
     assert!(rest.len() > 32 << 20);
     let response = answer(rendered);
     assert_eq!(response.header("connection"), Some("close"));
-    assert_eq!(response.body.len(), 32 << 20);
+    assert_eq!(response.body, server.pages.text());
     server.join().unwrap();
 }
 
 #[test]
 fn shutdown_does_not_wait_for_ever() {
-    let fixture = Fixture { exposition: vec![b'#'; 64 << 20], ..Fixture::default() };
     let mut server =
-        Server::with(fixture, Options { shutdown_timeout: Duration::from_millis(200), ..Options::default() });
+        Server::with(large(64), Options { shutdown_timeout: Duration::from_millis(200), ..Options::default() });
     let mut slow = server.connect();
     ask(&mut slow, "GET", "/metrics", "");
     slow.read_exact(&mut [0]).unwrap();

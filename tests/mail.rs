@@ -181,6 +181,28 @@ fn messages_under_way_are_those_of_sources_that_are_read() {
     ends(&last);
 }
 
+/// A header check may refuse a message before cleanup has told its message id.
+#[test]
+fn a_message_id_brings_no_refused_message_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(&Config::default(), folder.path());
+    let mut sink = pipeline.shard("postfix", &Dialect::Usual).unwrap().feed("mail.log", "");
+    let begin = "Feb  1 12:00:00 mx1 postfix/smtpd[1]: 103C26B: client=a.example.org[192.0.2.7]\n";
+    let refused = "\
+Feb  1 12:00:00 mx1 postfix/cleanup[2]: 103C26B: discard: header Subject: x from a.example.org[192.0.2.7]; from=<a@example.org> to=<b@example.net> proto=ESMTP helo=<a.example.org>
+Feb  1 12:00:00 mx1 postfix/cleanup[2]: 103C26B: message-id=<1@example.org>
+";
+    feed(&mut sink, begin);
+    assert_eq!(sample(&pipeline, UNDER_WAY).unwrap(), "1");
+    feed(&mut sink, refused);
+    assert_eq!(sample(&pipeline, UNDER_WAY).unwrap(), "0");
+    // Its queue id may come again, with another message.
+    feed(&mut sink, &(refused.lines().next().unwrap().to_owned() + "\n" + begin));
+    feed(&mut sink, &BEGIN.replace("4F1AB6C02D", "103C26B"));
+    feed(&mut sink, &AGAIN.replace("4F1AB6C02D", "103C26B"));
+    ends(&pipeline);
+}
+
 #[test]
 fn lines_of_a_log_go_to_their_families() {
     let pipeline = Pipeline::new(&Config::default(), |_| {});

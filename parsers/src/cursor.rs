@@ -1,7 +1,7 @@
 //! A cursor over one line: takes fields from the left and remembers where it stands, so that every refusal
 //! names a field and an offset.
 
-use crate::{Reason, Reject};
+use crate::{Reason, Reject, near};
 
 /// Stands before the next unread byte of a line.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +32,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// What has not been read yet.
+    #[inline(always)]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.line.get(self.at..).unwrap_or_default()
     }
 
     /// Refuses the line here.
+    #[cold]
     pub(crate) const fn reject<T>(&self, reason: Reason, field: &'static str) -> Result<T, Reject> {
         Err(Reject { reason, field, offset: self.at })
     }
@@ -45,9 +47,10 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Reason::Truncated`] when the line ends first.
+    #[inline(always)]
     pub(crate) fn until(&mut self, delimiter: u8, field: &'static str) -> Result<&'a [u8], Reject> {
         let rest = self.rest();
-        match memchr::memchr(delimiter, rest) {
+        match near::find(delimiter, rest) {
             Some(length) => {
                 self.at += length + 1;
                 Ok(&rest[..length])
@@ -80,6 +83,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes `byte` if it is next.
+    #[inline(always)]
     pub(crate) fn take(&mut self, byte: u8) -> bool {
         let found = self.line.get(self.at) == Some(&byte);
         self.at += usize::from(found);
@@ -90,15 +94,13 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Reason::Delimiter`] when another byte stands there, [`Reason::Truncated`] when none does.
+    #[inline(always)]
     pub(crate) fn expect(&mut self, byte: u8, field: &'static str) -> Result<(), Reject> {
-        if self.take(byte) {
-            return Ok(());
-        }
-        let reason = if self.rest().is_empty() { Reason::Truncated } else { Reason::Delimiter };
-        self.reject(reason, field)
+        if self.take(byte) { Ok(()) } else { self.without(&[byte], field) }
     }
 
     /// Takes `text` if it is next.
+    #[inline(always)]
     pub(crate) fn take_text(&mut self, text: &[u8]) -> bool {
         let found = self.rest().starts_with(text);
         self.at += if found { text.len() } else { 0 };
@@ -109,10 +111,14 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Reason::Delimiter`] when something else stands there, [`Reason::Truncated`] when the line ends inside it.
+    #[inline(always)]
     pub(crate) fn expect_text(&mut self, text: &[u8], field: &'static str) -> Result<(), Reject> {
-        if self.take_text(text) {
-            return Ok(());
-        }
+        if self.take_text(text) { Ok(()) } else { self.without(text, field) }
+    }
+
+    /// Refuses the line, for `text` does not follow.
+    #[cold]
+    fn without(&self, text: &[u8], field: &'static str) -> Result<(), Reject> {
         let reason = if text.starts_with(self.rest()) { Reason::Truncated } else { Reason::Delimiter };
         self.reject(reason, field)
     }

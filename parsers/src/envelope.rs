@@ -16,7 +16,7 @@
 
 mod heads;
 
-pub use heads::Heads;
+pub use heads::{ByHead, Heads};
 
 use crate::Time;
 
@@ -41,6 +41,8 @@ pub struct Envelope<'a> {
     pub end: usize,
     /// Offset of the time's first byte in the line.
     pub(crate) timestamp_start: usize,
+    /// Which host and program wrote it, for [`Heads`] that know them; 0 otherwise.
+    pub head: u64,
 }
 
 impl Envelope<'_> {

@@ -29,6 +29,8 @@ pub mod exim;
 pub mod halon;
 pub mod haproxy;
 mod json;
+mod lines;
+mod near;
 pub mod number;
 pub mod opendkim;
 pub mod opendmarc;
@@ -46,5 +48,6 @@ mod time;
 
 pub use envelope::Envelope;
 pub use event::{Event, Field};
+pub use lines::Lines;
 pub use reject::{Reason, Reject};
 pub use time::Time;

@@ -2,29 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod mail;
+
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 use tailmeter_parsers::dovecot::{self, Action, Event, parse};
 use tailmeter_parsers::{Event as _, Field, Reason};
-
-/// Every line of the fixtures, with the name of its case.
-fn fixtures() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/dovecot");
-    let mut cases = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-    cases.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
-    cases.sort();
-    let lines = |path: &std::path::PathBuf| {
-        let case = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let text = fs::read(path).unwrap();
-        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| (case.clone(), line.to_vec())).collect::<Vec<_>>()
-    };
-    let lines = cases.iter().flat_map(lines).collect::<Vec<_>>();
-    assert!(lines.len() > 500, "{} lines", lines.len());
-    lines
-}
 
 /// A line of syslog with this message.
 fn syslog(message: &str) -> Vec<u8> {
@@ -53,7 +36,7 @@ fn show(line: &[u8]) -> String {
 
 #[test]
 fn every_recorded_line_is_known() {
-    for (case, line) in fixtures().into_iter().filter(|(case, _)| case != "hostile") {
+    for (case, line) in mail::lines("dovecot", 500).into_iter().filter(|(case, _)| case != "hostile") {
         if let Err(reject) = parse(&line) {
             panic!("{case}: {reject}: {}", String::from_utf8_lossy(&line));
         }
@@ -63,7 +46,7 @@ fn every_recorded_line_is_known() {
 #[test]
 fn no_line_panics_cut_or_changed() {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    for (_, line) in fixtures() {
+    for (_, line) in mail::lines("dovecot", 500) {
         for end in 0..line.len() {
             let _ = parse(&line[..end]).map(|event| event.visit(&mut |_, _| {}));
             let mut changed = line.clone();
@@ -79,7 +62,7 @@ fn no_line_panics_cut_or_changed() {
 #[test]
 fn no_password_is_in_an_event() {
     let mut seen = 0;
-    for (case, line) in fixtures() {
+    for (case, line) in mail::lines("dovecot", 500) {
         let text = String::from_utf8_lossy(&line);
         if text.contains("given password: ") {
             seen += 1;

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::path::Path;
+mod mail;
 
 use tailmeter_parsers::{Reason, Reject, amavis, clamav, opendkim, opendmarc, postgrey, rspamd, spamd, spf};
 
@@ -28,28 +27,12 @@ fn counts(event: impl tailmeter_parsers::Event) -> bool {
     !event.is_ignored()
 }
 
-/// Every line of the family's logs.
-fn recorded(family: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(family);
-    let mut lines = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let file = entry.unwrap().path();
-        if file.extension().is_some_and(|extension| extension == "log") {
-            let text = fs::read(&file).unwrap();
-            let all = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-            lines.extend(all.map(<[u8]>::to_vec));
-        }
-    }
-    lines.sort();
-    lines
-}
-
 #[test]
 fn every_line_is_known() {
     let mut unknown = 0;
     for (family, parse) in FAMILIES {
         let mut counted = 0;
-        for line in recorded(family) {
+        for (_, line) in mail::lines(family, 10) {
             match parse(&line) {
                 Ok(counts) => counted += usize::from(counts),
                 Err(reject) => {
@@ -66,7 +49,7 @@ fn every_line_is_known() {
 #[test]
 fn cut_and_changed_lines_do_not_panic() {
     for (family, parse) in FAMILIES {
-        for line in recorded(family) {
+        for (_, line) in mail::lines(family, 10) {
             for end in 0..line.len() {
                 if let Err(reject) = parse(&line[..end]) {
                     assert!(reject.offset <= end, "{family}: {reject} in {}", line[..end].escape_ascii());

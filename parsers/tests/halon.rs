@@ -2,28 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::path::Path;
+mod mail;
 
 use tailmeter_parsers::halon::{Event, Message, parse};
 use tailmeter_parsers::{Event as _, Reason};
-
-/// The lines of every log, with its name.
-fn lines() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/halon");
-    let mut lines = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let file = entry.unwrap().path();
-        if file.extension().is_some_and(|extension| extension == "log") {
-            let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            let text = fs::read(&file).unwrap();
-            let lines_of = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-            lines.extend(lines_of.map(|line| (name.clone(), line.to_vec())));
-        }
-    }
-    assert!(lines.len() > 30, "only {} lines", lines.len());
-    lines
-}
 
 fn delivery(line: &[u8]) -> Message<'_> {
     match parse(line) {
@@ -34,7 +16,7 @@ fn delivery(line: &[u8]) -> Message<'_> {
 
 #[test]
 fn every_line_is_known() {
-    for (file, line) in lines().iter().filter(|(file, _)| file != "hostile.log") {
+    for (file, line) in mail::lines("halon", 30).iter().filter(|(file, _)| file != "hostile") {
         if let Err(reject) = parse(line) {
             panic!("{file}: {reject}: {}", line.escape_ascii());
         }
@@ -43,7 +25,7 @@ fn every_line_is_known() {
 
 #[test]
 fn cut_and_changed_lines_do_not_panic() {
-    for (_, line) in lines() {
+    for (_, line) in mail::lines("halon", 30) {
         for end in 0..line.len() {
             if let Err(reject) = parse(&line[..end]) {
                 assert!(reject.offset <= end, "{reject} in {}", line[..end].escape_ascii());

@@ -3,8 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the failure")]
 
-use std::fs;
-use std::path::Path;
+mod mail;
 
 use tailmeter_parsers::postfix::{
     Action, Cause, Client, Command, Daemon, Delivery, Direction, Disconnect, Event, Expired, Failure, Lost,
@@ -12,23 +11,6 @@ use tailmeter_parsers::postfix::{
     TestFailed, Tls, Trust, is_program, parse,
 };
 use tailmeter_parsers::{Event as _, Field, Reason, envelope, postfix};
-
-/// Every line of every recorded log, with the log's name.
-fn recorded() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/postfix");
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "log"));
-    files.sort();
-    let mut lines = Vec::new();
-    for file in files {
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        let text = fs::read(&file).unwrap();
-        let of_file = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.extend(of_file.map(|line| (name.clone(), line.to_vec())));
-    }
-    assert!(lines.len() > 500, "only {} recorded lines", lines.len());
-    lines
-}
 
 /// A line of `program`, which is leaked: tests end soon.
 fn line(program: &str, message: &str) -> &'static [u8] {
@@ -70,9 +52,9 @@ fn text(bytes: &[u8]) -> &str {
 #[test]
 fn every_recorded_line_is_known() {
     let mut unknown = 0;
-    for (file, line) in recorded() {
+    for (file, line) in mail::lines("postfix", 500) {
         // Lines made by hand, some of which no Postfix writes: goldens show them.
-        if ["handmade.log", "hostile.log"].contains(&&*file) {
+        if ["handmade", "hostile"].contains(&&*file) {
             continue;
         }
         if let Err(reject) = parse(&line) {
@@ -103,7 +85,7 @@ fn see(line: &[u8]) {
 #[test]
 fn the_text_tells_the_daemon() {
     let (mut alike, mut others) = (0, 0);
-    for (_, line) in recorded() {
+    for (_, line) in mail::lines("postfix", 500) {
         let whole = envelope::detect(&line);
         let (Ok(event), true) = (postfix::read(&line, &whole), whole.program.contains(&b'/')) else { continue };
         let mut bare = whole;
@@ -121,7 +103,7 @@ fn the_text_tells_the_daemon() {
 
 #[test]
 fn cut_lines_do_not_panic() {
-    for (_, line) in recorded() {
+    for (_, line) in mail::lines("postfix", 500) {
         for end in 0..line.len() {
             see(&line[..end]);
         }
@@ -131,7 +113,7 @@ fn cut_lines_do_not_panic() {
 #[test]
 fn changed_lines_do_not_panic() {
     const BYTES: &[u8] = b" <>[]():;,=/\"\\'%0a\xff\x00";
-    for (_, line) in recorded() {
+    for (_, line) in mail::lines("postfix", 500) {
         let start = line.len().min(16);
         let mut changed = line.clone();
         for at in start..line.len() {
@@ -149,7 +131,7 @@ fn changed_lines_do_not_panic() {
 /// A cut line says less or is refused; it never says something else.
 #[test]
 fn cut_deliveries_keep_what_they_say() {
-    for (_, line) in recorded() {
+    for (_, line) in mail::lines("postfix", 500) {
         let Ok(Event::Delivery(whole)) = parse(&line) else { continue };
         for end in 0..line.len() {
             let Ok(event) = parse(&line[..end]) else { continue };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use random::Random;
 use tailmeter_parsers::envelope;
 use tailmeter_parsers::haproxy::format::{Place, Record, Spans};
-use tailmeter_parsers::haproxy::{Layouts, Method, Reading, Sketch, Sketcher};
+use tailmeter_parsers::haproxy::{Layouts, Method, Reading, Sketch, Sketcher, termination_key};
 
 const HTTPLOG: &str =
     "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
@@ -24,6 +24,18 @@ const KNOWN: &[(&str, &[&str])] = &[
             r#"10.0.1.2:33317 [06/Dec/2009:12:14:14.655] http-in~ static/srv1 10/0/30/69/109 200 2750 a=b c=d --VN 1/1/1/1/0 0/0 {1wt.eu} "GET /index.html HTTP/1.1""#,
             r#"2001:db8::7:1 [31/May/2009:12:14:14.655] f b/<NOSRV> 10/-1/-1/-1/99999999 503 212 - - SC-- 12345678/1/1/1/3 12/34 "<BADREQ>""#,
             r#"10.0.1.2:33317 [06/Feb/2009:12:14:14.655] f b/s -1/0/0/0/0 -1 0 - - CR-- 1/1/1/1/0 0/0 "OPTIONS""#,
+            // Redispatched, retried, and given up in the queue; the months follow one another.
+            r#"10.0.1.2:33317 [30/Jun/2009:12:14:14.655] f b/s 0/12/3001/4/3017 200 7 - - ---- 1/1/1/1/+3 2/14 "GET / HTTP/1.1""#,
+            r#"10.0.1.2:33317 [01/Jul/2009:12:14:14.655] f b/s 0/0/1/4/17 200 7 - - ---- 1/1/1/1/2 0/0 "GET / HTTP/1.1""#,
+            r#"10.0.1.2:33317 [01/Jul/2009:12:14:15.655] f b/<NOSRV> 0/-1/-1/-1/5000 503 217 - - sQ-- 9/9/9/0/0 0/7 "GET / HTTP/1.1""#,
+            r#"10.0.1.2:33317 [01/Jul/2009:12:14:15.655] f b/s 0/0/0/-1/5000 504 194 - - sH-- 9/9/9/0/+1 0/0 "GET / HTTP/1.1""#,
+        ],
+    ),
+    (
+        "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %ID %{+Q}r",
+        &[
+            r#"10.0.1.2:33317 [06/Feb/2009:12:14:14.655] in~ b/s 10/0/30/69/109 200 2750 ---- 1/1/1/1/0 0/0 {a.example|curl/8.5.0} {text/html} 0A00:01BB_65_0001:04D2 "GET / HTTP/1.1""#,
+            r#"10.0.1.2:33317 [06/Feb/2009:12:14:14.655] in b/s 10/0/30/-1/109 502 0 PH-- 1/1/1/1/+2 0/0 {|} {} 0A00:01BB_65_0001:04D2 "GET / HTTP/1.1""#,
         ],
     ),
     (
@@ -50,7 +62,11 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("%{+Q}o %ci,%ft,%s,%TR,%ST,%U|%r", &[]),
     (
         "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq",
-        &["10.0.1.2:33320 [06/Feb/2009:12:12:56.319] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0"],
+        &[
+            "10.0.1.2:33320 [06/Feb/2009:12:12:56.319] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0",
+            "10.0.1.2:33320 [06/Feb/2009:12:12:56.319] fnt~ bck/srv1 0/0/5007 0 cD 0/0/0/0/+3 0/0",
+            "10.0.1.2:33320 [06/Mar/2009:12:12:56.319] fnt bck/<NOSRV> -1/-1/0 0 SC 0/0/0/0/0 3/120",
+        ],
     ),
     (
         "%ci %HM %CC %HV %tsc %CS %CC %tsc ",
@@ -99,9 +115,18 @@ fn compare(layouts: &Layouts, line: &[u8], sketch: &Sketch<'_>) {
     assert_eq!(sketch.bytes_read() as i64, number(Place::BytesRead), "{shown}");
     assert_eq!(i64::from(sketch.retries()), number(Place::Retries), "{shown}");
     assert_eq!(sketch.queues().map(i64::from), [Place::SrvQueue, Place::BackendQueue].map(number), "{shown}");
-    assert!(!record.text(Place::Retries).is_some_and(|text| text.starts_with(b"+")), "{shown}");
-    assert_eq!(sketch.method_key(), Method::key(method(&record)), "{shown}");
+    let redispatched = record.text(Place::Retries).is_some_and(|text| text.starts_with(b"+"));
+    assert_eq!(sketch.redispatched(), redispatched, "{shown}");
     let state = record.text(Place::TerminationState);
+    let has_method = [Place::HttpRequestMethod, Place::HttpRequest].iter().any(|place| record.layout().has(*place));
+    let key = match state.filter(|_| !has_method) {
+        Some(state) => termination_key(state),
+        None => Method::key(method(&record)),
+    };
+    assert_eq!(sketch.method_key(), key, "{shown}");
+    if let Some(state) = state {
+        assert_eq!(sketch.termination_state(record.layout().termination_length()), state, "{shown}");
+    }
     assert_eq!(sketch.ended_normally(), state.is_none_or(|state| state.starts_with(b"-")), "{shown}");
 }
 

@@ -2,27 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::path::Path;
+mod mail;
 
 use tailmeter_parsers::stalwart::{Event, Logged, parse};
 use tailmeter_parsers::{Event as _, Reason};
-
-/// The lines of every log, with its name.
-fn lines() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/stalwart");
-    let mut lines = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let file = entry.unwrap().path();
-        if file.extension().is_some_and(|extension| extension == "log") {
-            let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            let text = fs::read(&file).unwrap();
-            lines.extend(text.split(|byte| *byte == b'\n').map(|line| (name.clone(), line.to_vec())));
-        }
-    }
-    assert!(lines.len() > 100, "only {} lines", lines.len());
-    lines
-}
 
 fn logged(line: &[u8]) -> Logged<'_> {
     match parse(line) {
@@ -33,7 +16,7 @@ fn logged(line: &[u8]) -> Logged<'_> {
 
 #[test]
 fn every_line_is_known() {
-    for (file, line) in lines().iter().filter(|(file, _)| file != "hostile.log") {
+    for (file, line) in mail::lines("stalwart", 100).iter().filter(|(file, _)| file != "hostile") {
         if let Err(reject) = parse(line) {
             panic!("{file}: {reject}: {}", line.escape_ascii());
         }
@@ -50,7 +33,7 @@ fn colours_change_nothing() {
         }
         text.into_bytes()
     };
-    for (_, line) in lines().iter().filter(|(file, line)| file == "ansi.log" && !line.is_empty()) {
+    for (_, line) in mail::lines("stalwart", 100).iter().filter(|(file, line)| file == "ansi" && !line.is_empty()) {
         assert!(line.contains(&b'\x1b'));
         assert_eq!(logged(line), logged(&without(line)), "{}", line.escape_ascii());
     }
@@ -58,7 +41,7 @@ fn colours_change_nothing() {
 
 #[test]
 fn cut_and_changed_lines_do_not_panic() {
-    for (_, line) in lines() {
+    for (_, line) in mail::lines("stalwart", 100) {
         for end in 0..line.len() {
             if let Err(reject) = parse(&line[..end]) {
                 assert!(reject.offset <= end, "{reject} in {}", line[..end].escape_ascii());

@@ -2,7 +2,7 @@
 //! each metric may have. It stands before the flow: the pipeline is built from it.
 //!
 //! Reading is strict: `yaml` makes a tree of located nodes, `read` applies the schema to it (`read::sources` for what is read) with the typed
-//! values of `reader`, and `catalogue` answers what metrics, labels and formats exist. Mistakes of all of them come back
+//! values of `reader` (`span` for lengths of time), and `catalogue` answers what metrics, labels and formats exist. Mistakes of all of them come back
 //! together as [`ConfigErrors`], each with file, line, column and an excerpt.
 
 mod catalogue;
@@ -11,6 +11,7 @@ mod error;
 mod read;
 mod reader;
 mod sources;
+mod span;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -20,13 +21,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use dialect::{DialectError, Origin, Understood};
 pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
+pub use span::shown as shown_span;
 
 use crate::metrics::custom::Format;
-use crate::metrics::{Compat, Family, Metric, families};
+use crate::metrics::{Compat, Family, Kind, Metric, families};
 
 /// Where `/metrics` listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9129);
@@ -38,6 +41,11 @@ pub const MAX_LINE_BYTES_RANGE: RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
 pub const DEFAULT_MAX_SERIES: usize = 10_000;
 /// Series limits that can be asked for. The upper end keeps a slip of the finger from meaning "no limit".
 pub const MAX_SERIES_RANGE: RangeInclusive<usize> = 1..=1_000_000_000;
+/// Series of all metrics together unless told otherwise. Within [`MAX_SERIES_RANGE`], like those of one.
+pub const DEFAULT_MAX_SERIES_TOTAL: usize = 1_000_000;
+/// Times that can be asked for after which an idle series is not shown any more.
+pub const EXPIRE_AFTER_RANGE: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// Messages under way that are followed unless told otherwise, and how many may be: each takes 64 bytes and its share of an index.
 pub const DEFAULT_MAX_MESSAGES: usize = 65_536;
 /// See [`DEFAULT_MAX_MESSAGES`].
@@ -54,6 +62,10 @@ pub struct Config {
     pub max_line_bytes: usize,
     /// Most series of each metric that sets no limit of its own, within [`MAX_SERIES_RANGE`].
     pub max_series: usize,
+    /// Most series of all metrics together, within [`MAX_SERIES_RANGE`].
+    pub max_series_total: usize,
+    /// How long an idle series is shown, of each metric that does not say so itself.
+    pub expire_after: Expiry,
     /// What to read, in the order of the file. May be empty: the command line can add sources.
     pub sources: Vec<Source>,
     /// The program whose metrics are shown in place of tailmeter's own.
@@ -66,6 +78,8 @@ pub struct Config {
     pub postfix: Arc<PostfixConfig>,
     /// Formats beside those that tailmeter knows by itself, in the order of the file.
     pub formats: Vec<Arc<Format>>,
+    /// OpenMetrics text has `_created` samples, which tell when counting began. Protobuf always tells that.
+    pub created_samples: bool,
 }
 
 /// How Postfix's lines are counted.
@@ -110,8 +124,20 @@ pub struct MetricConfig {
     pub labels: Option<Vec<LabelChoice>>,
     /// Its own limit of series, within [`MAX_SERIES_RANGE`].
     pub max_series: Option<usize>,
+    /// How long an idle series of it is shown.
+    pub expire_after: Option<Expiry>,
     /// False drops the metric.
     pub enabled: bool,
+}
+
+/// How long a series is shown to which nothing is added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// Always.
+    #[default]
+    Never,
+    /// So long, within [`EXPIRE_AFTER_RANGE`].
+    After(Duration),
 }
 
 /// One label of a metric's list.
@@ -139,19 +165,22 @@ impl Default for Config {
             listen: DEFAULT_LISTEN,
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
             max_series: DEFAULT_MAX_SERIES,
+            max_series_total: DEFAULT_MAX_SERIES_TOTAL,
+            expire_after: Expiry::Never,
             sources: Vec::new(),
             compat: None,
             labels: BTreeMap::new(),
             metrics: BTreeMap::new(),
             postfix: Arc::default(),
             formats: Vec::new(),
+            created_samples: false,
         }
     }
 }
 
 impl Default for MetricConfig {
     fn default() -> Self {
-        Self { labels: None, max_series: None, enabled: true }
+        Self { labels: None, max_series: None, expire_after: None, enabled: true }
     }
 }
 
@@ -256,6 +285,16 @@ impl Config {
     /// Most series of the metric called `name`.
     pub fn max_series_of(&self, name: &str) -> usize {
         self.metric(name).and_then(|metric| metric.max_series).unwrap_or(self.max_series)
+    }
+
+    /// How long a series of `metric` is shown to which nothing is added. Gauges stay, since setting one to what it is
+    /// leaves no trace; so does the only series of a metric without labels.
+    pub fn expire_after(&self, metric: &Metric) -> Option<Duration> {
+        let own = self.metric(metric.name).and_then(|metric| metric.expire_after);
+        match own.unwrap_or(self.expire_after) {
+            Expiry::After(span) if metric.kind != Kind::Gauge && !self.labels_of(metric).is_empty() => Some(span),
+            _ => None,
+        }
     }
 
     /// Labels of `metric` in order, the default ones unless it has its own, each with the policy that

@@ -10,13 +10,28 @@ use super::catalogue::{Catalogue, label, label_matches, numbered_stem, supported
 use super::error::{ConfigErrors, clip};
 use super::reader::Reader;
 use super::yaml::{Key, Node, Place, Value};
-use super::{Config, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig};
+use super::{
+    Config, EXPIRE_AFTER_RANGE, Expiry, LabelChoice, LabelPolicy, MAX_LINE_BYTES_RANGE, MAX_SERIES_RANGE, MetricConfig,
+};
 use crate::metrics::{Compat, Family, Metric, families};
 
-const ROOT_KEYS: &[&str] =
-    &["listen", "max_line_bytes", "max_series", "compat", "sources", "labels", "metrics", "postfix", "formats"];
-
-const METRIC_KEYS: &[&str] = &["labels", "max_series", "enabled"];
+const ROOT_KEYS: &[&str] = &[
+    "listen",
+    "max_line_bytes",
+    "max_series",
+    "max_series_total",
+    "expire_after",
+    "compat",
+    "sources",
+    "labels",
+    "metrics",
+    "postfix",
+    "created_samples",
+    "formats",
+];
+const METRIC_KEYS: &[&str] = &["labels", "max_series", "expire_after", "enabled"];
+/// In place of a time: not at any.
+const NEVER: &str = "never";
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
 
 /// Applies the schema to `root`, the tree of `source`, and checks names against `families`. What it does not say is as in `config`.
@@ -69,9 +84,22 @@ impl<'a> Schema<'a> {
                         self.config.max_series = number;
                     }
                 }
+                "max_series_total" => {
+                    if let Some(number) = self.reader.number(key, node, MAX_SERIES_RANGE) {
+                        self.config.max_series_total = number;
+                    }
+                }
+                "expire_after" => {
+                    if let Some(expiry) = self.expiry(key, node) {
+                        self.config.expire_after = expiry;
+                    }
+                }
                 "sources" => self.sources(key, node),
                 "labels" => self.labels(key, node),
                 "postfix" => self.postfix(key, node),
+                "created_samples" => {
+                    self.config.created_samples = self.reader.bool(key, node).unwrap_or_default();
+                }
                 "compat" | "formats" | "metrics" => {}
                 _ => {
                     self.reader.unknown_key(key, ROOT_KEYS);
@@ -212,6 +240,7 @@ impl<'a> Schema<'a> {
                 "max_series" => {
                     metric.max_series = self.reader.number(key, node, MAX_SERIES_RANGE);
                 }
+                "expire_after" => metric.expire_after = self.expiry(key, node),
                 "enabled" => metric.enabled = self.reader.bool(key, node).unwrap_or_default(),
                 _ => {
                     self.reader.unknown_key(key, METRIC_KEYS);
@@ -219,6 +248,14 @@ impl<'a> Schema<'a> {
             }
         }
         metric
+    }
+
+    /// How long an idle series is shown.
+    fn expiry(&mut self, key: &Key, node: &Node) -> Option<Expiry> {
+        match &node.value {
+            Value::Text(text) if text == NEVER => Some(Expiry::Never),
+            _ => self.reader.span(key, node, EXPIRE_AFTER_RANGE, Some(NEVER)).map(Expiry::After),
+        }
     }
 
     /// The label list of a metric; `known` is `None` when there is no such metric.

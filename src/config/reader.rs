@@ -1,9 +1,11 @@
 //! Typed values from nodes, and the list of what went wrong on the way.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::catalogue::closest;
 use super::error::{ConfigError, ConfigErrors, clip};
+use super::span;
 use super::yaml::{Key, Node, Place, Value};
 
 /// A mapping's entries.
@@ -184,6 +186,27 @@ impl<'a> Reader<'a> {
             return Some(value);
         }
         self.expected("true or false", key.place, node, None);
+        None
+    }
+
+    /// A length of time within `range`; `or` is a word that may stand there, too.
+    pub(super) fn span(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        range: RangeInclusive<Duration>,
+        or: Option<&str>,
+    ) -> Option<Duration> {
+        if let Value::Text(text) = &node.value
+            && let Some(span) = span::parse(text)
+            && range.contains(&span)
+        {
+            return Some(span);
+        }
+        let what = format!("a time from {} to {}", span::shown(*range.start()), span::shown(*range.end()));
+        let word = or.map_or(String::new(), |word| format!(", or {word}"));
+        let help = format!("for example 90s, 15m, 1h30m or 7d{word}");
+        self.expected(&what, key.place, node, Some(&help));
         None
     }
 

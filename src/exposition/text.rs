@@ -1,78 +1,203 @@
-//! Prometheus text format, version 0.0.4.
+//! The text forms: Prometheus text 0.0.4, and OpenMetrics 1.0, which differs in a few rules:
+//! <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
 //!
-//! The order never depends on the order of the lines: metrics as in the catalogue, rows by their labels.
+//! - The name of a counter's metric lacks the `_total` that its samples have. Counters of other programs' metrics that have none
+//!   are `unknown`, as Prometheus' own libraries have it, so that their samples keep their names.
+//! - A unit is told where the name ends with it, and quotes in HELP are escaped.
+//! - Bounds that are whole numbers are written `1.0`.
+//! - A histogram with bounds below zero may have no sum. Its buckets, sums and counts are metrics of type `unknown` then,
+//!   each with all rows: the samples are the same, and nothing is lost.
+//! - `# EOF` ends it.
 
-use std::sync::Arc;
+use super::rendering::Pass;
+use super::table::{Head, Number, Row, Type, Value};
+use crate::metrics::Compat;
 
-use super::Snapshot;
-use crate::metrics::{Compat, Kind, Metric, Plan, Slot, Unit};
-use crate::series::{Cells, Directory, RowId};
+/// Which of the text forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// Prometheus text.
+    Prometheus,
+    /// OpenMetrics, with `_created` samples or without.
+    OpenMetrics { has_created: bool },
+}
 
-/// The content type of what [`View::render`] writes.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// What the exposition of one family needs to know beside the cells; kept from scrape to scrape.
+/// Writes one table.
 #[derive(Debug)]
-pub struct View {
-    plan: Arc<Plan>,
-    directory: Arc<Directory>,
-    /// By group.
-    groups: Vec<Tuples>,
-    /// By metric: for each bucket, what closes its labels.
-    bounds: Vec<Vec<String>>,
+pub(super) struct Writer {
+    style: Style,
+    kind: Type,
+    help: String,
+    unit: Option<&'static str>,
+    /// Of the samples; of those of a histogram, without suffix.
+    name: String,
+    /// In HELP and TYPE.
+    short_name: String,
+    /// Of a histogram: what stands before the labels of a bucket, and what closes them, by bucket.
+    bucket: Vec<u8>,
+    bounds: Vec<String>,
+    part: Part,
+    has_head: bool,
 }
 
-/// The rows of a group: their labels, and their order in the exposition.
-///
-/// The directory's label blocks lie anywhere in memory. Here they stand one behind the other, as they are written.
-#[derive(Debug, Default)]
-struct Tuples {
-    /// Each row and where its block ends in `text`, in the order of the exposition.
-    order: Vec<(RowId, usize)>,
-    text: Vec<u8>,
+/// Which samples of a histogram are being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// All, row by row.
+    All,
+    /// Those of one kind, as a metric of their own.
+    Buckets,
+    Sums,
+    Counts,
 }
 
-impl View {
-    /// A view of the family that `plan` is for.
-    pub fn new(plan: Arc<Plan>, directory: Arc<Directory>) -> Self {
-        let groups = plan.groups.iter().map(|_| Tuples::default()).collect();
-        let bound = |bound: &f64| match plan.family.compat {
-            None => format!("le=\"{bound}\"}} "),
-            // As Python does: `5.0`, not `5`. To older Prometheus servers these are two series.
-            Some(Compat::HaproxyLogExporter) => format!("le=\"{bound:?}\"}} "),
-            Some(Compat::PostfixExporter) => format!("le=\"{}\"}} ", as_go_does(*bound)),
+impl Part {
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Buckets => "_bucket",
+            Self::Sums => "_sum",
+            Self::Counts => "_count",
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(head: &Head, style: Style) -> Self {
+        let is_openmetrics = style != Style::Prometheus;
+        let bounds = &head.bounds;
+        let is_below_zero = bounds.first().is_some_and(|bound| *bound < 0.0);
+        let bound = |bound: &f64| format!("le=\"{}\"}} ", bound_as_text(*bound, is_openmetrics, head.compat));
+        Self {
+            style,
+            kind: head.kind,
+            help: escaped_help(&head.help, is_openmetrics),
+            unit: head.unit_name().filter(|_| is_openmetrics && !is_below_zero),
+            name: head.name.to_string(),
+            short_name: if is_openmetrics { head.short_name() } else { &*head.name }.to_owned(),
+            bucket: [head.name.as_bytes(), b"_bucket{"].concat(),
+            bounds: bounds.iter().map(bound).chain(["le=\"+Inf\"} ".to_owned()]).collect(),
+            part: if is_openmetrics && is_below_zero { Part::Buckets } else { Part::All },
+            has_head: false,
+        }
+    }
+
+    #[cold]
+    fn write_head(&mut self, out: &mut Vec<u8>) {
+        self.has_head = true;
+        let Self { help, part, .. } = self;
+        let name = [self.short_name.as_str(), part.suffix()].concat();
+        let kind = match self.kind {
+            _ if *part != Part::All => "unknown",
+            Type::Counter if self.style != Style::Prometheus && self.short_name == self.name => "unknown",
+            Type::Counter => "counter",
+            Type::Gauge => "gauge",
+            Type::Histogram => "histogram",
         };
-        let bounds = plan.family.metrics.iter().map(|metric| match metric.kind {
-            Kind::Histogram(bounds) => bounds.iter().map(bound).collect(),
-            _ => Vec::new(),
-        });
-        let bounds = bounds.collect();
-        Self { bounds, plan, directory, groups }
+        if !help.is_empty() {
+            push(out, &["# HELP ", &name, " ", help, "\n"]);
+        }
+        push(out, &["# TYPE ", &name, " ", kind, "\n"]);
+        if let Some(unit) = self.unit {
+            push(out, &["# UNIT ", &name, " ", unit, "\n"]);
+        }
     }
 
-    /// The plan.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
+    fn write_histogram(&self, labels: &[u8], counts: &[u64], sum: Number, out: &mut Vec<u8>) {
+        let mut buffer = itoa::Buffer::new();
+        if matches!(self.part, Part::All | Part::Buckets) {
+            let mut count = 0_u64;
+            for (bound, in_bucket) in self.bounds.iter().zip(counts) {
+                count = count.saturating_add(*in_bucket);
+                out.extend_from_slice(&self.bucket);
+                out.extend_from_slice(labels);
+                if !labels.is_empty() {
+                    out.push(b',');
+                }
+                out.extend_from_slice(bound.as_bytes());
+                out.extend_from_slice(buffer.format(count).as_bytes());
+                out.push(b'\n');
+            }
+        }
+        if matches!(self.part, Part::All | Part::Sums) {
+            write_name(&self.name, "_sum", labels, out);
+            write_number(sum, out);
+            out.push(b'\n');
+        }
+        if matches!(self.part, Part::All | Part::Counts) {
+            write_name(&self.name, "_count", labels, out);
+            let count = counts.iter().fold(0_u64, |count, in_bucket| count.saturating_add(*in_bucket));
+            out.extend_from_slice(buffer.format(count).as_bytes());
+            out.push(b'\n');
+        }
     }
 
-    /// Appends every metric of the family that has a row in `snapshot`: rows made since then are not shown.
-    pub fn render(&mut self, snapshot: &Snapshot, out: &mut Vec<u8>) {
-        for (group, tuples) in self.groups.iter_mut().enumerate() {
-            tuples.refresh(&self.directory, group);
+    /// When counting began, of what OpenMetrics takes for a counter or a histogram.
+    fn write_created(&self, row: &Row<'_>, out: &mut Vec<u8>) {
+        let may_have = match self.kind {
+            Type::Counter => self.short_name != self.name,
+            Type::Gauge => false,
+            Type::Histogram => self.part == Part::All,
+        };
+        if let Some(created_ms) = row.created_ms.filter(|_| may_have) {
+            write_name(&self.short_name, "_created", row.labels, out);
+            write_number(Number::Thousandths(created_ms, false), out);
+            out.push(b'\n');
         }
-        for (index, metric) in self.plan.family.metrics.iter().enumerate() {
-            let Some(slot) = self.plan.slots[index] else { continue };
-            let tuples = &self.groups[slot.group];
-            if tuples.of(&snapshot.cells, slot.group).next().is_none() {
-                continue;
-            }
-            write_head(metric, out);
-            match metric.kind {
-                Kind::Histogram(_) => write_histograms(metric, slot, &snapshot.cells, tuples, &self.bounds[index], out),
-                Kind::Last => write_last_values(metric, slot, &snapshot.cells, tuples, out),
-                _ => write_counters(metric, slot, &snapshot.cells, tuples, out),
-            }
+    }
+}
+
+impl Pass for Writer {
+    #[inline]
+    fn row(&mut self, row: &Row<'_>, out: &mut Vec<u8>) -> usize {
+        let before = out.len();
+        if !self.has_head {
+            self.write_head(out);
         }
+        match row.value {
+            Value::Number(number) => {
+                write_name(&self.name, "", row.labels, out);
+                write_number(number, out);
+                out.push(b'\n');
+            }
+            Value::Histogram { counts, sum } => self.write_histogram(row.labels, counts, sum, out),
+        }
+        if let Style::OpenMetrics { has_created: true } = self.style {
+            self.write_created(row, out);
+        }
+        out.len() - before
+    }
+
+    fn end(&mut self, _: &mut Vec<u8>) -> bool {
+        let next = match self.part {
+            Part::Buckets if self.has_head => Part::Sums,
+            Part::Sums => Part::Counts,
+            _ => return false,
+        };
+        (self.part, self.has_head) = (next, false);
+        true
+    }
+}
+
+fn push(out: &mut Vec<u8>, parts: &[&str]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+}
+
+fn escaped_help(help: &str, is_openmetrics: bool) -> String {
+    let help = help.replace('\\', "\\\\").replace('\n', "\\n");
+    if is_openmetrics { help.replace('"', "\\\"") } else { help }
+}
+
+fn bound_as_text(bound: f64, is_openmetrics: bool, compat: Option<Compat>) -> String {
+    match compat {
+        _ if is_openmetrics => {
+            let text = as_go_does(bound);
+            if text.contains(['.', 'e']) { text } else { text + ".0" }
+        }
+        None => bound.to_string(),
+        // As Python does: `5.0`, not `5`. To older Prometheus servers these are two series.
+        Some(Compat::HaproxyLogExporter) => format!("{bound:?}"),
+        Some(Compat::PostfixExporter) => as_go_does(bound),
     }
 }
 
@@ -86,131 +211,29 @@ fn as_go_does(bound: f64) -> String {
     }
 }
 
-impl Tuples {
-    fn refresh(&mut self, directory: &Directory, group: usize) {
-        let mut added = Vec::new();
-        directory.visit_from(group, self.order.len(), |block| added.push(Arc::clone(block)));
-        if added.is_empty() {
-            return;
-        }
-        let known = self.order.len() as RowId;
-        let mut rows: Vec<_> = self.all().collect();
-        rows.extend((known..).zip(added.iter().map(|block| block.as_bytes())));
-        // Two runs, the first one sorted: the stable sort merges them.
-        rows.sort_by_key(|(_, block)| *block);
-        let length = rows.iter().map(|(_, block)| block.len()).sum();
-        let mut sorted = Self { order: Vec::with_capacity(rows.len()), text: Vec::with_capacity(length) };
-        for (row, block) in rows {
-            sorted.text.extend_from_slice(block);
-            sorted.order.push((row, sorted.text.len()));
-        }
-        *self = sorted;
-    }
-
-    fn all(&self) -> impl Iterator<Item = (RowId, &[u8])> {
-        let mut start = 0;
-        self.order.iter().map(move |(row, end)| {
-            let block = &self.text[start..*end];
-            start = *end;
-            (*row, block)
-        })
-    }
-
-    /// The rows that have cells, in the order of the exposition.
-    fn of(&self, cells: &Cells, group: usize) -> impl Iterator<Item = (RowId, &[u8])> {
-        self.all().filter(move |(row, _)| cells.holds(group, *row))
-    }
-}
-
-fn write_head(metric: &Metric, out: &mut Vec<u8>) {
-    let kind = match metric.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge | Kind::Last => "gauge",
-        Kind::Histogram(_) => "histogram",
-    };
-    for part in ["# HELP ", metric.name, " ", metric.help, "\n# TYPE ", metric.name, " ", kind, "\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
-}
-
-fn write_counters(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, out: &mut Vec<u8>) {
-    for (row, block) in tuples.of(cells, slot.group) {
-        write_name(metric.name.as_bytes(), b"", block, out);
-        write_value(cells.sum(slot.group, row, slot.sum), metric.unit, out);
-        out.push(b'\n');
-    }
-}
-
-/// Rows whose value has never been set are not shown.
-fn write_last_values(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, out: &mut Vec<u8>) {
-    for (row, block) in tuples.of(cells, slot.group) {
-        if cells.sum(slot.group, row, slot.sum) == 0 {
-            continue;
-        }
-        write_name(metric.name.as_bytes(), b"", block, out);
-        let value = cells.sum(slot.group, row, slot.sum + 1) as i64;
-        if value < 0 {
-            out.push(b'-');
-        }
-        write_value(value.unsigned_abs(), metric.unit, out);
-        out.push(b'\n');
-    }
-}
-
-fn write_histograms(metric: &Metric, slot: Slot, cells: &Cells, tuples: &Tuples, bounds: &[String], out: &mut Vec<u8>) {
-    let name = [metric.name.as_bytes(), b"_bucket{"].concat();
-    let mut buffer = itoa::Buffer::new();
-    for (row, block) in tuples.of(cells, slot.group) {
-        let mut count = 0;
-        let infinity = "le=\"+Inf\"} ";
-        let buckets = cells.buckets(slot.group, row, slot.bucket, bounds.len() + 1);
-        for (bound, in_bucket) in bounds.iter().map(String::as_str).chain([infinity]).zip(buckets) {
-            count += in_bucket;
-            out.extend_from_slice(&name);
-            out.extend_from_slice(block);
-            if !block.is_empty() {
-                out.push(b',');
-            }
-            out.extend_from_slice(bound.as_bytes());
-            out.extend_from_slice(buffer.format(count).as_bytes());
-            out.push(b'\n');
-        }
-        write_name(metric.name.as_bytes(), b"_sum", block, out);
-        write_value(cells.sum(slot.group, row, slot.sum), metric.unit, out);
-        out.push(b'\n');
-        write_name(metric.name.as_bytes(), b"_count", block, out);
-        out.extend_from_slice(buffer.format(count).as_bytes());
-        out.push(b'\n');
-    }
-}
-
-fn write_name(name: &[u8], suffix: &[u8], block: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(suffix);
-    if !block.is_empty() {
+#[inline]
+fn write_name(name: &str, suffix: &str, labels: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(suffix.as_bytes());
+    if !labels.is_empty() {
         out.push(b'{');
-        out.extend_from_slice(block);
+        out.extend_from_slice(labels);
         out.push(b'}');
     }
     out.push(b' ');
 }
 
-/// Writes a cell in the metric's unit. Milliseconds become seconds here, thousandths points and millionths ones, exactly.
-fn write_value(mut value: u64, unit: Unit, out: &mut Vec<u8>) {
+/// Writes a value exactly.
+fn write_number(number: Number, out: &mut Vec<u8>) {
     let mut buffer = itoa::Buffer::new();
-    let mut one = 1000;
-    match unit {
-        Unit::Seconds => {}
-        Unit::FineSeconds | Unit::Fine => one = 1_000_000,
-        // Kept as two's complement.
-        Unit::Points if (value as i64) < 0 => {
-            out.push(b'-');
-            value = value.wrapping_neg();
-        }
-        Unit::Points => {}
-        Unit::None | Unit::Milliseconds | Unit::Bytes => {
-            return out.extend_from_slice(buffer.format(value).as_bytes());
-        }
+    let (value, one, is_below_zero) = match number {
+        Number::Whole(value) => return out.extend_from_slice(buffer.format(value).as_bytes()),
+        Number::Thousandths(value, is_below_zero) => (value, 1000, is_below_zero),
+        Number::Millionths(value, is_below_zero) => (value, 1_000_000, is_below_zero),
+        Number::Float(value) => return write_float(value, out),
+    };
+    if is_below_zero {
+        out.push(b'-');
     }
     out.extend_from_slice(buffer.format(value / one).as_bytes());
     let mut fraction = value % one;
@@ -224,9 +247,20 @@ fn write_value(mut value: u64, unit: Unit, out: &mut Vec<u8>) {
     }
 }
 
+fn write_float(value: f64, out: &mut Vec<u8>) {
+    let text = match value {
+        f64::INFINITY => "+Inf".to_owned(),
+        f64::NEG_INFINITY => "-Inf".to_owned(),
+        // `NaN` is itself.
+        _ => value.to_string(),
+    };
+    out.extend_from_slice(text.as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Unit;
 
     #[test]
     fn bounds_are_written_as_go_does() {
@@ -237,20 +271,43 @@ mod tests {
         }
     }
 
+    /// The list of the specification, under "Canonical Numbers".
+    #[test]
+    fn bounds_of_openmetrics_are_canonical() {
+        let texts = "0.0 0.001 0.002 0.01 0.1 0.9 1.0 1.75 10.0 1e-10 1e-09 1e-05 0.0001 100.0 100000.0 1e+06 1e+10";
+        for text in texts.split(' ') {
+            assert_eq!(bound_as_text(text.parse().unwrap_or(f64::NAN), true, None), text);
+        }
+        assert_eq!(bound_as_text(-2.0, true, None), "-2.0");
+    }
+
     #[test]
     fn milliseconds_are_written_as_exact_seconds() {
+        let written = |value: u64, unit: Unit| {
+            let mut out = Vec::new();
+            write_number(Number::of_cell(value, unit), &mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
         for (ms, text) in [(0, "0"), (1, "0.001"), (10, "0.01"), (100, "0.1"), (1000, "1"), (12_340, "12.34")] {
-            let mut out = Vec::new();
-            write_value(ms, Unit::Seconds, &mut out);
-            assert_eq!(String::from_utf8_lossy(&out), text);
+            assert_eq!(written(ms, Unit::Seconds), text);
         }
+        assert_eq!(written(-1_250_i64 as u64, Unit::Points), "-1.25");
         for (millionths, text) in [(1, "0.000001"), (1_500_000, "1.5"), (20_000_000, "20"), (120_034, "0.120034")] {
+            assert_eq!(written(millionths, Unit::FineSeconds), text);
+        }
+    }
+
+    #[test]
+    fn floats_are_written_so_that_they_can_be_read_back() {
+        for value in [0.1, -3.0, 1e300, 5e-324, f64::MAX] {
             let mut out = Vec::new();
-            write_value(millionths, Unit::FineSeconds, &mut out);
+            write_float(value, &mut out);
+            assert_eq!(String::from_utf8_lossy(&out).parse(), Ok(value));
+        }
+        for (value, text) in [(f64::INFINITY, "+Inf"), (f64::NEG_INFINITY, "-Inf"), (f64::NAN, "NaN")] {
+            let mut out = Vec::new();
+            write_float(value, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), text);
         }
-        let mut out = Vec::new();
-        write_value(-1_250_i64 as u64, Unit::Points, &mut out);
-        assert_eq!(out, b"-1.25");
     }
 }

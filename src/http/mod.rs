@@ -6,10 +6,15 @@
 //! - `server`: accepts connections, and ends them in an orderly way.
 //! - `deadline`: a stream that is cut when its peer is too slow.
 //! - `routes`: one request to one response.
-//! - `scrape`: renders the exposition into reused buffers, shared by simultaneous scrapes.
-//! - `page`: the status page.
+//! - `negotiation`: which protocol, encoding and metrics a scrape asks for.
+//! - `scrape`: takes what is shown, for simultaneous scrapes together.
+//! - `content`: writes it while it is sent, `encoding` packs it.
+//! - `page`: the status page; `page/series`: its table of series.
 
+mod content;
 mod deadline;
+mod encoding;
+mod negotiation;
 mod options;
 mod page;
 mod routes;
@@ -19,18 +24,28 @@ mod server;
 pub use options::Options;
 pub use server::serve;
 
+use std::sync::Arc;
+
+use crate::exposition::Exposition;
+use crate::metrics::Cardinality;
+
 /// What the endpoint shows. The pipeline implements it; `http` knows nothing else of the program.
 ///
-/// `exposition`, `sources` and `endings` are called on threads where they may block.
+/// `exposition`, `sources`, `endings` and `cardinality` are called on threads where they may block.
 pub trait Pages: Send + Sync + 'static {
-    /// Appends the whole exposition, Prometheus text format 0.0.4, to `out`. Takes milliseconds at most. It may be
-    /// called by several threads at once, at most [`Options::max_expositions`].
-    fn exposition(&self, out: &mut Vec<u8>);
+    /// Everything that there is to show now, to be written without any lock. Takes milliseconds at most.
+    fn exposition(&self) -> Arc<Exposition>;
+    /// Names of the families that an exposition may have, for `?family=`.
+    fn families(&self) -> Vec<&'static str>;
     /// What the status page shows of each source.
     fn sources(&self) -> Vec<SourceStatus>;
     /// How what the logs tell of ended abnormally, the commonest first. The page shows the first few.
     fn endings(&self) -> Vec<EndingStatus> {
         Vec::new()
+    }
+    /// How many series each metric has, and by which labels: `/api/cardinality`, and a table of the status page.
+    fn cardinality(&self) -> Cardinality {
+        Cardinality::default()
     }
     /// True once every source has been looked at once. Called on an async worker: it must not block.
     fn is_ready(&self) -> bool;

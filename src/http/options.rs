@@ -11,8 +11,8 @@ pub struct Options {
     /// Longest wait for the next request on a kept-alive connection: 90 s, which spans the usual scrape
     /// intervals. While every connection slot is taken, idle connections are closed at once instead.
     pub idle_timeout: Duration,
-    /// Longest time from a complete request head until the client has taken the whole response: 60 s. Rendering
-    /// has the same limit of its own, and answers 503 when it passes.
+    /// Longest time from a complete request head until the client has taken the whole response: 60 s. Waiting for an
+    /// exposition has the same limit of its own, and answers 503 when it passes.
     pub response_timeout: Duration,
     /// Longest wait for responses under way at shutdown: 5 s. Then their connections are cut.
     pub shutdown_timeout: Duration,
@@ -20,8 +20,9 @@ pub struct Options {
     pub max_connections: usize,
     /// Most bytes of a request head: 16 KiB. Beyond it the answer is 431. At least 8 KiB, hyper's own minimum.
     pub max_head_bytes: usize,
-    /// Rendered expositions alive at once: 4. Scrapes that come while one is waiting to be rendered share it, so
-    /// that neither a burst of scrapes nor slow readers multiply memory. At least 1.
+    /// Expositions alive at once, copies of all counts: 4. Scrapes that come while one is waiting to be made share it, so
+    /// that neither a burst of scrapes nor slow readers multiply memory. At least 1. What is written of one takes memory only
+    /// for 64 KiB at a time, and below 1 MiB for packing it.
     pub max_expositions: usize,
     /// Told of each failure to accept a connection, out of file descriptors for example, before the pause that
     /// follows it (10 ms, doubling up to 1 s). Does nothing by default.

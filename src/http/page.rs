@@ -1,9 +1,12 @@
 //! The status page: what an operator wants to see of the sources at a glance. Complete in itself: no scripts,
 //! no assets, its style sheet inline and pinned by its hash.
 
+mod series;
+
 use std::fmt::{self, Display, Write};
 
 use super::{EndingStatus, SourceStatus};
+use crate::metrics::Cardinality;
 
 /// Endings that are shown, at most.
 const ENDINGS: usize = 10;
@@ -16,14 +19,25 @@ pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The whole page. Its links are relative: a reverse proxy may serve it under a path of its own.
-pub(super) fn render(sources: &[SourceStatus], endings: &[EndingStatus], is_ready: bool) -> String {
+pub(super) fn render(
+    sources: &[SourceStatus],
+    endings: &[EndingStatus],
+    cardinality: &Cardinality,
+    is_ready: bool,
+) -> String {
     let mut html = String::with_capacity(STYLE.len() + 4096 + sources.len() * 512);
     // Writing to a String cannot fail.
-    let _ = write_page(&mut html, sources, endings, is_ready);
+    let _ = write_page(&mut html, sources, endings, cardinality, is_ready);
     html
 }
 
-fn write_page(html: &mut String, sources: &[SourceStatus], endings: &[EndingStatus], is_ready: bool) -> fmt::Result {
+fn write_page(
+    html: &mut String,
+    sources: &[SourceStatus],
+    endings: &[EndingStatus],
+    cardinality: &Cardinality,
+    is_ready: bool,
+) -> fmt::Result {
     let version = env!("CARGO_PKG_VERSION");
     let state = if is_ready {
         "Every source has been looked at."
@@ -37,7 +51,7 @@ fn write_page(html: &mut String, sources: &[SourceStatus], endings: &[EndingStat
          <title>tailmeter</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n\
          <h1>tailmeter <small>{version}</small></h1>\n\
          <p>Turns HAProxy and mail-server logs into Prometheus metrics. {state}</p>\n\
-         <nav><a href=\"metrics\">Metrics</a> <a href=\"-/healthy\">Health</a> \
+         <nav><a href=\"metrics\">Metrics</a> <a href=\"api/cardinality\">Series</a> <a href=\"-/healthy\">Health</a> \
          <a href=\"-/ready\">Readiness</a></nav>\n</header>\n<main>\n<h2>Sources</h2>\n"
     )?;
     if sources.is_empty() {
@@ -47,6 +61,9 @@ fn write_page(html: &mut String, sources: &[SourceStatus], endings: &[EndingStat
     }
     if !endings.is_empty() {
         write_endings(html, endings)?;
+    }
+    if !cardinality.metrics.is_empty() {
+        series::write(html, cardinality)?;
     }
     html.push_str("</main>\n</body>\n</html>\n");
     Ok(())

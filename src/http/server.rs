@@ -16,9 +16,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::content::Tracked;
 use super::deadline::{DeadlineStream, Progress};
 use super::options::{ACCEPT_PAUSE_FIRST, ACCEPT_PAUSE_LONGEST, MIN_HEAD_BYTES};
-use super::routes::{Routes, Tracked};
+use super::routes::Routes;
 use super::{Options, Pages};
 
 /// Serves `pages` on `listener` until `shutdown` completes, then lets the responses under way finish, for at
@@ -86,7 +87,7 @@ impl Server {
             let error = match listener.accept().await {
                 Ok((stream, _)) => {
                     pause = ACCEPT_PAUSE_FIRST;
-                    // Responses are written whole: waiting to fill packets would only delay them. Failure
+                    // Responses are written in large pieces: waiting to fill packets would only delay them. Failure
                     // costs nothing but that delay.
                     let _ = stream.set_nodelay(true);
                     let connection = self.connection.clone();
@@ -154,7 +155,7 @@ impl Connection {
             async move {
                 // The body is dropped unread: hyper closes the connection after the response if it matters.
                 let (head, _) = request.into_parts();
-                let mut response = routes.answer(&head.method, head.uri.path()).await;
+                let mut response = routes.answer(&head).await;
                 if slots.available_permits() == 0 {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);

@@ -26,16 +26,42 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Number of a message, or of a text that several may share.
 pub(super) type Id = u64;
 
-/// The id of `texts` together. The state has it, so it is the same in every version and on every machine.
-pub(super) fn id(texts: &[&[u8]]) -> Id {
+/// The id of `text` alone. The state has ids, so they are the same in every version and on every machine.
+pub(super) fn id(text: &[u8]) -> Id {
+    behind(SEED, text)
+}
+
+/// A host, whose messages have ids that no other host's have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Host(Id);
+
+impl Host {
+    /// The one called `name`.
+    pub(super) fn of(name: &[u8]) -> Self {
+        Self(id(name))
+    }
+
+    /// The id of its message `queue_id`.
+    #[inline]
+    pub(super) fn id(self, queue_id: &[u8]) -> Id {
+        behind(self.0, queue_id)
+    }
+}
+
+/// The id of what has the id `before` and `text` together.
+#[inline]
+fn behind(before: Id, text: &[u8]) -> Id {
     let mix = |id: Id, word: u64| fold(id ^ word, MULTIPLIER);
-    texts.iter().fold(SEED, |id, text| {
-        let (words, rest) = text.as_chunks::<8>();
-        let id = words.iter().fold(id, |id, word| mix(id, u64::from_le_bytes(*word)));
-        let last = rest.iter().rev().fold(0, |last, byte| last << 8 | u64::from(*byte));
-        // The length tells where a text ends.
-        mix(mix(id, last), text.len() as u64)
-    })
+    let (words, rest) = text.as_chunks::<8>();
+    let id = words.iter().fold(before, |id, word| mix(id, u64::from_le_bytes(*word)));
+    let last = match (text.last_chunk::<8>(), rest) {
+        (_, []) => 0,
+        // The bytes of the last word that come after the words before it.
+        (Some(word), rest) => u64::from_le_bytes(*word) >> (64 - 8 * rest.len()),
+        (None, rest) => rest.iter().rev().fold(0, |last, byte| last << 8 | u64::from(*byte)),
+    };
+    // The length tells where a text ends.
+    mix(mix(id, last), text.len() as u64)
 }
 
 /// What is known of a message.
@@ -112,6 +138,8 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     message: Message,
+    /// When it came, or the last time known then; as [`Time::as_ms`], 0 for never.
+    came_ms: u64,
     /// Neighbours in the list it is in.
     before: u32,
     after: u32,
@@ -134,6 +162,8 @@ pub struct Correlator {
     hasher: RandomState,
     /// Not in a queue yet, and queued.
     lists: [List; 2],
+    /// The last time that a message came with.
+    latest_ms: u64,
     capacity: usize,
     /// Messages come and gone, and forgotten, since [`Correlator::take_changes`].
     change: i64,
@@ -156,6 +186,7 @@ impl Correlator {
             message_ids: HashTable::new(),
             hasher: RandomState::default(),
             lists: [List { first: NONE, last: NONE }; 2],
+            latest_ms: 0,
             capacity: capacity.clamp(2, NONE as usize - 1),
             change: 0,
             evicted: 0,
@@ -174,6 +205,7 @@ impl Correlator {
             Some(at) => at,
             None => {
                 self.make_room(time);
+                self.latest_ms = time.map_or(self.latest_ms, Time::as_ms);
                 self.change += 1;
                 self.insert(Message { id, began_ms: time.map_or(0, Time::as_ms), ..Message::default() })
             }
@@ -264,6 +296,7 @@ impl Correlator {
                 }
                 self.change += 1;
                 let at = self.insert(*message);
+                self.latest_ms = self.latest_ms.max(message.began_ms);
                 let message_id = self.slots[at as usize].message.message_id;
                 if message_id != 0 {
                     self.slots[at as usize].message.message_id = 0;
@@ -287,7 +320,8 @@ impl Correlator {
     }
 
     fn insert(&mut self, message: Message) -> u32 {
-        let slot = Slot { message, before: NONE, after: NONE };
+        let came_ms = if message.began_ms != 0 { message.began_ms } else { self.latest_ms };
+        let slot = Slot { message, came_ms, before: NONE, after: NONE };
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at as usize] = slot;
@@ -328,14 +362,13 @@ impl Correlator {
     /// Forgets what is too old at `time`, and the oldest message if there is no room for one more.
     fn make_room(&mut self, time: Option<Time>) {
         for (list, max_age_ms) in [(0, MAX_SESSION_MS), (1, MAX_AGE_MS)] {
-            while let Some(slot) = self.slots.get(self.lists[list].first as usize) {
-                let message = slot.message;
-                if message.age_ms(time).is_none_or(|age_ms| age_ms <= max_age_ms) {
-                    break;
-                }
+            while let Some(Slot { message: Message { id, .. }, came_ms, .. }) =
+                self.slots.get(self.lists[list].first as usize).copied()
+                && time.filter(|_| came_ms != 0).and_then(|time| time.since(Time::from_ms(came_ms))) > Some(max_age_ms)
+            {
                 // A session that broke off was no message.
                 self.evicted += u64::from(list == 1);
-                self.finish(message.id);
+                self.finish(id);
             }
         }
         if self.ids.len() >= self.capacity {
@@ -389,8 +422,8 @@ mod tests {
 
     #[test]
     fn ids_are_those_that_states_have() {
-        assert_eq!(id(&[b"mx1", b"4F1AB6C02D"]), 0x8cae_e9e7_8f4f_0033);
-        assert_eq!(id(&[b"mail.example.org", b"4cVqZz2Xq3z1"]), 0xd397_36c9_b107_8756);
+        assert_eq!(Host::of(b"mx1").id(b"4F1AB6C02D"), 0x8cae_e9e7_8f4f_0033);
+        assert_eq!(Host::of(b"mail.example.org").id(b"4cVqZz2Xq3z1"), 0xd397_36c9_b107_8756);
     }
 
     #[test]
@@ -399,13 +432,13 @@ mod tests {
         let mut ids = std::collections::BTreeSet::new();
         for at in 0..=text.len() {
             let (one, two) = text.split_at(at);
-            assert!(ids.insert(id(&[one, two])), "split at {at}");
-            assert!(ids.insert(id(&[one])), "cut at {at}");
+            assert!(ids.insert(Host::of(one).id(two)), "split at {at}");
+            assert!(ids.insert(id(one)), "cut at {at}");
         }
         for bit in 0..8 * text.len() {
             let mut flipped = *text;
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(ids.insert(id(&[&flipped])), "bit {bit}");
+            assert!(ids.insert(id(&flipped)), "bit {bit}");
         }
     }
 }

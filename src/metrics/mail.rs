@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use tailmeter_parsers::envelope::Heads;
-use tailmeter_parsers::{Envelope, Event, Reason, Reject};
+use tailmeter_parsers::envelope::{ByHead, Heads};
+use tailmeter_parsers::{Envelope, Event, Lines, Reason, Reject};
 
 use super::correlator::{Correlator, Message};
 use super::{Counter, Dialect, Family, Plan, Planned, Rows, Tally};
@@ -34,6 +34,11 @@ pub(super) trait Count: Send + 'static {
 
     /// Counts nothing yet, under `plan`.
     fn new(plan: &Plan) -> Self;
+
+    /// Does the same as `READ`, where what is known from lines before makes it quicker.
+    fn read<'a>(&mut self, line: &'a [u8], envelope: &Envelope<'a>) -> Result<Self::Event<'a>, Reject> {
+        (Self::READ)(line, envelope)
+    }
 
     /// Adds what `event` counts to `rows`.
     fn count(&mut self, event: &Self::Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows);
@@ -113,8 +118,8 @@ struct Counting<C> {
 
 impl<C: Count> Messages for Counting<C> {
     fn message(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<bool, Reject> {
-        self.rows.begin(envelope.repeated);
-        let event = match (C::READ)(line, envelope) {
+        self.rows.begin(envelope.repeated, envelope.head);
+        let event = match self.count.read(line, envelope) {
             Ok(event) => event,
             Err(reject) => {
                 self.count.count_rejected(line, envelope, &mut self.rows);
@@ -126,7 +131,7 @@ impl<C: Count> Messages for Counting<C> {
     }
 
     fn settle(&mut self) {
-        self.rows.begin(1);
+        self.rows.begin(1, 0);
         self.count.settle(&mut self.rows);
     }
 
@@ -147,8 +152,10 @@ impl<C: Count> Messages for Counting<C> {
 pub(super) struct Mail {
     desks: Vec<Desk>,
     heads: Heads,
-    /// Whose the programs seen last are.
-    known: Box<[Known; KNOWN]>,
+    /// The number of the desk where lines with a head go.
+    known: ByHead<u8>,
+    /// The program of the last line whose head is not known, and its desk.
+    last: (Vec<u8>, u8),
 }
 
 /// Where the messages of one family go.
@@ -159,20 +166,7 @@ struct Desk {
     messages: Option<Box<dyn Messages>>,
 }
 
-/// Programs that are remembered, at most; a power of two.
-const KNOWN: usize = 64;
-
-/// Longest name of a program that is remembered, in bytes.
-const NAME: usize = 46;
-
-/// A program, and the number of its desk; [`NOBODY`] for one that no family knows.
-#[derive(Clone, Copy)]
-struct Known {
-    name: [u8; NAME],
-    length: u8,
-    desk: u8,
-}
-
+/// No desk's number: no family knows the program.
 const NOBODY: u8 = u8::MAX;
 
 impl Desk {
@@ -191,11 +185,7 @@ impl Mail {
             Some(Desk { member, planned, messages })
         };
         let desks = planned.into_iter().filter_map(desk).collect::<Vec<_>>();
-        Self {
-            desks,
-            heads: Heads::new(),
-            known: Box::new([Known { name: [0; NAME], length: 0, desk: NOBODY }; KNOWN]),
-        }
+        Self { desks, heads: Heads::new(), known: ByHead::default(), last: (Vec::new(), NOBODY) }
     }
 
     fn line(&mut self, line: &[u8], tally: &mut Tally) {
@@ -203,7 +193,7 @@ impl Mail {
             [Desk { member: Member { envelope: Some(envelope), .. }, .. }] => envelope(line),
             _ => self.heads.detect(line),
         };
-        let Some(desk) = self.desk(envelope.program) else {
+        let Some(desk) = self.desk(envelope.program, envelope.head) else {
             // A line without a program is of none.
             if envelope.program.is_empty() {
                 let offset = envelope.start;
@@ -218,8 +208,8 @@ impl Mail {
         }
     }
 
-    /// Where lines of `program` go.
-    fn desk(&mut self, program: &[u8]) -> Option<&mut Desk> {
+    /// Where lines of `program` go, whose head is `head`.
+    fn desk(&mut self, program: &[u8], head: u64) -> Option<&mut Desk> {
         // A log that is one family's alone need not say so.
         if program.is_empty() {
             return match self.desks.as_mut_slice() {
@@ -227,33 +217,29 @@ impl Mail {
                 _ => None,
             };
         }
-        let byte = |at: usize| usize::from(program.get(at).copied().unwrap_or_default());
-        let hash = program.len() ^ byte(program.len().wrapping_sub(1)) ^ byte(program.len() / 2) << 1 ^ byte(0) << 2;
-        let known = self.known.get_mut(hash % KNOWN)?;
-        if known.name.get(..known.length.into()) != Some(program) {
+        let Self { desks, known, last, .. } = self;
+        let find = || {
             let is_its = |desk: &Desk| (desk.member.is_program)(program);
-            known.desk = self.desks.iter().position(is_its).map_or(NOBODY, |desk| desk as u8);
-            known.length = 0;
-            if let Some(name) = known.name.get_mut(..program.len()) {
-                name.copy_from_slice(program);
-                known.length = program.len() as u8;
+            desks.iter().position(is_its).map_or(NOBODY, |desk| desk as u8)
+        };
+        let desk = match known.get(head, find) {
+            Some(desk) => *desk,
+            None => {
+                if last.0 != program {
+                    last.0.clear();
+                    last.0.extend_from_slice(program);
+                    last.1 = find();
+                }
+                last.1
             }
-        }
-        self.desks.get_mut(usize::from(known.desk))
+        };
+        self.desks.get_mut(usize::from(desk))
     }
 }
 
 impl Counter for Mail {
     fn count(&mut self, lines: &[u8], tally: &mut Tally) {
-        if lines.is_empty() {
-            return;
-        }
-        let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', lines).chain([lines.len()]) {
-            self.line(lines.get(start..end).unwrap_or_default(), tally);
-            start = end + 1;
-        }
+        Lines::of(lines).for_each(|line| self.line(line, tally));
         self.desks.iter_mut().filter_map(|desk| desk.messages.as_mut()).for_each(|messages| messages.settle());
     }
 

@@ -15,6 +15,7 @@ macro_rules! places {
 }
 
 pub mod amavis;
+mod cardinality;
 pub mod clamav;
 mod correlator;
 pub mod custom;
@@ -37,6 +38,7 @@ pub mod spf;
 pub mod stalwart;
 mod tally;
 
+pub use cardinality::{Cardinality, LabelCardinality, MetricCardinality, ValueCardinality};
 pub use correlator::{Correlator, Fate, Message};
 pub use mail::{MAIL, Member};
 pub use plan::{Buckets, Plan, Slot};
@@ -50,7 +52,7 @@ use tailmeter_parsers::haproxy::config::Declared;
 
 use crate::config::Config;
 use crate::exposition::Snapshot;
-use crate::series::{Cells, Directory};
+use crate::series::{Budget, Cells, Directory};
 
 pub mod own;
 
@@ -319,11 +321,17 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// What `config` asks for of `family`, without a row; `None` for the own telemetry, which no lines count.
-    pub fn of(family: &'static Family, config: &Config) -> Option<Self> {
-        let plan = Arc::new(family.plan(config)?);
-        let directory = Arc::new(Directory::new(plan.groups.clone()));
-        Some(Self { plan, directory })
+    /// What `config` asks for of every family whose metrics it shows, without a row. They share its limit for all
+    /// series together.
+    pub fn all(config: &Config) -> Vec<Self> {
+        let budget = Arc::new(Budget::new(config.max_series_total));
+        let planned = |family: &'static Family| {
+            // Nothing for the own telemetry, which no lines count.
+            let plan = Arc::new(family.plan(config)?);
+            let directory = Arc::new(Directory::within(Arc::clone(&budget), plan.groups.clone()));
+            Some(Self { plan, directory })
+        };
+        config.families().filter_map(planned).collect()
     }
 
     /// The abnormal endings in `snapshot`, the commonest first; none of families whose lines tell no endings.

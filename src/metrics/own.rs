@@ -1,9 +1,9 @@
 //! tailmeter's own telemetry: the one table that defines it, the handles through which the stages record it, and
-//! its text for the exposition.
+//! its tables for the exposition.
 //!
 //! It goes through the `metrics` facade into the recorder of `metrics-exporter-prometheus`, which runs without
-//! a listener and without a periodic task: [`Telemetry::render`] does its upkeep. Samples derived from logs do
-//! not pass here. The `process_*` samples are read from the system at each rendering and written directly, because
+//! a listener and without a periodic task: [`Telemetry::expose`] does its upkeep, and takes its text apart. Samples derived from
+//! logs do not pass here. The `process_*` samples are read from the system at each scrape, because
 //! the facade's counters are integers, and CPU time is not.
 //!
 //! The recorder's escaping of label values is not injective: it takes `\"` for an escaped quote, merges `\\` with
@@ -12,14 +12,12 @@
 
 mod handles;
 mod ledger;
+mod shown;
 
 pub use handles::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
 pub use ledger::Ledger;
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::fmt::Display;
-use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,6 +25,7 @@ use metrics::{SharedString, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::{Family, Kind, Label, Metric, Unit};
+use crate::exposition::{Exposition, Protocol, Rendering, Selection, Table};
 
 /// tailmeter itself, as a family of the catalogue. No log has this format.
 pub const FAMILY: Family = Family { name: "tailmeter", metrics: METRICS, labels: LABELS, compat: None, member: None };
@@ -48,6 +47,7 @@ pub const METRICS: &[Metric] = &[
     SOURCE_ERRORS,
     SERIES,
     SERIES_LIMIT,
+    SERIES_EXPIRED,
     LABEL_OVERFLOW,
     CHECKPOINT_AGE,
     CHECKPOINT_DURATION,
@@ -164,6 +164,13 @@ const SERIES_LIMIT: Metric = metric(
     Unit::None,
     &["metric"],
     "Most label combinations that the metric may hold.",
+);
+const SERIES_EXPIRED: Metric = metric(
+    "tailmeter_series_expired",
+    Kind::Gauge,
+    Unit::None,
+    &["metric"],
+    "Label combinations that the metric holds and does not show, since nothing was added for as long as expire_after says.",
 );
 const LABEL_OVERFLOW: Metric = metric(
     "tailmeter_label_overflow_total",
@@ -341,96 +348,31 @@ impl Telemetry {
         }
     }
 
-    /// Appends everything recorded so far, and the `process_*` samples of this moment, to `out` in the Prometheus
-    /// text format 0.0.4. Metrics come in the order of [`METRICS`], the samples of each sorted by their labels;
-    /// metrics without samples are left out.
-    pub fn render(&self, out: &mut Vec<u8>) {
-        self.render_recorded(out);
-        render_process(out);
+    /// Adds everything recorded so far, and the `process_*` samples of this moment, to `exposition`. Metrics come in the order of
+    /// [`METRICS`], the samples of each sorted by their labels; metrics without samples are left out.
+    pub fn expose(&self, exposition: &mut Exposition) {
+        let mut tables = self.recorded();
+        tables.extend(shown::process());
+        exposition.add(FAMILY.name, tables);
     }
 
-    fn render_recorded(&self, out: &mut Vec<u8>) {
+    /// Appends the same to `out` in the Prometheus text format 0.0.4.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        let mut exposition = Exposition::default();
+        self.expose(&mut exposition);
+        Rendering::new(exposition.into(), Protocol::Text004, Selection::default()).write_all(out);
+    }
+
+    fn recorded(&self) -> Vec<Table> {
         let mut unsorted = self.unsorted.lock().unwrap_or_else(PoisonError::into_inner);
         self.recorded.run_upkeep();
         unsorted.clear();
         // Writing to a Vec cannot fail.
         let _ = self.recorded.render_to_write(&mut *unsorted);
-        // The recorder walks hash maps. It escapes line breaks, so that every line is a comment or a sample.
-        let mut lines: Vec<Line<'_>> = unsorted.split(|&byte| byte == b'\n').filter_map(Line::of).collect();
-        lines.sort_unstable();
         let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in lines {
-            if !hidden.iter().any(|label| memchr::memmem::find(line.text, label).is_some()) {
-                out.extend_from_slice(line.text);
-                out.push(b'\n');
-            }
-        }
+        let is_hidden = |line: &str| hidden.iter().any(|label| memchr::memmem::find(line.as_bytes(), label).is_some());
+        shown::recorded(&String::from_utf8_lossy(&unsorted), is_hidden)
     }
-}
-
-/// A line of the exposition, ordered by metric, comments first.
-#[derive(Eq, PartialEq)]
-struct Line<'a> {
-    /// Index in [`METRICS`], or their number for a metric recorded by a library.
-    place: usize,
-    name: &'a [u8],
-    /// 0 for HELP, 1 for TYPE, 2 for samples.
-    rank: u8,
-    text: &'a [u8],
-}
-
-impl<'a> Line<'a> {
-    /// None for the empty lines between metrics.
-    fn of(text: &'a [u8]) -> Option<Self> {
-        let (rank, rest) = if let Some(rest) = text.strip_prefix(b"# HELP ") {
-            (0, rest)
-        } else if let Some(rest) = text.strip_prefix(b"# TYPE ") {
-            (1, rest)
-        } else {
-            (2, text)
-        };
-        let name = rest.split(|&byte| byte == b'{' || byte == b' ').next().filter(|name| !name.is_empty())?;
-        let place = METRICS.iter().position(|metric| metric.name.as_bytes() == name).unwrap_or(METRICS.len());
-        Some(Self { place, name, rank, text })
-    }
-}
-
-impl Ord for Line<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.place, self.name, self.rank, self.text).cmp(&(other.place, other.name, other.rank, other.text))
-    }
-}
-
-impl PartialOrd for Line<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Appends what the system says of this process; what it does not say is left out.
-fn render_process(out: &mut Vec<u8>) {
-    // 0 means unlimited there. The largest number keeps ratios like open/max meaningful.
-    let limit = |max: Option<u64>| max.map(|max| if max == 0 { u64::MAX } else { max });
-    let process = metrics_process::collector::collect();
-    write_sample(out, &PROCESS_CPU_SECONDS, process.cpu_seconds_total);
-    write_sample(out, &PROCESS_OPEN_FDS, process.open_fds);
-    write_sample(out, &PROCESS_MAX_FDS, limit(process.max_fds));
-    write_sample(out, &PROCESS_VIRTUAL_MEMORY, process.virtual_memory_bytes);
-    write_sample(out, &PROCESS_VIRTUAL_MEMORY_MAX, limit(process.virtual_memory_max_bytes));
-    write_sample(out, &PROCESS_RESIDENT_MEMORY, process.resident_memory_bytes);
-    write_sample(out, &PROCESS_START_TIME, process.start_time_seconds);
-    write_sample(out, &PROCESS_THREADS, process.threads);
-}
-
-fn write_sample(out: &mut Vec<u8>, metric: &Metric, value: Option<impl Display>) {
-    let Some(value) = value else { return };
-    let Metric { name, help, .. } = metric;
-    let kind = match metric.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge | Kind::Last | Kind::Histogram(_) => "gauge",
-    };
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
 }
 
 /// The name of a source as a label value and on the status page. A path may hold any bytes: those that are not
@@ -460,6 +402,7 @@ pub fn label_value(value: &str) -> SharedString {
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the failure")]
 mod tests {
     use std::collections::BTreeSet;
+    use std::io::Write;
     use std::process::{Command, Stdio};
 
     use proptest::prelude::*;
@@ -473,13 +416,15 @@ mod tests {
     fn rendered(record: impl FnOnce()) -> String {
         let (recorder, telemetry) = build();
         metrics::with_local_recorder(&recorder, record);
-        let mut out = Vec::new();
-        telemetry.render_recorded(&mut out);
-        let mut again = Vec::new();
-        telemetry.render_recorded(&mut again);
-        assert_eq!(out, again);
-        render_process(&mut out);
-        String::from_utf8(out).unwrap()
+        let text = |tables| {
+            let (mut exposition, mut out) = (Exposition::default(), Vec::new());
+            exposition.add(FAMILY.name, tables);
+            Rendering::new(exposition.into(), Protocol::Text004, Selection::default()).write_all(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let recorded = text(telemetry.recorded());
+        assert_eq!(recorded, text(telemetry.recorded()));
+        recorded + &text(shown::process())
     }
 
     fn record_everything() {
@@ -497,6 +442,7 @@ mod tests {
         let series = SeriesTelemetry::new("haproxy_log_requests_total");
         series.held.set(12.0);
         series.limit.set(10_000.0);
+        series.expired.set(3.0);
         series.overflow.absolute(1);
         StateTelemetry::new().age.set(0.5);
         record_reload(true);

@@ -1,6 +1,7 @@
 //! From catalogue and configuration to groups of rows: which metrics share a row, and where its cells are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Config, LabelPolicy, PostfixConfig};
 use crate::series::{Group, Labels, Layout, Policy};
@@ -33,6 +34,8 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// Where each metric of the family is counted, by its index there; `None` when it is disabled.
     pub slots: Vec<Option<Slot>>,
+    /// How long an idle series of each metric is shown, by its index in the family; `None` for always.
+    pub expire_after: Vec<Option<Duration>>,
     /// Tuples of raw labels worth remembering.
     pub memo_entries: usize,
     /// What the configuration says of Postfix.
@@ -62,9 +65,11 @@ impl Plan {
                     && group.layout.is_last == is_last
             };
             let group = groups.iter().position(shared).unwrap_or_else(|| {
-                groups.push((kind, Group { labels, max_series, layout: Layout { is_last, ..Layout::default() } }));
+                let layout = Layout { is_last, ..Layout::default() };
+                groups.push((kind, Group { labels, max_series, metrics: 0, layout }));
                 groups.len() - 1
             });
+            groups[group].1.metrics += 1;
             let layout = &mut groups[group].1.layout;
             let slot = Slot { group, sum: layout.sums, bucket: layout.buckets };
             layout.sums += if is_last { 2 } else { 1 };
@@ -75,12 +80,21 @@ impl Plan {
         });
         let slots = slots.collect();
         let groups = groups.into_iter().map(|(_, group)| group).collect();
+        let expire_after = family.metrics.iter().map(|metric| config.expire_after(metric)).collect();
         let memo_entries = (4 * config.max_series).clamp(1 << 12, 1 << 20);
-        Self { family, groups, slots, memo_entries, postfix: Arc::clone(&config.postfix), custom: None }
+        let postfix = Arc::clone(&config.postfix);
+        Self { family, groups, slots, expire_after, memo_entries, postfix, custom: None }
     }
 }
 
 impl Plan {
+    /// Since when, in milliseconds since 1970, a row of `metric` must have changed to be shown at `now_ms`; 0 when it is shown
+    /// always.
+    pub fn fresh_since(&self, metric: usize, now_ms: u64) -> u64 {
+        let span = self.expire_after.get(metric).copied().flatten();
+        span.map_or(0, |span| now_ms.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// The labels that any of `metrics` has, each once, by its place in the family's vocabulary.
     pub(super) fn labels_of(&self, metrics: &[usize]) -> Vec<usize> {
         let slots = metrics.iter().filter_map(|metric| *self.slots.get(*metric)?);

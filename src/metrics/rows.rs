@@ -10,7 +10,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::plan::in_cells;
-use super::{Kind, Plan, Planned};
+use super::{Kind, Plan, Planned, Slot};
 use crate::series::{Base, Cells, Directory, Key, Memo, NO_ENTRY, fold};
 
 /// The rows of one family.
@@ -21,13 +21,50 @@ pub struct Rows {
     fell_out: Vec<u64>,
     /// By group: its labels, by their places in the family's vocabulary.
     labels: Vec<Vec<usize>>,
-    /// By metric: the upper bounds of its buckets, as its cells hold them.
-    bounds: Vec<Vec<i64>>,
+    /// By metric: its labels, as bits, by their places in the family's vocabulary.
+    masks: Vec<u64>,
+    /// By metric: its buckets.
+    bounds: Vec<Bounds>,
     memo: Memo,
+    /// Spots that were found by what is told of them.
+    told: Box<[(u64, Option<Spot>); TOLD]>,
     /// What tuples are known by in the memo.
     seeds: [u64; 4],
     /// How many lines the present one stands for.
     times: u32,
+    /// The head of the present line, if it is known.
+    head: u64,
+}
+
+/// Spots that are remembered by what is told of them; a power of two.
+const TOLD: usize = 1024;
+
+/// The upper bounds of a metric's buckets, as its cells hold them.
+struct Bounds {
+    bounds: Vec<i64>,
+    /// By the number of bits of an amount: the first bucket that it can be in.
+    first: [u8; 65],
+}
+
+impl Bounds {
+    fn new(bounds: Vec<i64>) -> Self {
+        let first = std::array::from_fn(|bits| {
+            let least = if bits == 0 { 0 } else { 1_i64.checked_shl(bits as u32 - 1).unwrap_or(i64::MAX) };
+            let is_below = |bound: &i64| *bound < least;
+            u8::try_from(bounds.partition_point(is_below)).unwrap_or(u8::MAX)
+        });
+        Self { bounds, first }
+    }
+
+    /// The number of the bucket of `amount`.
+    #[inline]
+    fn bucket(&self, amount: i64) -> usize {
+        // Of a negative amount no bit says anything.
+        let bits = if amount < 0 { 0 } else { (64 - amount.leading_zeros()) as usize };
+        let first = if amount < 0 { 0 } else { usize::from(self.first.get(bits).copied().unwrap_or_default()) };
+        let rest = self.bounds.get(first..).unwrap_or_default();
+        first + rest.iter().take_while(|bound| **bound < amount).count()
+    }
 }
 
 impl Rows {
@@ -37,8 +74,12 @@ impl Rows {
         let place = |name: &str| family.labels.iter().position(|label| label.name == name).unwrap_or(usize::MAX);
         let labels = |group: &crate::series::Group| group.labels.iter().map(|label| place(&label.name)).collect();
         let bounds = |metric: &super::Metric| match metric.kind {
-            Kind::Histogram(bounds) => in_cells(bounds, metric.unit).collect(),
-            Kind::Counter | Kind::Gauge | Kind::Last => Vec::new(),
+            Kind::Histogram(bounds) => Bounds::new(in_cells(bounds, metric.unit).collect()),
+            Kind::Counter | Kind::Gauge | Kind::Last => Bounds::new(Vec::new()),
+        };
+        let mask = |slot: &Option<Slot>| {
+            let group = slot.and_then(|slot| plan.groups.get(slot.group));
+            group.map_or(0, |group| group.labels.iter().fold(0, |mask, label| mask | 1 << place(&label.name).min(63)))
         };
         let hasher = RandomState::default();
         let mut cells = Cells::new(plan.groups.iter().map(|group| group.layout));
@@ -50,18 +91,21 @@ impl Rows {
             cells,
             fell_out: vec![0; family.metrics.len()],
             labels: plan.groups.iter().map(labels).collect(),
+            masks: plan.slots.iter().map(mask).collect(),
             bounds: family.metrics.iter().map(bounds).collect(),
+            told: Box::new([(0, None); TOLD]),
             memo: Memo::new(plan.memo_entries, 1),
             seeds: [1u64, 2, 3, 4].map(|seed| hasher.hash_one(seed) | 1),
             times: 1,
+            head: 0,
             plan,
             directory,
         }
     }
 
-    /// What follows is of a line that stands for `times` of its kind.
-    pub(super) fn begin(&mut self, times: u32) {
-        self.times = times;
+    /// What follows is of a line that stands for `times` of its kind, and has a head that is known as `head`, or 0.
+    pub(super) fn begin(&mut self, times: u32, head: u64) {
+        (self.times, self.head) = (times, head);
     }
 
     /// True when `metric` is counted under this configuration.
@@ -100,9 +144,8 @@ impl Rows {
     #[inline]
     pub fn observe_at(&mut self, spot: &Spot, amount: i64) {
         self.add_at(spot, amount);
-        let bounds = self.bounds.get(usize::from(spot.metric)).map(Vec::as_slice).unwrap_or_default();
-        let bucket = usize::from(spot.bucket) + bounds.partition_point(|bound| *bound < amount);
-        self.cells.count(spot.base, bucket, self.times);
+        let bucket = self.bounds.get(usize::from(spot.metric)).map_or(0, |bounds| bounds.bucket(amount));
+        self.cells.count(spot.base, usize::from(spot.bucket) + bucket, self.times);
     }
 
     /// Sets the last value of a metric where the row is known.
@@ -149,6 +192,60 @@ impl Rows {
         })
     }
 
+    /// What `find` finds, in fewer steps where the line's head and `code` say which values the labels in `told` have, and the
+    /// metric has no others.
+    #[inline]
+    pub fn find_told<'v>(
+        &mut self,
+        metric: usize,
+        (told, code): (Told, u8),
+        value: impl Fn(usize) -> &'v [u8],
+    ) -> Option<Spot> {
+        if !self.is_told(metric, told) {
+            return self.find(metric, value);
+        }
+        let key = self.head << 16 | (metric as u64) << 8 | u64::from(code);
+        let at = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize;
+        if let Some((known, spot)) = self.told.get(at)
+            && *known == key
+        {
+            return *spot;
+        }
+        let spot = self.find(metric, value);
+        if let Some(known) = self.told.get_mut(at) {
+            *known = (key, spot);
+        }
+        spot
+    }
+
+    /// True when the present line's head and a code say all about the labels of `metric`.
+    #[inline]
+    pub fn is_told(&self, metric: usize, told: Told) -> bool {
+        self.head != 0 && self.masks.get(metric).is_some_and(|mask| mask & !told.0 == 0)
+    }
+
+    /// Adds one to the counter `metric`, whose row is found as by [`Rows::find_told`].
+    #[inline]
+    pub fn count_told<'v>(&mut self, metric: usize, told: (Told, u8), value: impl Fn(usize) -> &'v [u8]) {
+        if let Some(spot) = self.find_told(metric, told, value) {
+            self.add_at(&spot, 1);
+        }
+    }
+
+    /// Observes `amount` in the histogram `metric`, whose row is found as by [`Rows::find_told`].
+    #[inline]
+    pub fn observe_told<'v>(
+        &mut self,
+        metric: usize,
+        amount: i64,
+        told: (Told, u8),
+        value: impl Fn(usize) -> &'v [u8],
+    ) {
+        if let Some(spot) = self.find_told(metric, told, value) {
+            self.observe_at(&spot, amount);
+        }
+    }
+
     /// What `find` finds for lines that have `texts` in common, found once for all of them: `texts` must say everything that it
     /// depends on.
     pub fn find_all<'k, 't, T>(
@@ -159,9 +256,30 @@ impl Rows {
     ) -> &'k [T] {
         let mut print = Print { seeds: self.seeds, words: [self.seeds[1], self.seeds[0]] };
         texts.into_iter().for_each(|text| print.take(text));
-        let entry = match known.memo.look_up(print.words) {
+        self.find_all_by(known, print.words, find)
+    }
+
+    /// The same for lines that have their head and `code` in common: these must say everything that `find` depends on.
+    pub fn find_all_told<'k, T>(
+        &mut self,
+        known: &'k mut Known<T>,
+        code: u8,
+        find: impl FnOnce(&mut Self, &mut Vec<T>),
+    ) -> &'k [T] {
+        let words = [self.head ^ self.seeds[2], u64::from(code) ^ self.seeds[3]];
+        self.find_all_by(known, words, find)
+    }
+
+    #[inline]
+    fn find_all_by<'k, T>(
+        &mut self,
+        known: &'k mut Known<T>,
+        words: [u64; 2],
+        find: impl FnOnce(&mut Self, &mut Vec<T>),
+    ) -> &'k [T] {
+        let entry = match known.memo.look_up(words) {
             (hash, NO_ENTRY) => {
-                let key = Key { text: &[], more: &[], words: print.words };
+                let key = Key { text: &[], more: &[], words };
                 let entry = known.memo.insert(hash, &key, &[Base::UNUSED], 0);
                 // Numbers of what was forgotten are given anew.
                 known.ends.truncate(entry as usize);
@@ -190,6 +308,23 @@ impl Rows {
     /// Lines per metric that fell out of its labels or its limit.
     pub(super) fn fell_out(&self) -> &[u64] {
         &self.fell_out
+    }
+}
+
+/// Labels that the head of a line and a small number tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Told(u64);
+
+impl Told {
+    /// These, by their places in the family's vocabulary, of which the first 63 can be told.
+    pub const fn of(labels: &[usize]) -> Self {
+        let (mut mask, mut at) = (0, 0);
+        while at < labels.len() {
+            assert!(labels[at] < 63);
+            mask |= 1 << labels[at];
+            at += 1;
+        }
+        Self(mask)
     }
 }
 

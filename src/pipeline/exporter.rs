@@ -5,9 +5,10 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Lines, Pipeline};
+use crate::exposition::Exposition;
 use crate::http::{EndingStatus, Pages, Reload, SourceStatus};
-use crate::metrics::Ending;
-use crate::metrics::own::Telemetry;
+use crate::metrics::own::{self, Telemetry};
+use crate::metrics::{Cardinality, Ending};
 use crate::source::Status;
 
 /// A running exporter, as its endpoint shows it.
@@ -27,6 +28,8 @@ pub struct Shown {
     pub pipeline: Arc<Pipeline>,
     /// What is followed.
     pub sources: Vec<Followed>,
+    /// True when OpenMetrics text has `_created` samples.
+    pub has_created_samples: bool,
 }
 
 /// One followed source.
@@ -67,9 +70,17 @@ impl Exporter {
 }
 
 impl Pages for Exporter {
-    fn exposition(&self, out: &mut Vec<u8>) {
-        self.shown().pipeline.render(out);
-        self.telemetry.render(out);
+    fn exposition(&self) -> Arc<Exposition> {
+        let shown = self.shown();
+        let mut exposition = Exposition::default();
+        exposition.has_created_samples = shown.has_created_samples;
+        shown.pipeline.expose(&mut exposition);
+        self.telemetry.expose(&mut exposition);
+        Arc::new(exposition)
+    }
+
+    fn families(&self) -> Vec<&'static str> {
+        self.shown().pipeline.families().chain([own::FAMILY.name]).collect()
     }
 
     fn sources(&self) -> Vec<SourceStatus> {
@@ -87,6 +98,10 @@ impl Pages for Exporter {
     fn endings(&self) -> Vec<EndingStatus> {
         let shown = |Ending { state, count, meaning }| EndingStatus { state, count, meaning };
         self.shown().pipeline.endings().into_iter().map(shown).collect()
+    }
+
+    fn cardinality(&self) -> Cardinality {
+        self.shown().pipeline.cardinality()
     }
 
     fn is_ready(&self) -> bool {

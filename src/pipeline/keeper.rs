@@ -3,13 +3,16 @@
 //! With a state, a scrape asks for a checkpoint unless the last one is recent, and shows the last one that has been
 //! committed. Commits are made by a thread of their own, so that a slow disk holds up neither counting nor, for
 //! long, a scrape. Without a state, everything is shown as it is.
+//!
+//! Each checkpoint is compared with the one before, so that it is known when rows changed: always with a state, which keeps
+//! that; without one only if rows can expire.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{io, thread};
 
-use super::{Pipeline, Say, lock};
+use super::{Clock, Pipeline, Say, lock};
 use crate::metrics::own::StateTelemetry;
 use crate::state::{Checkpoint, Error, Store};
 
@@ -33,6 +36,10 @@ pub(super) struct Keeper {
     shown: Mutex<Arc<Checkpoint>>,
     progress: Mutex<Progress>,
     progressed: Condvar,
+    /// The time, in milliseconds since 1970.
+    clock: Clock,
+    /// True when it matters without a state, too, when rows changed.
+    is_dated: bool,
     say: Say,
 }
 
@@ -66,7 +73,9 @@ struct Progress {
 }
 
 impl Keeper {
-    pub(super) fn new(store: Option<Store>, say: Say) -> Self {
+    /// Keeps checkpoints in `store`, if there is one. `base` is what there is at the beginning. With `is_dated` it is noted when
+    /// rows changed.
+    pub(super) fn new(store: Option<Store>, base: Arc<Checkpoint>, is_dated: bool, say: Say) -> Self {
         let progress = Progress {
             is_durable: store.is_some(),
             opened_at: Instant::now(),
@@ -81,14 +90,30 @@ impl Keeper {
             is_asked: false,
             is_ending: false,
         };
-        let shown = store.as_ref().map(|store| Arc::clone(store.committed())).unwrap_or_default();
         Self {
             work: Mutex::new(Work { store, ..Work::default() }),
-            shown: Mutex::new(shown),
+            shown: Mutex::new(base),
+            clock: system_clock,
+            is_dated,
             progress: Mutex::new(progress),
             progressed: Condvar::new(),
             say,
         }
+    }
+
+    /// Tells the time by `clock` from now on.
+    pub(super) fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
+    /// What tells the time.
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The time, in milliseconds since 1970.
+    pub(super) fn now_ms(&self) -> u64 {
+        (self.clock)()
     }
 
     /// The checkpoint to show: with a state, one that is committed.
@@ -152,6 +177,15 @@ impl Keeper {
         if work.seen == Some(changes) {
             return;
         }
+        if self.is_dated {
+            let mut next = room(&mut work.spare);
+            capture(&mut next);
+            let before = self.shown();
+            next.date(&before, self.now_ms());
+            *lock(&self.shown) = Arc::new(next);
+            (work.spare, work.seen) = (Some(before), Some(changes));
+            return;
+        }
         // The memory is used again, unless somebody still writes from it.
         let mut shown = lock(&self.shown);
         match Arc::get_mut(&mut shown) {
@@ -179,7 +213,7 @@ impl Keeper {
         let mut work = lock(&self.work);
         let is_done = lock(&self.progress).current_at.is_some_and(|current| current.elapsed() < age);
         let began = Instant::now();
-        let outcome = if is_done { Ok(None) } else { work.commit(changes, capture) };
+        let outcome = if is_done { Ok(None) } else { work.commit(changes, capture, self.clock) };
         if let Some(store) = &mut work.store {
             *lock(&self.shown) = Arc::clone(store.committed());
             store.notices().iter().for_each(|notice| (self.say)(format_args!("{notice}")));
@@ -237,6 +271,7 @@ impl Work {
         &mut self,
         changes: impl Fn() -> u64,
         capture: impl FnOnce(&mut Checkpoint),
+        clock: Clock,
     ) -> Result<Option<Duration>, Error> {
         let Some(store) = &mut self.store else { return Ok(None) };
         let changes = changes();
@@ -245,15 +280,26 @@ impl Work {
             return Ok(None);
         }
         self.seen = None;
-        let mut next = self.spare.take().and_then(Arc::into_inner).unwrap_or_default();
+        let mut next = room(&mut self.spare);
         capture(&mut next);
         let started = Instant::now();
         let before = Arc::clone(store.committed());
+        next.date(&before, clock());
         store.commit(Arc::new(next))?;
         self.spare = Some(before);
         self.seen = Some(changes);
         Ok(Some(started.elapsed()))
     }
+}
+
+/// A checkpoint to fill, in the memory of `spare` unless somebody still writes from it.
+fn room(spare: &mut Option<Arc<Checkpoint>>) -> Checkpoint {
+    spare.take().and_then(Arc::into_inner).unwrap_or_default()
+}
+
+fn system_clock() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The thread that makes the checkpoints of a pipeline.

@@ -11,7 +11,7 @@ use crate::state::Checkpoint;
 pub(super) fn reshaped(before: &Checkpoint, old: &[Planned], new: &[Planned]) -> Checkpoint {
     let family = |store: &Planned| {
         let cells = Cells::new(store.plan.groups.iter().map(|group| group.layout));
-        let mut after = Snapshot { cells, fell_out: vec![0; store.plan.family.metrics.len()] };
+        let mut after = Snapshot { cells, fell_out: vec![0; store.plan.family.metrics.len()], ..Snapshot::default() };
         let known = old.iter().zip(&before.families).find(|(other, _)| other.plan.family == store.plan.family);
         if let Some((old, before)) = known {
             move_metrics(before, old, store, &mut after);
@@ -45,6 +45,8 @@ fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Sna
         for row in before.cells.rows(from.group) {
             let Some(block) = old.directory.block(from.group, row) else { continue };
             if let Restored::Row(there) = new.directory.restore(to.group, &block) {
+                let changed_at_ms = before.changed.at(from.group, row).unwrap_or(0);
+                after.changed.set_latest(to.group, there, changed_at_ms);
                 let base = after.cells.base(to.group, there);
                 let [sum, next] = [0, 1].map(|cell| before.cells.sum(from.group, row, from.sum + cell));
                 match metric.kind {

@@ -152,6 +152,11 @@ impl Cells {
         })
     }
 
+    /// Number of groups.
+    pub fn groups(&self) -> usize {
+        self.bases.len()
+    }
+
     /// True when `row` of `group` has cells here, be they zeros.
     pub fn holds(&self, group: usize, row: RowId) -> bool {
         self.base_of(group, row).is_some()

@@ -4,19 +4,22 @@
 //! per label tuple, found by one lookup. A row's cells are plain integers.
 //!
 //! - [`Directory`]: which label tuples have a row; shared by all shards, so that limits hold for the whole
-//!   process. Rows are never taken away, so a row's number is its name for ever.
+//!   process; [`Budget`] is the limit of all metrics together. Rows are never taken away, so a row's number is its name for ever.
 //! - [`Cells`]: the cells of one shard. Who counts owns the shard; a scrape adds shards up.
 //! - [`Texts`], [`Memo`]: raw bytes of a line -> rows, so that label policies run only when a raw tuple is new.
+//! - [`Census`]: rows by the values of their labels, for people.
 //! - [`Policy`]: what becomes of a raw label value.
 
 mod cells;
+mod census;
 mod directory;
 mod memo;
 mod policy;
 mod texts;
 
 pub use cells::{Base, Cells, Layout, Open};
-pub use directory::{Directory, Found, Group, Labels, Restored};
+pub use census::{Census, Top};
+pub use directory::{Budget, Directory, Found, Group, Labels, Restored};
 pub(crate) use memo::fold;
 pub use memo::{EntryId, Key, Memo, NO_ENTRY};
 pub use policy::{OTHER, Policy, escape_into, unescape};

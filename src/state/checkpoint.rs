@@ -21,6 +21,22 @@ pub struct Checkpoint {
     pub messages: Messages,
 }
 
+impl AsRef<[Snapshot]> for Checkpoint {
+    fn as_ref(&self) -> &[Snapshot] {
+        &self.families
+    }
+}
+
+impl Checkpoint {
+    /// Dates the rows of every family, see [`Snapshot::date`]; `before` is the checkpoint before this one.
+    pub fn date(&mut self, before: &Self, now_ms: u64) {
+        let none = Snapshot::default();
+        for (index, snapshot) in self.families.iter_mut().enumerate() {
+            snapshot.date(before.families.get(index).unwrap_or(&none), now_ms);
+        }
+    }
+}
+
 /// The messages under way in each room, ordered by id.
 pub type Messages = BTreeMap<Mailroom, Vec<Message>>;
 

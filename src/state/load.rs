@@ -71,15 +71,17 @@ struct Moves {
 struct Cut {
     sums: Vec<u64>,
     buckets: Vec<u64>,
+    changed_at_ms: u64,
 }
 
 impl Cut {
     fn zero(layout: Layout) -> Self {
-        Self { sums: vec![0; layout.sums], buckets: vec![0; layout.buckets] }
+        Self { sums: vec![0; layout.sums], buckets: vec![0; layout.buckets], changed_at_ms: 0 }
     }
 
-    fn read(sums: &str, buckets: &str) -> Option<Self> {
-        Some(Self { sums: read_numbers(sums)?, buckets: read_numbers(buckets)? })
+    fn read(texts: &Texts) -> Option<Self> {
+        let Texts { sums, buckets, changed_at_ms } = texts;
+        Some(Self { sums: read_numbers(sums)?, buckets: read_numbers(buckets)?, changed_at_ms: *changed_at_ms })
     }
 
     /// Adds the cells that `metric` has in `from` to those at `slot`. `None` when they are not all there.
@@ -95,10 +97,13 @@ impl Cut {
         let there = from.buckets.get(metric.bucket..metric.bucket + length)?;
         let here = self.buckets.get_mut(slot.bucket..slot.bucket + length)?;
         here.iter_mut().zip(there).for_each(|(here, there)| *here += there);
+        self.changed_at_ms = self.changed_at_ms.max(from.changed_at_ms);
         Some(())
     }
 
-    fn add_to(&self, cells: &mut Cells, layout: Layout, group: usize, row: RowId) {
+    fn add_to(&self, snapshot: &mut Snapshot, layout: Layout, group: usize, row: RowId) {
+        let Snapshot { cells, changed, .. } = snapshot;
+        changed.set_latest(group, row, self.changed_at_ms);
         let base = cells.base(group, row);
         if layout.is_last {
             // Whatever this run sets is later.
@@ -170,7 +175,7 @@ pub(super) fn load(connection: &Connection, kept: &mut [Kept]) -> Result<Loaded,
 
 fn empty(plan: &Plan) -> Snapshot {
     let cells = Cells::new(plan.groups.iter().map(|group| group.layout));
-    Snapshot { cells, fell_out: vec![0; plan.family.metrics.len()] }
+    Snapshot { cells, fell_out: vec![0; plan.family.metrics.len()], ..Snapshot::default() }
 }
 
 /// A record's checksum, which must be `expected`.
@@ -289,10 +294,11 @@ impl Rows<'_> {
                 text.clear();
                 text.push_str(row.get_ref(name)?.as_str().map_err(rusqlite::Error::from)?);
             }
+            texts.changed_at_ms = row.get::<_, i64>("changed_at_ms")? as u64;
             let checksum = texts.checksum(id, group, &labels);
             checked("label_rows", row, checksum, sum)?;
             self.next_row = self.next_row.max(id + 1);
-            let cut = Cut::read(&texts.sums, &texts.buckets).ok_or_else(|| Cause::damaged("a cell is no number"))?;
+            let cut = Cut::read(&texts).ok_or_else(|| Cause::damaged("a cell is no number"))?;
             match self.fates.get(&group) {
                 Some(Fate::Same(target)) => self.restore(*target, id, &labels, cut, checksum)?,
                 Some(Fate::Moved(metrics, all)) => {
@@ -333,7 +339,7 @@ impl Rows<'_> {
                     return Err(Cause::damaged("a row comes twice"));
                 }
                 kept.row_id(group, row, &mut { id });
-                cut.add_to(&mut self.base.families[family].cells, layout, group, row);
+                cut.add_to(&mut self.base.families[family], layout, group, row);
             }
         }
         if self.targets.contains(&target) {
@@ -348,7 +354,7 @@ impl Rows<'_> {
             match self.kept[*family].directory.restore(*group, labels) {
                 Restored::Row(row) => {
                     let layout = self.kept[*family].plan.groups[*group].layout;
-                    cut.add_to(&mut self.base.families[*family].cells, layout, *group, row);
+                    cut.add_to(&mut self.base.families[*family], layout, *group, row);
                 }
                 Restored::NotAllowed => self.aside += 1,
                 Restored::NotATuple => return Err(Cause::damaged("a row has other labels than its group")),
@@ -392,13 +398,14 @@ impl Loaded {
             let known = present.get(key);
             let id = match kept.directory.restore(*group, labels) {
                 Restored::Row(row) => {
-                    texts.write(&self.base.families[*family].cells, kept.plan.groups[*group].layout, *group, row);
+                    texts.write(&self.base.families[*family], kept.plan.groups[*group].layout, *group, row);
                     kept.row_id(*group, row, &mut writer.next_row)
                 }
                 // Kept aside there as it was here, together with what is aside there.
                 _ => {
                     let other = known.and_then(|(.., aside)| aside.as_ref());
                     let is_last = kept.plan.groups[*group].layout.is_last;
+                    texts.changed_at_ms = cut.changed_at_ms.max(other.map_or(0, |other| other.changed_at_ms));
                     let add = |here: &[u64], there: Option<&Vec<u64>>, out: &mut String| {
                         // Last values do not add up.
                         let there = there.filter(|_| !is_last);
@@ -418,7 +425,8 @@ impl Loaded {
                 }
             };
             let checksum = texts.checksum(id, kept.groups[*group], labels);
-            upsert.execute(params![id, kept.groups[*group], labels, texts.sums, texts.buckets, checksum as i64])?;
+            let (group, changed_at_ms, checked) = (kept.groups[*group], texts.changed_at_ms as i64, checksum as i64);
+            upsert.execute(params![id, group, labels, texts.sums, texts.buckets, changed_at_ms, checked])?;
             writer.replace(known.map(|(_, was, _)| *was), Some(checksum));
         }
         Ok(())

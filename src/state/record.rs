@@ -2,8 +2,9 @@
 
 use super::checkpoint::{Place, SourceKey};
 use super::digest::Digest;
+use crate::exposition::Snapshot;
 use crate::metrics::{Kind, Plan, Unit};
-use crate::series::{Cells, Layout, RowId};
+use crate::series::{Layout, RowId};
 use crate::source::{Identity, Position, file};
 
 /// The kind of last values.
@@ -117,18 +118,29 @@ impl Metric {
 pub(super) struct Texts {
     pub(super) sums: String,
     pub(super) buckets: String,
+    /// When the row changed; 0 for unknown.
+    pub(super) changed_at_ms: u64,
 }
 
 impl Texts {
     /// Writes the cells of `row` of `group`.
-    pub(super) fn write(&mut self, cells: &Cells, layout: Layout, group: usize, row: RowId) {
+    pub(super) fn write(
+        &mut self,
+        Snapshot { cells, changed, .. }: &Snapshot,
+        layout: Layout,
+        group: usize,
+        row: RowId,
+    ) {
+        self.changed_at_ms = changed.at(group, row).unwrap_or(0);
         write_numbers((0..layout.sums).map(|sum| cells.sum(group, row, sum)), &mut self.sums);
         write_numbers(cells.buckets(group, row, 0, layout.buckets), &mut self.buckets);
     }
 
     pub(super) fn checksum(&self, id: i64, group: i64, labels: &str) -> u64 {
         let digest = Digest::new("label_rows").number(id as u64).number(group as u64).text(labels);
-        digest.text(&self.sums).text(&self.buckets).sum()
+        let digest = digest.text(&self.sums).text(&self.buckets);
+        // Earlier versions wrote rows without it.
+        if self.changed_at_ms > 0 { digest.number(self.changed_at_ms).sum() } else { digest.sum() }
     }
 }
 

@@ -11,10 +11,10 @@ use super::error::Cause;
 pub(super) const APPLICATION: i32 = 0x746d_7472;
 
 /// The schema that this version writes: `user_version` of the file.
-pub(super) const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 3;
 
 /// One step for each version: what makes it from the one before.
-const STEPS: [&str; VERSION as usize] = [FIRST, super::messages::TABLE];
+const STEPS: [&str; VERSION as usize] = [FIRST, super::messages::TABLE, DATES];
 
 const FIRST: &str = "
 CREATE TABLE last_commit (
@@ -83,6 +83,9 @@ CREATE TABLE positions (
     PRIMARY KEY (source, format, key)
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// When rows changed; 0 in those of earlier versions.
+const DATES: &str = "ALTER TABLE label_rows ADD COLUMN changed_at_ms INTEGER NOT NULL DEFAULT 0;";
 
 /// Makes the tables in an empty file.
 pub(super) fn create(transaction: &Transaction<'_>) -> rusqlite::Result<()> {

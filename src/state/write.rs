@@ -73,18 +73,19 @@ impl<'t> Writer<'t> {
         for (group, id) in kept.groups.clone().into_iter().enumerate() {
             let layout = kept.plan.groups[group].layout;
             for row in new.cells.rows(group) {
-                if new.cells.is_same_row(&old.cells, group, row) {
+                if is_same_row(old, new, group, row) {
                     continue;
                 }
                 let Some(labels) = kept.directory.block(group, row) else { continue };
                 let row_id = kept.row_id(group, row, &mut self.next_row);
-                texts.write(&new.cells, layout, group, row);
+                texts.write(new, layout, group, row);
                 let was = old.cells.holds(group, row).then(|| {
-                    before.write(&old.cells, layout, group, row);
+                    before.write(old, layout, group, row);
                     before.checksum(row_id, id, &labels)
                 });
                 let checksum = texts.checksum(row_id, id, &labels);
-                upsert.execute(params![row_id, id, labels, texts.sums, texts.buckets, checksum as i64])?;
+                let (changed_at_ms, checked) = (texts.changed_at_ms as i64, checksum as i64);
+                upsert.execute(params![row_id, id, labels, texts.sums, texts.buckets, changed_at_ms, checked])?;
                 self.replace(was, Some(checksum));
             }
         }
@@ -179,11 +180,17 @@ impl<'t> Writer<'t> {
     }
 }
 
-/// Writes a row, be it new or not: its number, its group's, labels, sums, buckets, checksum.
+/// True when nothing of `row` has to be written.
+fn is_same_row(old: &Snapshot, new: &Snapshot, group: usize, row: RowId) -> bool {
+    old.changed.at(group, row) == new.changed.at(group, row) && new.cells.is_same_row(&old.cells, group, row)
+}
+
+/// Writes a row, be it new or not: its number, its group's, labels, sums, buckets, when it changed, checksum.
 pub(super) fn upsert_row<'t>(transaction: &'t Transaction<'_>) -> rusqlite::Result<Statement<'t>> {
     transaction.prepare(
-        "INSERT INTO label_rows (id, group_id, labels, sums, buckets, checksum) VALUES (?, ?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET sums = excluded.sums, buckets = excluded.buckets, checksum = excluded.checksum",
+        "INSERT INTO label_rows (id, group_id, labels, sums, buckets, changed_at_ms, checksum)
+        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET sums = excluded.sums,
+        buckets = excluded.buckets, changed_at_ms = excluded.changed_at_ms, checksum = excluded.checksum",
     )
 }
 
@@ -210,7 +217,7 @@ pub(super) fn differ(kept: &[Kept], old: &Checkpoint, new: &Checkpoint) -> bool 
         let old = old.families.get(index).unwrap_or(&none);
         let groups = 0..kept.groups.len();
         let mut rows = groups.flat_map(|group| new.cells.rows(group).map(move |row| (group, row)));
-        old.fell_out != new.fell_out || rows.any(|(group, row)| !new.cells.is_same_row(&old.cells, group, row))
+        old.fell_out != new.fell_out || rows.any(|(group, row)| !is_same_row(old, new, group, row))
     };
     old.totals != new.totals
         || old.positions != new.positions

@@ -187,8 +187,17 @@ impl Exporter {
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.to_owned(), body.to_owned())
+        let (head, mut body) = answer.split_once("\r\n\r\n").unwrap();
+        if !head.contains("\r\ntransfer-encoding: chunked") {
+            return (head.to_owned(), body.to_owned());
+        }
+        let mut content = String::new();
+        while let Some((length, rest)) = body.split_once("\r\n") {
+            let (chunk, rest) = rest.split_at(usize::from_str_radix(length, 16).unwrap());
+            content += chunk;
+            body = rest.strip_prefix("\r\n").unwrap();
+        }
+        (head.to_owned(), content)
     }
 
     pub(crate) fn metrics(&self) -> String {

@@ -24,7 +24,7 @@ pub(crate) const MISTAKES: &[Case] = &[
   |
 1 | verbosity: 3
   | ^^^^^^^^^
-  = known keys: listen, max_line_bytes, max_series, compat, sources, labels, metrics, postfix, formats",
+  = known keys: listen, max_line_bytes, max_series, max_series_total, expire_after, compat, sources, labels, metrics, postfix, created_samples, formats",
     ),
     (
         "misspelt root key after a byte order mark",
@@ -97,6 +97,44 @@ tailmeter.yml:2:13: expected a whole number from 1 to 1000000000, found `0`
   |
 1 | max_line_bytes: 16777217
   |                 ^^^^^^^^",
+    ),
+    (
+        "times that are none",
+        r"expire_after: 90
+max_series_total: 0
+metrics:
+  haproxy_log_requests_total: {expire_after: 500ms}
+  haproxy_log_queue_duration_seconds: {expire_after: 1m1h}
+  haproxy_log_incomplete_records_total: {expire_after: 11y}
+",
+        r"tailmeter.yml:1:15: expected a time from 1s to 10y, found `90`
+  |
+1 | expire_after: 90
+  |               ^^
+  = for example 90s, 15m, 1h30m or 7d, or never
+
+tailmeter.yml:2:19: expected a whole number from 1 to 1000000000, found `0`
+  |
+2 | max_series_total: 0
+  |                   ^
+
+tailmeter.yml:4:46: expected a time from 1s to 10y, found `500ms`
+  |
+4 |   haproxy_log_requests_total: {expire_after: 500ms}
+  |                                              ^^^^^
+  = for example 90s, 15m, 1h30m or 7d, or never
+
+tailmeter.yml:5:54: expected a time from 1s to 10y, found `1m1h`
+  |
+5 |   haproxy_log_queue_duration_seconds: {expire_after: 1m1h}
+  |                                                      ^^^^
+  = for example 90s, 15m, 1h30m or 7d, or never
+
+tailmeter.yml:6:56: expected a time from 1s to 10y, found `11y`
+  |
+6 |   haproxy_log_incomplete_records_total: {expire_after: 11y}
+  |                                                        ^^^
+  = for example 90s, 15m, 1h30m or 7d, or never",
     ),
     (
         "number in quotes",
@@ -312,6 +350,14 @@ tailmeter.yml:5:3: unknown label `request_header`; `request_header_` ends in a n
   |
 2 |   haproxy_log_requests_total: {enabled: yes}
   |                                         ^^^",
+    ),
+    (
+        "created_samples is not a truth value",
+        "created_samples: 1\n",
+        r"tailmeter.yml:1:18: expected true or false, found `1`
+  |
+1 | created_samples: 1
+  |                  ^",
     ),
     (
         "policies that say nothing usable",

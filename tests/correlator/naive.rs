@@ -15,6 +15,9 @@ pub(crate) struct Naive {
     /// By when they came into it: those that are in no queue, and those that are.
     lists: [BTreeMap<u64, u64>; 2],
     latest: HashMap<u64, u64>,
+    /// When each came, or the last time known then.
+    came_ms: HashMap<u64, u64>,
+    last_ms: u64,
     orders: u64,
     pub(crate) change: i64,
     pub(crate) evicted: u64,
@@ -34,6 +37,7 @@ impl Naive {
                 naive.forget_oldest();
             }
             naive.insert(Message { message_id: 0, ..message });
+            naive.last_ms = naive.last_ms.max(message.began_ms);
             if message.message_id != 0 {
                 naive.tell_message_id(message.id, message.message_id);
             }
@@ -48,6 +52,7 @@ impl Naive {
     pub(crate) fn enter(&mut self, id: u64, at_ms: Option<u64>) -> &mut Message {
         if !self.messages.contains_key(&id) {
             self.make_room(at_ms);
+            self.last_ms = at_ms.unwrap_or(self.last_ms);
             self.insert(Message { id, began_ms: at_ms.unwrap_or(0), ..Message::default() });
         }
         self.get(id).unwrap()
@@ -56,6 +61,8 @@ impl Naive {
     pub(crate) fn insert(&mut self, message: Message) {
         self.orders += 1;
         self.lists[list(&message)].insert(self.orders, message.id);
+        let came_ms = if message.began_ms == 0 { self.last_ms } else { message.began_ms };
+        self.came_ms.insert(message.id, came_ms);
         self.messages.insert(message.id, (self.orders, message));
         self.change += 1;
     }
@@ -108,8 +115,8 @@ impl Naive {
     fn make_room(&mut self, at_ms: Option<u64>) {
         for (number, longest) in [(0, SESSION_MS), (1, QUEUED_MS)] {
             while let Some(id) = self.lists[number].values().next().copied() {
-                let began_ms = self.messages[&id].1.began_ms;
-                if began_ms == 0 || at_ms.is_none_or(|at| at.saturating_sub(began_ms) <= longest) {
+                let came_ms = self.came_ms[&id];
+                if came_ms == 0 || at_ms.is_none_or(|at| at.saturating_sub(came_ms) <= longest) {
                     break;
                 }
                 self.evicted += number as u64;

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// Label values in the order asked for.
 pub(crate) type Labels = Vec<String>;
 
+/// Values by all labels, the name among them.
+pub(crate) type Series = BTreeMap<BTreeMap<String, String>, f64>;
+
 /// A Prometheus on the loopback address.
 #[derive(Clone, Copy)]
 pub(crate) struct Prometheus {
@@ -33,6 +36,28 @@ impl Prometheus {
             assert_eq!(before, None, "{query}: two samples differ in no label");
         }
         Some(vector)
+    }
+
+    /// The vector that `query` is at `time` with all labels; `None` when Prometheus does not answer.
+    #[allow(dead_code, reason = "one of the tests that share this file asks so")]
+    pub(crate) fn series(self, query: &str, time: f64) -> Option<Series> {
+        let path = format!("/api/v1/query?time={time:.3}&query={}", encoded(query));
+        let answer: Value = serde_json::from_str(&get(self.port, &path).ok()?).ok()?;
+        assert_eq!(answer["status"], "success", "{query}: {answer}");
+        let sample = |sample: &Value| {
+            let labels = serde_json::from_value(sample["metric"].clone()).expect("labels");
+            (labels, sample["value"][1].as_str().expect("a value").parse().expect("a number"))
+        };
+        Some(answer["data"]["result"].as_array().expect("a vector").iter().map(sample).collect())
+    }
+
+    /// What the targets of `job` tell of `metric`; `None` when they have not told anything yet.
+    #[allow(dead_code, reason = "as above")]
+    pub(crate) fn metadata(self, job: &str, metric: &str) -> Option<String> {
+        let job = encoded(&format!("{{job=\"{job}\"}}"));
+        let path = format!("/api/v1/targets/metadata?match_target={job}&metric={}", encoded(metric));
+        let answer: Value = serde_json::from_str(&get(self.port, &path).ok()?).ok()?;
+        answer["data"].as_array().filter(|told| !told.is_empty()).map(|told| format!("{told:?}"))
     }
 
     /// The only sample of `query` at `time`; `None` when there is none.

@@ -18,9 +18,14 @@ type History = BTreeMap<u64, String>;
 
 /// A state with a few hundred rows, made by several commits and closed in an orderly way, or left as a crash leaves it.
 fn state(is_sudden: bool) -> (tempfile::TempDir, History) {
+    state_of(is_sudden, |folder| Run::begin(&Config::default(), folder).unwrap())
+}
+
+/// The same of a run that `begin` begins.
+fn state_of(is_sudden: bool, begin: impl FnOnce(&Path) -> Run) -> (tempfile::TempDir, History) {
     let folder = tempfile::tempdir().unwrap();
     let (mut history, mut end) = (History::new(), 0);
-    let run = Run::begin(&Config::default(), folder.path()).unwrap();
+    let run = begin(folder.path());
     let [mut one, ..] = run.feeds();
     history.insert(0, String::new());
     for commit in 0..8u64 {
@@ -131,6 +136,8 @@ fn changes_by_hand_are_found() {
     for sql in [
         "UPDATE label_rows SET sums = '1' || sums WHERE id = 3",
         "UPDATE label_rows SET id = 100000 WHERE id = 3",
+        "UPDATE label_rows SET changed_at_ms = 0 WHERE id = 3",
+        "UPDATE label_rows SET changed_at_ms = changed_at_ms + 1 WHERE id = 3",
         "DELETE FROM label_rows WHERE id = 3",
         "UPDATE totals SET value = value + 1 WHERE name = 'parsed'",
         "DELETE FROM totals WHERE name = 'ignored'",
@@ -172,19 +179,34 @@ fn nobody_else_can_read_it() {
     }
 }
 
+/// Rows that are not dated are as earlier versions wrote them: such a clock is at zero.
 #[test]
-fn a_state_of_the_first_version_is_brought_up() {
-    let (folder, _) = state(false);
-    let connection = Connection::open(folder.path().join(FILE)).unwrap();
-    connection.execute_batch("DROP TABLE messages; PRAGMA user_version = 1").unwrap();
-    drop(connection);
-    assert!(Run::begin(&Config::default(), folder.path()).is_ok());
+fn states_of_earlier_versions_are_brought_up() {
+    for lacking in ["DROP TABLE messages; PRAGMA user_version = 1", "PRAGMA user_version = 2"] {
+        let (folder, history) = state_of(false, |folder| Run::by_clock(&Config::default(), folder, || 0).unwrap());
+        let path = folder.path().join(FILE);
+        let count = |what: &str| {
+            let sql = format!("SELECT count(*) FROM label_rows WHERE {what}");
+            Connection::open(&path).unwrap().query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!(count("changed_at_ms > 0"), 0);
+        let sql = format!("ALTER TABLE label_rows DROP COLUMN changed_at_ms; {lacking}");
+        Connection::open(&path).unwrap().execute_batch(&sql).unwrap();
+        let last = history.values().next_back().unwrap();
+        for commits in 0..2 {
+            let run = Run::begin(&Config::default(), folder.path()).unwrap();
+            run.checkpoint().unwrap();
+            assert_eq!(&run.scrape().0, last);
+            drop(run);
+            assert_eq!((count("changed_at_ms = 0"), count("changed_at_ms > 0") > 100), (0, true), "{commits}");
+        }
+    }
 }
 
 #[test]
 fn what_is_no_state_is_refused() {
-    let newer = changed("PRAGMA user_version = 3");
-    assert!(newer.contains("is of a newer tailmeter (its version is 3, this one knows 2)"), "{newer}");
+    let newer = changed("PRAGMA user_version = 4");
+    assert!(newer.contains("is of a newer tailmeter (its version is 4, this one knows 3)"), "{newer}");
     let other = changed("PRAGMA application_id = 1");
     assert!(other.contains("is not tailmeter's: name another directory with --state-dir"), "{other}");
     let write = |bytes: &[u8]| {

@@ -7,7 +7,7 @@ use std::path::Path;
 use tailmeter::config::Config;
 use tailmeter::metrics::Dialect;
 use tailmeter::metrics::own::{Ledger, METRICS};
-use tailmeter::pipeline::{Feed, Pipeline, Shard};
+use tailmeter::pipeline::{Clock, Feed, Pipeline, Shard};
 use tailmeter::source::{Block, End, Identity, Position, Sink, file};
 use tailmeter::state::Error;
 
@@ -35,9 +35,18 @@ pub(crate) struct Run {
 impl Run {
     /// Begins with the state in `directory`.
     pub(crate) fn begin(config: &Config, directory: &Path) -> Result<Self, Error> {
+        Self::begin_by(config, directory, |pipeline| pipeline)
+    }
+
+    /// The same by another clock.
+    pub(crate) fn by_clock(config: &Config, directory: &Path, clock: Clock) -> Result<Self, Error> {
+        Self::begin_by(config, directory, |pipeline| pipeline.by_clock(clock))
+    }
+
+    fn begin_by(config: &Config, directory: &Path, set: impl FnOnce(Pipeline) -> Pipeline) -> Result<Self, Error> {
         let ledger = Ledger::default();
         let pipeline = metrics::with_local_recorder(&ledger, || {
-            Pipeline::with_state(config, &directory.join(tailmeter::state::FILE), say)
+            Pipeline::with_state(config, &directory.join(tailmeter::state::FILE), say).map(set)
         })?;
         let shards = [(); 2].map(|()| pipeline.shard("haproxy", &Dialect::Usual).unwrap());
         Ok(Self { ledger, pipeline, shards })

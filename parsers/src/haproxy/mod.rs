@@ -27,7 +27,7 @@ pub use notice::{
     Remaining, ServerAddress, ServerChange, ServerState, Status,
 };
 pub use scan::{BATCH, Batch, Line, Scanner};
-pub use sketch::{Sketch, Sketcher, Sketches};
+pub use sketch::{Sketch, Sketcher, Sketches, termination_key};
 pub use tcp::Tcp;
 pub use termination::{Meaning, TERMINATION, meanings};
 

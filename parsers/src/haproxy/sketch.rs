@@ -21,7 +21,7 @@ pub struct Sketch<'a> {
     /// The line that it stands in.
     pub(super) line: &'a [u8],
     pub(super) found: Found,
-    /// Length of the method, and what [`super::Method::key`] makes of it.
+    /// Length of the method, and what [`super::Method::key`] makes of it; of a layout without one, of the termination state.
     pub(super) method: (u32, u64),
     /// True when the termination state begins with `-`, or there is none.
     pub(super) ended_normally: bool,
@@ -65,6 +65,12 @@ impl<'a> Sketch<'a> {
         self.found.numbers[7]
     }
 
+    /// True when a plus before them says that the last attempt was at another server.
+    #[inline(always)]
+    pub fn redispatched(&self) -> bool {
+        self.found.redispatched
+    }
+
     /// Requests that were queued before this one at the server, and at the backend.
     #[inline(always)]
     pub fn queues(&self) -> [u32; 2] {
@@ -77,12 +83,20 @@ impl<'a> Sketch<'a> {
         self.line.get(start..start + length).unwrap_or_default()
     }
 
+    /// As [`termination_key`] of the termination state, which has `length` characters.
+    #[inline(always)]
+    pub(super) fn termination_key(&self, length: usize) -> (u32, u64) {
+        let start = self.found.marks[Mark::Termination as usize] as usize;
+        termination_key(self.line.get(start..start + length).unwrap_or_default())
+    }
+
     /// The line that it stands in.
     pub const fn line(&self) -> &'a [u8] {
         self.line
     }
 
-    /// As [`super::Method::key`] of the method; of nothing, where the layout has none.
+    /// As [`super::Method::key`] of the method. Where the layout has none, as [`termination_key`]; of nothing, where it has no
+    /// such state either.
     #[inline(always)]
     pub fn method_key(&self) -> (u32, u64) {
         self.method
@@ -93,6 +107,13 @@ impl<'a> Sketch<'a> {
     pub fn ended_normally(&self) -> bool {
         self.ended_normally
     }
+}
+
+/// Tells termination states apart, as [`super::Method::key`] does methods: by the four characters that mean something.
+#[inline(always)]
+pub fn termination_key(state: &[u8]) -> (u32, u64) {
+    let state = state.get(..4).unwrap_or(state);
+    (state.len() as u32, state.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)))
 }
 
 /// Consecutive lines of a block and their sketches.

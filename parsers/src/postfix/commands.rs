@@ -37,7 +37,9 @@ impl<'a> Summary<'a> {
     /// the line is cut, and its last item is left out because digits may be missing.
     pub(super) fn of(text: &'a [u8]) -> Self {
         const SUM: &[u8] = b" commands=";
-        let Some(sum) = memchr::memmem::find(text, SUM) else {
+        // As a rule it is the last item.
+        let last = text.iter().rposition(|byte| *byte == b' ').filter(|last| text[*last..].starts_with(SUM));
+        let Some(sum) = last.or_else(|| memchr::memmem::find(text, SUM)) else {
             let whole = memchr::memrchr(b' ', text).unwrap_or(0);
             return Self { commands: Commands { rest: &text[..whole] }, clean: None, notes: &[] };
         };

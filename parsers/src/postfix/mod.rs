@@ -92,19 +92,27 @@ pub fn parse(line: &[u8]) -> Result<Event<'_>, Reject> {
 /// # Errors
 /// As [`parse`].
 pub fn read<'a>(line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
-    let line = line.get(..envelope.end).unwrap_or(line);
     let Some(tag) = Tag::of(envelope.program) else {
         return Err(Reject { reason: Reason::UnknownForm, field: "program", offset: envelope.start });
     };
+    read_of(tag.daemon, line, envelope)
+}
+
+/// Reads the message of a line that `daemon` wrote.
+///
+/// # Errors
+/// As [`parse`].
+pub fn read_of<'a>(daemon: Daemon, line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
+    let line = line.get(..envelope.end).unwrap_or(line);
     let mut cursor = Cursor::new(line, envelope.start);
     if let Some(queue_id) = scan::queue_id(&mut cursor) {
-        return queue::read(cursor, queue_id, tag.daemon);
+        return queue::read(cursor, queue_id, daemon);
     }
     if let Some(severity) = severity(&mut cursor) {
-        return Ok(warning(cursor, severity, tag.daemon));
+        return Ok(warning(cursor, severity, daemon));
     }
-    match tag.daemon {
-        Daemon::Smtpd | Daemon::Qmqpd => smtpd(cursor, tag.daemon),
+    match daemon {
+        Daemon::Smtpd | Daemon::Qmqpd => smtpd(cursor, daemon),
         Daemon::Postscreen => postscreen(cursor),
         Daemon::Dnsblog => dnsblog(cursor),
         Daemon::Unnamed => unnamed(cursor),

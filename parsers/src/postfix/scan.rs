@@ -2,7 +2,7 @@
 
 use super::event::Peer;
 use crate::cursor::Cursor;
-use crate::{Reason, Reject};
+use crate::{Reason, Reject, near};
 
 /// What may stand in a queue id: 1 for the digits of a short one (hexadecimal, upper case), 2 for those of a long one
 /// (base 52: digits, and letters without vowels).
@@ -24,7 +24,15 @@ const QUEUE_ID: [u8; 256] = {
 /// Length of the queue id at the start of `text`, and 0 when there is none. What follows it is not part of any.
 pub(super) fn queue_id_length(text: &[u8]) -> usize {
     let (mut length, mut classes) = (0, 3);
-    for byte in text {
+    // By fours, as long as all of them may be part of one.
+    while let Some([one, two, three, four]) = text.get(length..).and_then(|rest| rest.first_chunk())
+        && let fours = [one, two, three, four].map(|byte| QUEUE_ID[usize::from(*byte)])
+        && fours.iter().all(|class| *class != 0)
+    {
+        classes &= fours[0] & fours[1] & fours[2] & fours[3];
+        length += 4;
+    }
+    for byte in text.get(length..).unwrap_or_default() {
         let class = QUEUE_ID[usize::from(*byte)];
         if class == 0 {
             break;
@@ -56,7 +64,7 @@ pub(super) fn queue_id<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
 pub(super) fn peer<'a>(cursor: &mut Cursor<'a>, field: &'static str) -> Result<Peer<'a>, Reject> {
     let start = *cursor;
     let rest = cursor.rest();
-    let Some(length) = memchr::memchr2(b'[', b' ', rest) else {
+    let Some(length) = near::find_either(b'[', b' ', rest) else {
         return start.reject(Reason::Truncated, field);
     };
     if rest[length] == b' ' {
@@ -107,43 +115,55 @@ pub(super) fn address<'a>(
         return cursor.reject(Reason::Truncated, field);
     }
     let plain = rest.get(quoted..).unwrap_or_default();
-    let end = memchr::memchr_iter(b'>', plain).find(|end| follows(plain.get(end + 1..).unwrap_or_default()));
+    let ends = |end: &usize| follows(plain.get(end + 1..).unwrap_or_default());
+    let first = near::find(b'>', plain).filter(ends);
+    let end = first.or_else(|| memchr::memchr_iter(b'>', plain).find(ends));
     let Some(end) = end else { return cursor.reject(Reason::Truncated, field) };
     cursor.skip(quoted + end + 1);
     Ok(&rest[..quoted + end])
 }
 
-/// Takes a time in seconds, at most six digits behind its point, as milliseconds.
+/// Takes a time in seconds as milliseconds.
+#[inline(always)]
 pub(super) fn seconds(cursor: &mut Cursor<'_>, field: &'static str) -> Result<u64, Reject> {
     let rest = cursor.rest();
-    let (mut whole, mut length) = (0_u64, 0);
+    let (mut ms, mut length) = (0_u64, 0);
     while let Some(digit) = digit(rest, length) {
-        whole = whole.wrapping_mul(10).wrapping_add(digit);
+        ms = ms.wrapping_mul(10).wrapping_add(digit);
         length += 1;
     }
     if !(1..=12).contains(&length) {
         let reason = if length > 0 { Reason::Range } else { Reason::Number };
         return cursor.reject(if rest.is_empty() { Reason::Truncated } else { reason }, field);
     }
-    let mut micros = 0;
+    ms *= 1000;
     if rest.get(length) == Some(&b'.') {
         let start = length + 1;
         length = start;
-        let mut unit = 1_000_000;
-        while let Some(digit) = digit(rest, length) {
-            unit /= 10;
-            micros += digit * unit;
+        // Of the digits behind the third only the first says something: it rounds.
+        for unit in [100, 10, 1] {
+            let Some(digit) = digit(rest, length) else { break };
+            ms += digit * unit;
             length += 1;
         }
         if length == start {
             return cursor.reject(if length == rest.len() { Reason::Truncated } else { Reason::Number }, field);
         }
+        if length == start + 3
+            && let Some(next) = digit(rest, length)
+        {
+            ms += u64::from(next >= 5);
+            while digit(rest, length).is_some() {
+                length += 1;
+            }
+        }
     }
     cursor.skip(length);
-    Ok(whole * 1000 + (micros + 500) / 1000)
+    Ok(ms)
 }
 
 /// The digit at an offset.
+#[inline(always)]
 fn digit(text: &[u8], at: usize) -> Option<u64> {
     text.get(at).filter(|byte| byte.is_ascii_digit()).map(|byte| u64::from(byte - b'0'))
 }
@@ -170,8 +190,17 @@ pub(super) fn enhanced_length(text: &[u8]) -> usize {
 
 /// `text`, when it is a word of letters, digits and `-`, `_`, `.`; otherwise `other`.
 pub(super) fn word(text: &[u8]) -> &[u8] {
+    const IS_PART: [bool; 256] = {
+        let (mut parts, mut byte) = ([false; 256], 0);
+        while byte < 256 {
+            parts[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'_' | b'.');
+            byte += 1;
+        }
+        parts
+    };
+    // Without a way out of the loop.
     let fits = !text.is_empty()
         && text.len() <= 64
-        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        && text.iter().fold(true, |so_far, byte| so_far & IS_PART[usize::from(*byte)]);
     if fits { text } else { b"other" }
 }

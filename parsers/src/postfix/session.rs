@@ -5,7 +5,7 @@ use super::event::{Client, Connect, Disconnect, Event, LostConnection, Peer, Sas
 use super::words::{Direction, Lost, Stage, Trust};
 use super::{sasl_method, scan};
 use crate::cursor::Cursor;
-use crate::{Reason, Reject};
+use crate::{Reason, Reject, near};
 
 /// Reads on behind `connect from `. postscreen writes `[ADDRESS]:PORT to [ADDRESS]:PORT`.
 pub(super) fn connect<'a>(mut cursor: Cursor<'a>) -> Result<Event<'a>, Reject> {
@@ -127,7 +127,7 @@ pub(super) fn sasl_failure<'a>(mut cursor: Cursor<'a>) -> Option<Event<'a>> {
 pub(super) fn trust(cursor: &mut Cursor<'_>) -> Option<Trust> {
     let mut ahead = *cursor;
     let word = ahead.rest();
-    let word = &word[..memchr::memchr(b' ', word)?];
+    let word = &word[..near::find(b' ', word)?];
     let trust = Trust::of(word)?;
     ahead.skip(word.len());
     if !ahead.take_text(b" TLS connection ") {

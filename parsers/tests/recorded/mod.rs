@@ -1,31 +1,13 @@
 //! The recorded logs of a mail family, for tests of its parser.
 
-use std::fs;
-use std::path::Path;
-
 use tailmeter_parsers::{Event, Field, Reject};
 
+#[path = "../mail/mod.rs"]
+mod mail;
 #[path = "../random/mod.rs"]
 mod random;
 
 use random::Random;
-
-/// Every line of every log of `family`, with the log's name.
-fn lines(family: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(family);
-    let mut logs: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    logs.retain(|log| log.extension().is_some_and(|extension| extension == "log"));
-    logs.sort();
-    let mut lines = Vec::new();
-    for log in logs {
-        let name = log.file_stem().unwrap().to_string_lossy().into_owned();
-        let text = fs::read(&log).unwrap();
-        let text = text.strip_suffix(b"\n").unwrap_or(&text);
-        lines.extend(text.split(|byte| *byte == b'\n').map(|line| (name.clone(), line.to_vec())));
-    }
-    assert!(lines.len() > 200, "only {} recorded lines", lines.len());
-    lines
-}
 
 /// Reads a line, and every field of its event.
 fn read<'a, E: Event>(line: &'a [u8], parse: impl Fn(&'a [u8]) -> Result<E, Reject>) -> Result<E, Reject> {
@@ -49,7 +31,7 @@ pub(crate) fn check<E: Event>(family: &str, rejecting: &[&str], parse: impl Fn(&
     println!("SEED={seed}");
     let mut random = Random(seed);
     let mut unknown = Vec::new();
-    for (log, line) in lines(family) {
+    for (log, line) in mail::lines(family, 200) {
         // Events borrow from their line; a test may leak a few of them.
         let line: &'static [u8] = line.leak();
         match read(line, &parse) {

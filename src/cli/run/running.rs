@@ -46,7 +46,7 @@ impl Running {
     /// What the endpoint shows.
     pub(super) fn shown(&self) -> Shown {
         let sources = self.live.iter().map(|live| live.followed.clone()).collect();
-        Shown { pipeline: Arc::clone(&self.pipeline), sources }
+        Shown { pipeline: Arc::clone(&self.pipeline), sources, has_created_samples: self.config.created_samples }
     }
 
     /// Goes over to `config` and `sources`, without losing a line or a count: sources that are in both go on as they

@@ -49,8 +49,9 @@ fn journal(ask: impl FnOnce(&mut JournalInput)) -> Input {
 
 /// The log of HAProxy, or else what the journal has of it.
 pub(super) fn haproxy() -> String {
-    let file = "/var/log/haproxy.log";
-    if Path::new(file).exists() { file.to_owned() } else { "journal:haproxy".to_owned() }
+    let paths = FILES.iter().find(|(format, _)| *format == "haproxy").map_or(&[][..], |(_, paths)| paths);
+    let file = paths.iter().find(|path| Path::new(path).is_file());
+    file.map_or("journal:haproxy", |file| file).to_owned()
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Counting {
         if counted == 0 {
             return false;
         }
-        self.rows.begin(event.envelope.repeated);
+        self.rows.begin(event.envelope.repeated, 0);
         let bits = counted.to_le_bytes();
         let texts = self.labels.iter().map(|field| event.text(*field)).chain([&bits[..]]);
         let places = self.rows.find_all(&mut self.known, texts, |rows, found| {

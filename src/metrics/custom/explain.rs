@@ -24,9 +24,9 @@ impl Format {
                         true => None,
                         false => why_not_one_pass(&definition.text, &|name| self.definition.asks_for(name)),
                     };
-                    let literal = pattern.literal().map(|literal| {
-                        format!("; lines without `{}` are passed over", literal.escape_ascii())
-                    });
+                    let literal = pattern
+                        .literal()
+                        .map(|literal| format!("; lines without `{}` are passed over", literal.escape_ascii()));
                     let how = match &why {
                         _ if pattern.is_one_pass() => "read in one pass".to_owned(),
                         Some(why) => format!("not read in one pass: {why}"),

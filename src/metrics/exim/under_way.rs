@@ -7,7 +7,7 @@ use tailmeter_parsers::exim::{DeliveryResult, Event};
 use super::MESSAGE_DURATION;
 use super::label::OUTCOME;
 use crate::metrics::Rows;
-use crate::metrics::correlator::{Correlator, Fate, Message, id};
+use crate::metrics::correlator::{Correlator, Fate, Host, Message};
 
 /// How the reason of a recipient ends that was given up because it took too long.
 const EXPIRED: &[u8] = b"retry timeout exceeded";
@@ -21,7 +21,8 @@ pub(super) struct UnderWay {
 impl UnderWay {
     /// Takes in what `event` says of its message.
     pub(super) fn follow(&mut self, event: &Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows) {
-        let of = |message: &[u8]| id(&[envelope.hostname, message]);
+        let host = Host::of(envelope.hostname);
+        let of = |message: &[u8]| host.id(message);
         match event {
             Event::Arrival(arrival) => {
                 // Recipients that it was passed on to while it came in stand before it.

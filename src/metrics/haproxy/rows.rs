@@ -127,12 +127,12 @@ impl Line for Sketch<'_> {
         self.queues()
     }
 
-    // What was redispatched, or written before the end, has no sketch.
     #[inline(always)]
     fn redispatched(&self) -> bool {
-        false
+        self.redispatched()
     }
 
+    // What was written before the end has no sketch.
     #[inline(always)]
     fn logasap(&self) -> bool {
         false

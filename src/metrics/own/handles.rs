@@ -5,7 +5,7 @@ use tailmeter_parsers::Reason;
 
 use super::{
     CHECKPOINT_AGE, CHECKPOINT_DURATION, CHECKPOINT_ERRORS, DROPPED_MESSAGES, IGNORED_PROGRAM_LINES, LABEL_OVERFLOW,
-    LINES, LOST_BYTES, REJECTED_LINES, ROTATIONS, ROWS_KEPT_ASIDE, SERIES, SERIES_LIMIT, SOURCE_ERRORS,
+    LINES, LOST_BYTES, REJECTED_LINES, ROTATIONS, ROWS_KEPT_ASIDE, SERIES, SERIES_EXPIRED, SERIES_LIMIT, SOURCE_ERRORS,
     SOURCE_LAG_BYTES, SOURCE_LAG_SECONDS, SOURCE_READ_BYTES, SOURCE_UP, TRUNCATED_LINES, label_value,
 };
 use crate::metrics::Totals;
@@ -136,6 +136,8 @@ pub struct SeriesTelemetry {
     pub held: Gauge,
     /// Most that may be held.
     pub limit: Gauge,
+    /// Those of them that are not shown, because they are idle.
+    pub expired: Gauge,
     /// Samples counted under `other`.
     pub overflow: Counter,
 }
@@ -147,6 +149,7 @@ impl SeriesTelemetry {
         Self {
             held: gauge!(SERIES.name, "metric" => metric.clone()),
             limit: gauge!(SERIES_LIMIT.name, "metric" => metric.clone()),
+            expired: gauge!(SERIES_EXPIRED.name, "metric" => metric.clone()),
             overflow: counter!(LABEL_OVERFLOW.name, "metric" => metric),
         }
     }

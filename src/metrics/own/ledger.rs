@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-use super::METRICS;
-use crate::metrics::Kind;
+use super::{FAMILY, METRICS};
+use crate::exposition::{Exposition, Head, Number, Protocol, Rendering, Sample, Selection, Table};
+use crate::metrics::{Kind, Metric};
 
 /// Counters and gauges by name and labels.
 #[derive(Debug, Default)]
@@ -34,24 +35,28 @@ impl Ledger {
         Arc::clone(values.entry((key.name().to_owned(), labels)).or_default())
     }
 
-    /// Appends those of `names` that have samples, in the order of the catalogue.
-    pub fn render(&self, names: &[&str], out: &mut Vec<u8>) {
+    /// Adds those of `names` that have samples to `exposition`, in the order of the catalogue.
+    pub fn expose(&self, names: &[&str], exposition: &mut Exposition) {
         let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::new();
-        for metric in METRICS.iter().filter(|metric| names.contains(&metric.name)) {
-            let is_counter = metric.kind == Kind::Counter;
-            let kind = if is_counter { "counter" } else { "gauge" };
-            let mut samples = values.iter().filter(|((name, _), _)| name == metric.name).peekable();
-            if samples.peek().is_some() {
-                let _ = writeln!(text, "# HELP {} {}\n# TYPE {} {kind}", metric.name, metric.help, metric.name);
-            }
-            for ((name, labels), value) in samples {
+        let table = |metric: &Metric| {
+            let samples = values.iter().filter(|((name, _), _)| name == metric.name);
+            let samples = samples.map(|((_, labels), value)| {
                 let value = value.load(Relaxed);
-                let value = if is_counter { value as f64 } else { f64::from_bits(value) };
-                let _ = writeln!(text, "{name}{{{labels}}} {value}");
-            }
-        }
-        out.extend_from_slice(text.as_bytes());
+                let is_counter = metric.kind == Kind::Counter;
+                let value = if is_counter { Number::Whole(value) } else { Number::Float(f64::from_bits(value)) };
+                Sample { labels: labels.clone(), value, created_ms: None }
+            });
+            Table::told(Head::of(metric, None), samples.collect())
+        };
+        let metrics = METRICS.iter().filter(|metric| names.contains(&metric.name));
+        exposition.add(FAMILY.name, metrics.map(table).collect());
+    }
+
+    /// Appends the same to `out` in the text format.
+    pub fn render(&self, names: &[&str], out: &mut Vec<u8>) {
+        let mut exposition = Exposition::default();
+        self.expose(names, &mut exposition);
+        Rendering::new(exposition.into(), Protocol::Text004, Selection::default()).write_all(out);
     }
 }
 

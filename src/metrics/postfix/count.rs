@@ -1,7 +1,9 @@
 //! Which metrics an event counts in.
 
+use tailmeter_parsers::envelope::ByHead;
 use tailmeter_parsers::postfix::{
-    self, Client, Command, Delivery, Disconnect, Event, LostConnection, Queued, Rejection, Status, Tag, Test, Tls,
+    self, Client, Command, Daemon, Delivery, Disconnect, Event, LostConnection, Queued, Rejection, Status, Tag, Test,
+    Tls,
 };
 use tailmeter_parsers::{Envelope, Reject};
 
@@ -18,19 +20,25 @@ use super::{
     QUEUE_INSERTIONS, QUEUE_REMOVALS, REJECTS, SASL_FAILURES, SASL_LOGINS, SMTPD_COMMANDS, TLS_CONNECTIONS, WARNINGS,
 };
 use crate::config::PostfixConfig;
-use crate::metrics::correlator::Correlator;
+use crate::metrics::correlator::{Correlator, Host};
 use crate::metrics::mail::Count;
-use crate::metrics::rows::{Known, Spot};
+use crate::metrics::rows::{Known, Spot, Told};
 use crate::metrics::{Plan, Rows};
 
 /// The parts of a delivery's time, as labels.
 pub(super) const STAGES: [&str; 4] = ["before_queue_manager", "queue_manager", "connection_setup", "transmission"];
+
+/// The labels that a line's head tells.
+pub(super) const TAG: Told = Told::of(&[INSTANCE, SERVICE]);
 
 /// What stands for a value that the line does not have.
 const NONE: &[u8] = b"none";
 
 /// Counts Postfix's events.
 pub(super) struct Postfix {
+    senders: ByHead<Sender>,
+    /// That of the present line.
+    sender: Sender,
     under_way: UnderWay,
     excluded: Vec<Box<[u8]>>,
     reasons: Vec<(regex::bytes::Regex, Box<str>)>,
@@ -43,6 +51,41 @@ pub(super) struct Postfix {
     deliveries: Known<Option<Spot>>,
     /// What the ends of sessions with the same summary add.
     sessions: Known<(Spot, u32)>,
+}
+
+/// Who writes lines with the same head.
+#[derive(Clone, Copy, Default)]
+struct Sender {
+    daemon: Option<Daemon>,
+    /// Where in the program's name the instance ends and the service begins.
+    instance_end: usize,
+    service_start: usize,
+    is_excluded: bool,
+    host: Host,
+}
+
+impl Sender {
+    fn of(envelope: &Envelope<'_>, excluded: &[Box<[u8]>]) -> Self {
+        let host = Host::of(envelope.hostname);
+        let Some(tag) = Tag::of(envelope.program) else { return Self { host, ..Self::default() } };
+        Self {
+            daemon: Some(tag.daemon),
+            instance_end: tag.instance.len(),
+            service_start: envelope.program.len() - tag.service.len(),
+            is_excluded: is_excluded(excluded, tag.service),
+            host,
+        }
+    }
+
+    /// What `Tag::of` makes of `program`, whose sender this is.
+    #[inline]
+    fn tag<'a>(&self, program: &'a [u8]) -> Option<Tag<'a>> {
+        Some(Tag {
+            instance: program.get(..self.instance_end)?,
+            service: program.get(self.service_start..)?,
+            daemon: self.daemon?,
+        })
+    }
 }
 
 impl Count for Postfix {
@@ -58,6 +101,8 @@ impl Count for Postfix {
             .filter_map(|rule| Some((regex::bytes::Regex::new(&rule.pattern).ok()?, rule.reason.as_str().into())));
         let delivery_labels = plan.labels_of(&[DELIVERIES, DELIVERY_DELAY, DELIVERY_STAGE]);
         Self {
+            senders: ByHead::default(),
+            sender: Sender::default(),
             under_way: UnderWay::new(*max_messages),
             excluded: exclude_services.iter().map(|service| service.as_bytes().into()).collect(),
             reasons: reasons.collect(),
@@ -69,15 +114,25 @@ impl Count for Postfix {
         }
     }
 
+    fn read<'a>(&mut self, line: &'a [u8], envelope: &Envelope<'a>) -> Result<Event<'a>, Reject> {
+        let Self { senders, excluded, .. } = self;
+        let sender = || Sender::of(envelope, excluded);
+        self.sender = senders.get(envelope.head, sender).copied().unwrap_or_else(sender);
+        match self.sender.daemon {
+            Some(daemon) => postfix::read_of(daemon, line, envelope),
+            None => postfix::read(line, envelope),
+        }
+    }
+
     fn count(&mut self, event: &Event<'_>, envelope: &Envelope<'_>, rows: &mut Rows) {
-        let Some(tag) = Tag::of(envelope.program) else { return };
-        let is_new = self.under_way.follow(event, &tag, envelope, rows);
-        if is_excluded(&self.excluded, tag.service) {
+        let Some(tag) = self.sender.tag(envelope.program) else { return };
+        let is_new = self.under_way.follow(event, &tag, self.sender.host, envelope, rows);
+        if self.sender.is_excluded {
             return;
         }
         let of_tag = |label| tag_value(&tag, label);
         match event {
-            Event::Connect(_) => rows.count(CONNECTIONS, of_tag),
+            Event::Connect(_) => rows.count_told(CONNECTIONS, (TAG, 0), of_tag),
             Event::Disconnect(disconnect) => self.count_disconnect(disconnect, &tag, rows),
             Event::Client(client) => count_client(client, &tag, rows),
             Event::Reject(rejection) => self.count_rejection(rejection, &tag, rows),
@@ -90,7 +145,7 @@ impl Count for Postfix {
             Event::LostConnection(lost) => count_lost(lost, &tag, rows),
             Event::Tls(tls) => count_tls(tls, &tag, rows),
             Event::Queued(queued) if is_new => count_queued(queued, &tag, rows),
-            Event::Removed(_) => rows.count(QUEUE_REMOVALS, of_tag),
+            Event::Removed(_) => rows.count_told(QUEUE_REMOVALS, (TAG, 0), of_tag),
             Event::Expired(_) => rows.count(QUEUE_EXPIRATIONS, of_tag),
             Event::Delivery(delivery) => self.count_delivery(delivery, &tag, rows),
             Event::Bounce(bounce) => rows.count(BOUNCES, |label| match label {
@@ -228,8 +283,7 @@ impl Postfix {
         // Probes deliver nothing.
         let is_probe = matches!(delivery.status, Status::Deliverable | Status::Undeliverable);
         let kind: &[u8] = if is_probe { b"probe" } else { b"" };
-        let texts = [kind].into_iter().chain(self.delivery_labels.iter().map(|label| value(*label)));
-        let spots = rows.find_all(&mut self.deliveries, texts, |rows, found| {
+        let find = |rows: &mut Rows, found: &mut Vec<Option<Spot>>| {
             found.push(rows.find(DELIVERIES, value));
             if is_probe {
                 return;
@@ -240,7 +294,16 @@ impl Postfix {
                     rows.find(DELIVERY_STAGE, |label| if label == STAGE { stage.as_bytes() } else { value(label) }),
                 );
             }
-        });
+        };
+        const TOLD: Told = Told::of(&[INSTANCE, SERVICE, TRANSPORT, STATUS, DSN_CLASS, STAGE]);
+        let is_told = [DELIVERIES, DELIVERY_DELAY, DELIVERY_STAGE].iter().all(|metric| rows.is_told(*metric, TOLD));
+        let spots = if is_told {
+            let code = (delivery.status as u8) << 3 | class.first().map_or(0, |digit| digit & 7);
+            rows.find_all_told(&mut self.deliveries, code, find)
+        } else {
+            let texts = [kind].into_iter().chain(self.delivery_labels.iter().map(|label| value(*label)));
+            rows.find_all(&mut self.deliveries, texts, find)
+        };
         let Some((deliveries, durations)) = spots.split_first() else { return };
         deliveries.iter().for_each(|spot| rows.add_at(spot, 1));
         let Some((delay, stages)) = durations.split_first() else { return };
@@ -258,7 +321,11 @@ pub(super) fn ms(ms: u64) -> i64 {
 fn count_client(client: &Client<'_>, tag: &Tag<'_>, rows: &mut Rows) {
     if client.queue_id.is_some() {
         let sasl: &[u8] = if client.sasl_method.is_some() { b"true" } else { b"false" };
-        rows.count(MESSAGES_RECEIVED, |label| if label == SASL { sasl } else { tag_value(tag, label) });
+        let code = u8::from(client.sasl_method.is_some());
+        rows.count_told(MESSAGES_RECEIVED, (Told::of(&[INSTANCE, SERVICE, SASL]), code), |label| match label {
+            SASL => sasl,
+            _ => tag_value(tag, label),
+        });
     }
     if let Some(method) = client.sasl_method {
         rows.count(SASL_LOGINS, |label| match label {
@@ -289,7 +356,7 @@ fn count_tls(tls: &Tls<'_>, tag: &Tag<'_>, rows: &mut Rows) {
 
 fn count_queued(queued: &Queued<'_>, tag: &Tag<'_>, rows: &mut Rows) {
     let of_tag = |label| tag_value(tag, label);
-    rows.count(QUEUE_INSERTIONS, of_tag);
-    rows.observe(MESSAGE_SIZE, ms(queued.size), of_tag);
-    rows.observe(MESSAGE_RECIPIENTS, queued.nrcpt.into(), of_tag);
+    rows.count_told(QUEUE_INSERTIONS, (TAG, 0), of_tag);
+    rows.observe_told(MESSAGE_SIZE, ms(queued.size), (TAG, 0), of_tag);
+    rows.observe_told(MESSAGE_RECIPIENTS, queued.nrcpt.into(), (TAG, 0), of_tag);
 }

@@ -9,15 +9,37 @@ use tailmeter_parsers::postfix::{Action, Delivery, Event, Removal, Stage, Status
 use tailmeter_parsers::{Envelope, Time};
 
 use super::count::tag_value;
-use super::label::OUTCOME;
+use super::label::{INSTANCE, OUTCOME, SERVICE};
 use super::{DELIVERY_ATTEMPTS, MESSAGE_DURATION};
 use crate::metrics::Rows;
-use crate::metrics::correlator::{Correlator, Fate, Id, Message, id};
+use crate::metrics::correlator::{Correlator, Fate, Host, Id, Message, id};
+use crate::metrics::rows::Told;
 
 /// The messages under way.
 pub(super) struct UnderWay {
     pub(super) messages: Correlator,
     clock: Clock,
+    refused: Refused,
+}
+
+/// The messages that were refused last: cleanup may still tell the message id of one.
+#[derive(Default)]
+struct Refused {
+    ids: [Id; 16],
+    next: usize,
+}
+
+impl Refused {
+    fn add(&mut self, id: Id) {
+        self.ids[self.next % 16] = id;
+        self.next += 1;
+    }
+
+    /// True for one of them; it is none any more.
+    fn take(&mut self, id: Id) -> bool {
+        let known = self.ids.iter_mut().find(|known| **known == id);
+        known.map(|known| *known = 0).is_some()
+    }
 }
 
 /// The time of the last line that was asked for: many have the same.
@@ -41,7 +63,7 @@ impl Clock {
 impl UnderWay {
     /// Room for `max_messages`.
     pub(super) fn new(max_messages: usize) -> Self {
-        Self { messages: Correlator::new(max_messages), clock: Clock::default() }
+        Self { messages: Correlator::new(max_messages), clock: Clock::default(), refused: Refused::default() }
     }
 
     /// Takes in what `event` says of its message; true when that has come into the queue by it.
@@ -49,16 +71,18 @@ impl UnderWay {
         &mut self,
         event: &Event<'_>,
         tag: &Tag<'_>,
+        host: Host,
         envelope: &Envelope<'_>,
         rows: &mut Rows,
     ) -> bool {
-        let of = |queue_id: &[u8]| id(&[envelope.hostname, queue_id]);
-        let Self { messages, clock } = self;
+        let of = |queue_id: &[u8]| host.id(queue_id);
+        let Self { messages, clock, refused } = self;
         let mut is_new = false;
         match event {
             Event::Client(client) => {
                 let Some(queue_id) = client.queue_id else { return false };
                 let is_local = is_loopback(client.client.address);
+                refused.take(of(queue_id));
                 let message = messages.begin(of(queue_id), clock.read(envelope));
                 if is_local {
                     message.fate.add(Fate::LOCAL);
@@ -69,6 +93,7 @@ impl UnderWay {
             }
             Event::Pickup(pickup) => {
                 let message = of(pickup.queue_id);
+                refused.take(message);
                 messages.begin(message, clock.read(envelope)).fate.add(Fate::LOCAL);
                 // postsuper has requeued it: nothing more will be heard of its former self.
                 if !pickup.orig_id.is_empty() && pickup.orig_id != pickup.queue_id {
@@ -78,10 +103,13 @@ impl UnderWay {
             }
             Event::MessageId(found) if !found.resent => {
                 let message = of(found.queue_id);
+                if refused.take(message) {
+                    return false;
+                }
                 let is_local = messages.enter(message, clock.read(envelope)).fate.has(Fate::LOCAL);
                 // `<>` is how Postfix writes that there is none.
                 if !matches!(found.message_id, b"" | b"<>")
-                    && let Some(before) = messages.tell_message_id(message, id(&[found.message_id]))
+                    && let Some(before) = messages.tell_message_id(message, id(found.message_id))
                     && is_local
                     // What a list or a program of this host sends in pieces has the same message id, too.
                     && !before.fate.has(Fate::LOCAL)
@@ -107,7 +135,10 @@ impl UnderWay {
             }
             // It never gets into the queue.
             Event::Reject(rejection) if ends_message(rejection.action, rejection.stage) => {
-                rejection.queue_id.and_then(|queue_id| messages.finish(of(queue_id)));
+                if let Some(queue_id) = rejection.queue_id {
+                    refused.add(of(queue_id));
+                    messages.finish(of(queue_id));
+                }
             }
             Event::LostConnection(lost) => {
                 lost.queue_id.and_then(|queue_id| messages.finish(of(queue_id)));
@@ -167,10 +198,13 @@ impl UnderWay {
 fn end(message: &Message, tag: &Tag<'_>, time: Option<Time>, rows: &mut Rows) {
     let Some(outcome) = message.fate.outcome() else { return };
     let value = |label| if label == OUTCOME { outcome.as_bytes() } else { tag_value(tag, label) };
+    // Which of them it has had says the outcome.
+    const TOLD: Told = Told::of(&[INSTANCE, SERVICE, OUTCOME]);
+    let told = (TOLD, message.fate.0 as u8 & 7);
     if let Some(took_ms) = message.age_ms(time) {
-        rows.observe(MESSAGE_DURATION, (took_ms + message.lead_ms) as i64, value);
+        rows.observe_told(MESSAGE_DURATION, (took_ms + message.lead_ms) as i64, told, value);
     }
-    rows.observe(DELIVERY_ATTEMPTS, message.attempts.max(1).into(), value);
+    rows.observe_told(DELIVERY_ATTEMPTS, message.attempts.max(1).into(), told, value);
 }
 
 /// True when a refusal is of the whole message.

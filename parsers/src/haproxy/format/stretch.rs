@@ -6,6 +6,8 @@
 
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vector instructions need all of it"))]
 
+use core::cell::Cell;
+
 use super::Grammar;
 use super::check::{Bytes, Form};
 use super::layout::{Layout, Step};
@@ -28,8 +30,7 @@ pub(in super::super) struct Stretch {
     pub(in super::super) kind: Kind,
     /// Which values' bounds are to be kept.
     pub(in super::super) bounds: Vec<Bound>,
-    /// The text before its first value, and how long it is. (Of a [`Kind::Shape`] all of it, of a [`Kind::Run`] all
-    /// delimiters.)
+    /// The text before its first value, and how long it is. (Of a [`Kind::Run`] all delimiters.)
     pub(in super::super) text: [u8; WINDOW],
     pub(in super::super) length: u32,
 }
@@ -89,8 +90,10 @@ pub(in super::super) struct Run {
 }
 
 /// What each byte must be; bit i of a mask is byte i.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(in super::super) struct Shape {
+    /// The bytes at `exact`: of months those of the last line that was read.
+    pub(in super::super) text: Cell<[u8; WINDOW]>,
     pub(in super::super) exact: u64,
     pub(in super::super) digits: u64,
     pub(in super::super) letters: u64,
@@ -147,6 +150,8 @@ pub(in super::super) struct Found {
     pub(in super::super) numbers: [u32; 16],
     /// By [`Mark`].
     pub(in super::super) marks: [u32; MARKS],
+    /// True when the retries have a plus.
+    pub(in super::super) redispatched: bool,
 }
 
 impl Layout {
@@ -321,9 +326,12 @@ impl Layout {
 
     /// Values that always have the same length.
     fn shape(&self, first: usize) -> Option<(Kind, [u8; WINDOW], usize, usize)> {
-        let (mut shape, mut text, mut at, mut last) = (Shape::default(), [0; WINDOW], 0, first);
+        let (mut text, mut at, mut last) = ([0; WINDOW], 0, first);
+        let (cell, months, values) = (Cell::new(text), Vec::new(), Vec::new());
+        let mut shape = Shape { text: cell, exact: 0, digits: 0, letters: 0, signs: 0, months, values };
         while let Some(step) = self.steps.get(last) {
-            let Some(End::Length(length)) = step.end else { break };
+            // A date that may lack its milliseconds ends at a byte. Those that do take the steps.
+            let (Some(End::Length(_) | End::Byte(_)), Some(length)) = (&step.end, step.check.length()) else { break };
             let start = at + step.before.len();
             if start + length > WINDOW {
                 break;
@@ -334,7 +342,7 @@ impl Layout {
                 Form::Number { .. } => shape.digits |= bits(start, start + length),
                 Form::Date(example) => {
                     shape.months.push(start + 3);
-                    for (offset, byte) in example.iter().enumerate().filter(|(offset, _)| !(3..6).contains(offset)) {
+                    for (offset, byte) in example.iter().enumerate() {
                         text[start + offset] = *byte;
                         match byte {
                             b'0' => shape.digits |= 1 << (start + offset),
@@ -351,6 +359,7 @@ impl Layout {
             at = start + length;
             last += 1;
         }
+        shape.text.set(text);
         (last > first).then(|| (Kind::Shape(Box::new(shape)), text, at, last))
     }
 
@@ -442,7 +451,7 @@ impl Layout {
         if !self.has(Place::StatusCode) {
             numbers[5] = -2i32 as u32;
         }
-        Found { numbers, marks: [0; MARKS] }
+        Found { numbers, marks: [0; MARKS], redispatched: false }
     }
 
     /// Takes the steps of `stretch` one by one. Returns where its last value ends; `None` when they do not fit, or say
@@ -466,8 +475,11 @@ impl Layout {
             let (Some(index), Some(metric)) = (index, self.metric(metric, *place)) else { continue };
             let (start, end) = spans.bounds(index)?;
             let text = line.get(start as usize..end as usize)?;
-            if text.first() == Some(&b'+') {
-                return None;
+            match text.first() {
+                Some(b'+') if *place == Place::Retries => found.redispatched = true,
+                // The line was written before the end.
+                Some(b'+') => return None,
+                _ => {}
             }
             let number = i32::try_from(self.steps.get(index)?.number(text)?).ok()?;
             found.numbers[metric] = number as u32;

@@ -175,7 +175,7 @@ impl Fields {
 
 #[inline]
 #[target_feature(enable = "avx")]
-fn half(bytes: &[u8; 32]) -> __m256i {
+pub(super) fn half(bytes: &[u8; 32]) -> __m256i {
     // SAFETY: the array has 32 readable bytes; the load needs no alignment.
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }

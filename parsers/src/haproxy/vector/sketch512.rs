@@ -9,8 +9,10 @@ use super::super::format::stretch::{Found, Kind, Mark, Stretch, WINDOW};
 use super::super::http::method_word;
 use super::super::scan::BATCH;
 use super::super::sketch::{Job, Sketch};
-use super::avx512::{envelope_length, equal, load, newlines};
-use super::stretch512::{load_at, read_captures, read_pair, read_run, read_shape, read_text};
+use super::avx512::{envelope_length, newlines};
+use super::stretch512::{
+    is_equal, read_captures, read_numbers, read_pair, read_rest, read_run, read_shape, read_text, window,
+};
 use super::{Newlines, low_bytes};
 
 /// The end of a block, copied where there is room behind it: what windows reach over the end would read.
@@ -100,6 +102,7 @@ fn sketch_batch<'a>(
         let line = &block[start..*end];
         job.batch.lines[index] = line;
         job.batch.sketches[index].line = line;
+        job.batch.sketches[index].found.redispatched = false;
         lines.ahead[index] = ending.ahead(block, start);
         match message_start(lines.ahead[index], line, job) {
             Some(at) => lines.at[index] = at,
@@ -107,44 +110,11 @@ fn sketch_batch<'a>(
         }
         start = end + 1;
     }
-    let stretches = job.stretches;
-    for stretch in stretches {
-        match &stretch.kind {
-            Kind::Run(run) if run.is_number => {
-                lines.step(job, stretch, |ahead, at, _, found| read_run::<true>(ahead, at, stretch, run, found));
-            }
-            Kind::Run(run) => {
-                lines.step(job, stretch, |ahead, at, _, found| read_run::<false>(ahead, at, stretch, run, found));
-            }
-            Kind::Shape(shape) => {
-                lines.step(job, stretch, |ahead, at, _, found| read_shape(ahead, at, stretch, shape, found));
-            }
-            Kind::Pair { byte, end, longest, bad } => lines.step(job, stretch, |ahead, at, _, found| {
-                read_pair(ahead, at, stretch, (*byte, *end, *longest), bad, found)
-            }),
-            Kind::Text { end, second: None, bad: None } => lines.step(job, stretch, |ahead, at, line, found| {
-                read_text::<false, false>(ahead, at, line, stretch, (*end, 0, &[0; 16]), found)
-            }),
-            Kind::Text { end, second: None, bad: Some(bad) } => lines.step(job, stretch, |ahead, at, line, found| {
-                read_text::<false, true>(ahead, at, line, stretch, (*end, 0, bad), found)
-            }),
-            Kind::Text { end, second: Some(second), bad: None } => {
-                lines.step(job, stretch, |ahead, at, line, found| {
-                    read_text::<true, false>(ahead, at, line, stretch, (*end, *second, &[0; 16]), found)
-                })
-            }
-            Kind::Text { end, second: Some(second), bad: Some(bad) } => {
-                lines.step(job, stretch, |ahead, at, line, found| {
-                    read_text::<true, true>(ahead, at, line, stretch, (*end, *second, bad), found)
-                })
-            }
-            Kind::Captures { count } => {
-                lines.step(job, stretch, |ahead, at, line, _| read_captures(ahead, at, line, *count));
-            }
-            Kind::Steps => lines.step(job, stretch, |_, _, _, _| None),
-        }
+    for stretch in job.stretches {
+        step(&mut lines, job, stretch);
     }
     let (tail, has_method, has_state) = (job.layout.tail(), job.has_method, job.has_state);
+    let state_length = job.layout.termination_length();
     for (index, sketch) in job.batch.sketches.iter_mut().enumerate().take(lines.count) {
         if lines.left >> index & 1 == 1 {
             continue;
@@ -161,11 +131,59 @@ fn sketch_batch<'a>(
         }
         let state = sketch.found.marks[Mark::Termination as usize] as usize;
         sketch.ended_normally = !has_state || sketch.line.get(state) == Some(&b'-');
+        if !has_method && has_state {
+            sketch.method = sketch.termination_key(state_length);
+        }
     }
     job.batch.len = lines.count;
     job.batch.left = lines.left;
     job.flush();
     start
+}
+
+/// Takes every line one stretch further.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+fn step(lines: &mut Lines<'_>, job: &mut Job<'_, '_>, stretch: &Stretch) {
+    match &stretch.kind {
+        Kind::Run(run) if run.is_number => {
+            lines.step(job, stretch, |ahead, at, _, found| read_numbers(ahead, at, stretch, run, found));
+        }
+        Kind::Run(run) => {
+            lines.step(job, stretch, |ahead, at, _, found| read_run::<false, false>(ahead, at, stretch, run, found));
+        }
+        Kind::Shape(shape) if stretch.length as usize <= WINDOW / 2 => {
+            lines.step(job, stretch, |ahead, at, _, found| read_shape::<true>(ahead, at, stretch, shape, found));
+        }
+        Kind::Shape(shape) => {
+            lines.step(job, stretch, |ahead, at, _, found| read_shape::<false>(ahead, at, stretch, shape, found));
+        }
+        Kind::Pair { byte, end, longest, bad } => lines.step(job, stretch, |ahead, at, _, found| {
+            read_pair(ahead, at, stretch, (*byte, *end, *longest), bad, found)
+        }),
+        Kind::Text { end: b'\n', second: None, bad } => match bad {
+            None => lines.step(job, stretch, |ahead, at, line, found| read_rest(ahead, at, line, stretch, None, found)),
+            bad => lines
+                .step(job, stretch, |ahead, at, line, found| read_rest(ahead, at, line, stretch, bad.as_ref(), found)),
+        },
+        Kind::Text { end, second: None, bad: None } => lines.step(job, stretch, |ahead, at, line, found| {
+            read_text::<false, false>(ahead, at, line, stretch, (*end, 0, &[0; 16]), found)
+        }),
+        Kind::Text { end, second: None, bad: Some(bad) } => lines.step(job, stretch, |ahead, at, line, found| {
+            read_text::<false, true>(ahead, at, line, stretch, (*end, 0, bad), found)
+        }),
+        Kind::Text { end, second: Some(second), bad: None } => lines.step(job, stretch, |ahead, at, line, found| {
+            read_text::<true, false>(ahead, at, line, stretch, (*end, *second, &[0; 16]), found)
+        }),
+        Kind::Text { end, second: Some(second), bad: Some(bad) } => {
+            lines.step(job, stretch, |ahead, at, line, found| {
+                read_text::<true, true>(ahead, at, line, stretch, (*end, *second, bad), found)
+            })
+        }
+        Kind::Captures { count } => {
+            lines.step(job, stretch, |ahead, at, line, _| read_captures(ahead, at, line, *count));
+        }
+        Kind::Steps => lines.step(job, stretch, |_, _, _, _| None),
+    }
 }
 
 /// What begins a message that may be more of an envelope: spaces, a byte order mark, a priority, `message repeated`.
@@ -194,6 +212,16 @@ fn may_be_more(message: &[u8; 64], has_tag: bool) -> bool {
         }
 }
 
+/// Where the first space is; 64 when there is none.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1")]
+fn first_space(bytes: &[u8; WINDOW]) -> Option<usize> {
+    match is_equal::<true>(window::<true>(bytes, 0)?, b' ') {
+        0 => Some(_tzcnt_u64(is_equal::<false>(window::<false>(bytes, 0)?, b' ')) as usize),
+        spaces => Some(_tzcnt_u64(spaces) as usize),
+    }
+}
+
 /// Where the message starts, when the envelope is one of those seen before and nothing of the message can be taken for
 /// more of it.
 #[inline]
@@ -204,7 +232,7 @@ fn message_start(ahead: &[u8], line: &[u8], job: &mut Job<'_, '_>) -> Option<usi
         return None;
     };
     let message: &[u8; 64] = ahead.get(at..)?.first_chunk()?;
-    let space = _tzcnt_u64(equal(load(message), b' ')) as usize;
+    let space = first_space(message)?;
     let has_tag = at > 2 && ahead.get(at - 2) == Some(&b':');
     // The first word can be one more tag only if it ends like one.
     let is_first_plain = has_tag & (space < WINDOW) & !RARE[usize::from(message[0])]
@@ -223,8 +251,7 @@ fn message_start(ahead: &[u8], line: &[u8], job: &mut Job<'_, '_>) -> Option<usi
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt")]
 fn take_method(ahead: &[u8], sketch: &mut Sketch<'_>) -> Option<()> {
     let [start, end] = [Mark::MethodStart, Mark::MethodEnd].map(|mark| sketch.found.marks[mark as usize] as usize);
-    let window = load_at(ahead, start)?;
-    let length = (equal(window, b' ').trailing_zeros() as usize).min(end.checked_sub(start)?);
+    let length = first_space(ahead.get(start..)?.first_chunk()?)?.min(end.checked_sub(start)?);
     let word = match length {
         0 | WINDOW.. => return None,
         1..=8 => low_bytes(ahead.get(start..)?.first_chunk()?, length as u32),

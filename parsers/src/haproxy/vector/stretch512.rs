@@ -6,7 +6,8 @@
 use core::arch::x86_64::*;
 
 use super::super::format::stretch::{Bound, Found, Mark, Run, Set, Shape, Stretch, WINDOW};
-use super::avx512::{byte_before_end, equal, field_of_byte, in_range, iota, load, small};
+use super::avx512::{byte_before_end, equal, field_of_byte, half, in_range, iota, load, small};
+use crate::envelope;
 
 /// The 64 bytes at `at`.
 #[inline]
@@ -15,11 +16,52 @@ pub(super) fn load_at(ahead: &[u8], at: usize) -> Option<__m512i> {
     Some(load(ahead.get(at..)?.first_chunk()?))
 }
 
+/// The first 32 bytes of a window, or all 64. Half a register costs half as much: what nearly always ends in it, is
+/// looked for there first.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn window<const IS_HALF: bool>(ahead: &[u8], at: usize) -> Option<__m512i> {
+    match IS_HALF {
+        true => Some(_mm512_castsi256_si512(half(ahead.get(at..)?.first_chunk()?))),
+        false => load_at(ahead, at),
+    }
+}
+
+/// Bit i: byte i is `byte`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) fn is_equal<const IS_HALF: bool>(bytes: __m512i, byte: u8) -> u64 {
+    match IS_HALF {
+        true => _mm256_cmpeq_epi8_mask(_mm512_castsi512_si256(bytes), _mm256_set1_epi8(byte as i8)).into(),
+        false => equal(bytes, byte),
+    }
+}
+
+/// Bit i: byte i is one of the `count` bytes from `first` on.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn is_in_range<const IS_HALF: bool>(bytes: __m512i, first: u8, count: u8) -> u64 {
+    match IS_HALF {
+        true => {
+            let value = _mm256_sub_epi8(_mm512_castsi512_si256(bytes), _mm256_set1_epi8(first as i8));
+            _mm256_cmplt_epu8_mask(value, _mm256_set1_epi8(count as i8)).into()
+        }
+        false => in_range(bytes, first, count),
+    }
+}
+
 /// Bit i: byte i is in `set`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn is_in(bytes: __m512i, set: &Set) -> u64 {
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn is_in<const IS_HALF: bool>(bytes: __m512i, set: &Set) -> u64 {
     const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
+    if IS_HALF {
+        let bytes = _mm512_castsi512_si256(bytes);
+        let upper = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(15));
+        let row = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(small(set)), bytes);
+        let bit = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(small(&BITS)), upper);
+        return _mm256_test_epi8_mask(row, bit).into();
+    }
     let upper = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), _mm512_set1_epi8(15));
     let row = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(small(set)), bytes);
     let bit = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(small(&BITS)), upper);
@@ -50,31 +92,73 @@ fn keep(bound: &Bound, found: &mut Found, start: usize, end: usize) {
     }
 }
 
+/// Numbers between delimiters.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) fn read_numbers(ahead: &[u8], at: usize, stretch: &Stretch, run: &Run, found: &mut Found) -> Option<usize> {
+    match read_run::<true, true>(ahead, at, stretch, run, found) {
+        Some(end) => Some(end),
+        None => read_run::<true, false>(ahead, at, stretch, run, found),
+    }
+}
+
+/// True when the bytes of `text` at `delimiter` begin with the first `length` of `expected`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,bmi2")]
+fn has_delimiters<const IS_HALF: bool>(text: __m512i, delimiter: u64, stretch: &Stretch) -> bool {
+    let expected = load(&stretch.text);
+    let differs = match IS_HALF {
+        true => {
+            let gathered = _mm256_maskz_compress_epi8(delimiter as u32, _mm512_castsi512_si256(text));
+            u64::from(_mm256_cmpneq_epi8_mask(gathered, _mm512_castsi512_si256(expected))) | !u64::from(u32::MAX)
+        }
+        false => _mm512_cmpneq_epi8_mask(_mm512_maskz_compress_epi8(delimiter, text), expected),
+    };
+    _bzhi_u64(differs, stretch.length) == 0
+}
+
+/// The offsets of delimiters, by their numbers in each of two tables.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+fn offsets<const IS_HALF: bool>(delimiter: u64, [starts, ends]: [&[u8; 16]; 2]) -> (__m128i, __m128i) {
+    if IS_HALF {
+        let offsets = _mm256_maskz_compress_epi8(delimiter as u32, _mm512_castsi512_si256(iota()));
+        let place =
+            |numbers| _mm256_castsi256_si128(_mm256_permutexvar_epi8(_mm256_castsi128_si256(small(numbers)), offsets));
+        return (place(starts), place(ends));
+    }
+    let offsets = _mm512_maskz_compress_epi8(delimiter, iota());
+    let place =
+        |numbers| _mm512_castsi512_si128(_mm512_permutexvar_epi8(_mm512_castsi128_si512(small(numbers)), offsets));
+    (place(starts), place(ends))
+}
+
 /// Values between delimiters that they do not hold.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt")]
-pub(super) fn read_run<const IS_NUMBER: bool>(
+pub(super) fn read_run<const IS_NUMBER: bool, const IS_HALF: bool>(
     ahead: &[u8],
     at: usize,
     stretch: &Stretch,
     run: &Run,
     found: &mut Found,
 ) -> Option<usize> {
-    let text = load_at(ahead, at)?;
-    let expected = load(&stretch.text);
-    let mut delimiter = if IS_NUMBER { !in_range(text, b'0', 10) } else { is_in(text, &run.delimiters) };
+    let text = window::<IS_HALF>(ahead, at)?;
+    let mut delimiter = if IS_NUMBER {
+        !is_in_range::<IS_HALF>(text, b'0', 10) & if IS_HALF { u64::from(u32::MAX) } else { u64::MAX }
+    } else {
+        is_in::<IS_HALF>(text, &run.delimiters)
+    };
     let mut aborted = 0;
-    let gathered = _mm512_maskz_compress_epi8(delimiter, text);
-    if _bzhi_u64(_mm512_cmpneq_epi8_mask(gathered, expected), stretch.length) != 0 {
-        if !IS_NUMBER || run.minus == 0 {
+    if !has_delimiters::<IS_HALF>(text, delimiter, stretch) {
+        if !IS_NUMBER || IS_HALF || run.minus == 0 {
             return None;
         }
         // A dash is part of a value that is nothing but `-1`.
         let others = delimiter;
         aborted = equal(text, b'-') & (others << 1 | 1) & equal(text, b'1') >> 1 & others >> 2;
         delimiter = others & !aborted;
-        let gathered = _mm512_maskz_compress_epi8(delimiter, text);
-        if _bzhi_u64(_mm512_cmpneq_epi8_mask(gathered, expected), stretch.length) != 0 {
+        if !has_delimiters::<IS_HALF>(text, delimiter, stretch) {
             return None;
         }
     }
@@ -82,15 +166,10 @@ pub(super) fn read_run<const IS_NUMBER: bool>(
     if !IS_NUMBER && run.is_loose {
         return read_loose(text, at, delimiter, end, stretch, run, found);
     }
-    if !IS_NUMBER && _bzhi_u64(is_in(text, &run.bad), end) != 0 {
+    if !IS_NUMBER && _bzhi_u64(is_in::<IS_HALF>(text, &run.bad), end) != 0 {
         return None;
     }
-    let offsets = _mm512_maskz_compress_epi8(delimiter, iota());
-    let place = |indexes: &[u8; 16]| {
-        _mm512_castsi512_si128(_mm512_permutexvar_epi8(_mm512_castsi128_si512(small(indexes)), offsets))
-    };
-    let ends = place(&run.ends);
-    let starts = place(&run.starts);
+    let (starts, ends) = offsets::<IS_HALF>(delimiter, [&run.starts, &run.ends]);
     let gaps = _mm_sub_epi8(starts, _mm_bslli_si128(ends, 1));
     let starts = _mm_maskz_add_epi8(run.has_start, starts, _mm_set1_epi8(1));
     let lengths = _mm_sub_epi8(ends, starts);
@@ -213,35 +292,20 @@ fn keep_aborted(mut aborted: u64, starts: __m128i, run: &Run, found: &mut Found)
 
 /// Values of fixed length.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,bmi2")]
-pub(super) fn read_shape(
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi2")]
+pub(super) fn read_shape<const IS_HALF: bool>(
     ahead: &[u8],
     at: usize,
     stretch: &Stretch,
     shape: &Shape,
     found: &mut Found,
 ) -> Option<usize> {
-    let text = load_at(ahead, at)?;
-    let exact = _mm512_cmpeq_epi8_mask(text, load(&stretch.text)) & shape.exact;
-    let digits = in_range(text, b'0', 10);
-    let mut fits = exact | digits & shape.digits;
-    if shape.letters != 0 {
-        let lower = _mm512_or_si512(text, _mm512_set1_epi8(0x20));
-        fits |= (digits | in_range(lower, b'a', 26) | equal(text, b'-')) & shape.letters;
-    }
-    if shape.signs != 0 {
-        fits |= (equal(text, b'+') | equal(text, b'-')) & shape.signs;
-    }
-    for month in &shape.months {
-        let name: &[u8; 4] = ahead.get(at + month..)?.first_chunk()?;
-        let name = _mm512_set1_epi32((u32::from_le_bytes(*name) & 0xff_ffff) as i32);
-        if _mm512_cmpeq_epi32_mask(name, months()) == 0 {
+    if !has_shape::<IS_HALF>(ahead, at, stretch, shape) {
+        // It may be another month than that of the last line.
+        let is_another = !shape.months.is_empty() && learn_months(ahead, at, shape);
+        if !is_another || !has_shape::<IS_HALF>(ahead, at, stretch, shape) {
             return None;
         }
-        fits |= 7 << month;
-    }
-    if _bzhi_u64(!fits, stretch.length) != 0 {
-        return None;
     }
     for bound in &stretch.bounds {
         let (start, end) = *shape.values.get(bound.value)?;
@@ -250,19 +314,39 @@ pub(super) fn read_shape(
     Some(at + stretch.length as usize)
 }
 
+/// True when every byte is what it must be.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn months() -> __m512i {
-    const NAMES: [u8; 64] = {
-        let (names, mut bytes, mut at) = (*b"JanFebMarAprMayJunJulAugSepOctNovDec", [0xff; 64], 0);
-        while at < 36 {
-            bytes[at / 3 * 4 + at % 3] = names[at];
-            bytes[at / 3 * 4 + 3] = 0;
-            at += 1;
-        }
-        bytes
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi2")]
+fn has_shape<const IS_HALF: bool>(ahead: &[u8], at: usize, stretch: &Stretch, shape: &Shape) -> bool {
+    let Some(text) = window::<IS_HALF>(ahead, at) else { return false };
+    let digits = is_in_range::<IS_HALF>(text, b'0', 10);
+    let expected = load(&shape.text.get());
+    let exact = match IS_HALF {
+        true => _mm256_cmpeq_epi8_mask(_mm512_castsi512_si256(text), _mm512_castsi512_si256(expected)).into(),
+        false => _mm512_cmpeq_epi8_mask(text, expected),
     };
-    load(&NAMES)
+    let mut fits = exact & shape.exact | digits & shape.digits;
+    if shape.letters != 0 {
+        let lower = _mm512_or_si512(text, _mm512_set1_epi8(0x20));
+        let letters = digits | is_in_range::<IS_HALF>(lower, b'a', 26) | is_equal::<IS_HALF>(text, b'-');
+        fits |= letters & shape.letters;
+    }
+    if shape.signs != 0 {
+        fits |= (is_equal::<IS_HALF>(text, b'+') | is_equal::<IS_HALF>(text, b'-')) & shape.signs;
+    }
+    _bzhi_u64(!fits, stretch.length) == 0
+}
+
+/// Expects the months that stand there from now on. False when none does.
+#[cold]
+fn learn_months(ahead: &[u8], at: usize, shape: &Shape) -> bool {
+    let mut text = shape.text.get();
+    for month in &shape.months {
+        let name = ahead.get(at + month..at + month + 3).filter(|name| envelope::month(name).is_some());
+        let (Some(name), Some(known)) = (name, text.get_mut(*month..month + 3)) else { return false };
+        known.copy_from_slice(name);
+    }
+    shape.text.replace(text) != text
 }
 
 /// An address and a port.
@@ -277,10 +361,31 @@ pub(super) fn read_pair(
     found: &mut Found,
 ) -> Option<usize> {
     let start = if stretch.length == 0 { at } else { behind_text(ahead, at, stretch)? };
-    let text = load_at(ahead, start)?;
-    let end = _tzcnt_u64(equal(text, end)) as u32;
-    let bytes = _bzhi_u64(equal(text, byte), end);
-    let digits = in_range(text, b'0', 10);
+    let pair = (byte, end, longest);
+    let (middle, end) = match find_pair::<true>(ahead, start, pair, bad) {
+        Some(found) => found,
+        None => find_pair::<false>(ahead, start, pair, bad)?,
+    };
+    for bound in &stretch.bounds {
+        let (first, last) = if bound.value == 0 { (0, middle) } else { (middle + 1, end) };
+        keep(bound, found, start + first as usize, start + last as usize);
+    }
+    Some(start + end as usize)
+}
+
+/// Where the first value of a pair ends, and the second.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt")]
+fn find_pair<const IS_HALF: bool>(
+    ahead: &[u8],
+    start: usize,
+    (byte, end, longest): (u8, u8, u32),
+    bad: &Set,
+) -> Option<(u32, u32)> {
+    let text = window::<IS_HALF>(ahead, start)?;
+    let end = _tzcnt_u64(is_equal::<IS_HALF>(text, end)) as u32;
+    let bytes = _bzhi_u64(is_equal::<IS_HALF>(text, byte), end);
+    let digits = is_in_range::<IS_HALF>(text, b'0', 10);
     let middle = 63 - (_lzcnt_u64(bytes | 1) as u32);
     // One digit at least; the first value is not empty.
     let number = _bzhi_u64(!digits, end) >> middle;
@@ -288,15 +393,8 @@ pub(super) fn read_pair(
         && end < WINDOW as u32
         && number == 1
         && (2..=longest + 1).contains(&(end - middle))
-        && _bzhi_u64(is_in(text, bad), middle) == 0;
-    if !fits {
-        return None;
-    }
-    for bound in &stretch.bounds {
-        let (first, last) = if bound.value == 0 { (0, middle) } else { (middle + 1, end) };
-        keep(bound, found, start + first as usize, start + last as usize);
-    }
-    Some(start + end as usize)
+        && _bzhi_u64(is_in::<IS_HALF>(text, bad), middle) == 0;
+    fits.then_some((middle, end))
 }
 
 /// Two windows.
@@ -332,8 +430,8 @@ pub(super) fn read_text<const HAS_SECOND: bool, const IS_WORD: bool>(
         length => length,
     };
     if IS_WORD {
-        let in_window = _bzhi_u64(is_in(window, bad), length.min(WINDOW) as u32);
-        let in_next = _bzhi_u64(is_in(next, bad), length.saturating_sub(WINDOW) as u32);
+        let in_window = _bzhi_u64(is_in::<false>(window, bad), length.min(WINDOW) as u32);
+        let in_next = _bzhi_u64(is_in::<false>(next, bad), length.saturating_sub(WINDOW) as u32);
         if length == 0 || length >= TWO || in_window | in_next != 0 {
             return None;
         }
@@ -344,12 +442,37 @@ pub(super) fn read_text<const HAS_SECOND: bool, const IS_WORD: bool>(
     Some(start + length)
 }
 
+/// The rest of a line.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+pub(super) fn read_rest(
+    ahead: &[u8],
+    at: usize,
+    line: &[u8],
+    stretch: &Stretch,
+    bad: Option<&Set>,
+    found: &mut Found,
+) -> Option<usize> {
+    let start =
+        if stretch.length <= 2 { behind_short_text(ahead, at, stretch)? } else { behind_text(ahead, at, stretch)? };
+    let length = line.len().checked_sub(start)?;
+    if let Some(bad) = bad {
+        let (window, next) = (load_at(ahead, start)?, load_at(ahead, start + WINDOW)?);
+        let in_window = _bzhi_u64(is_in::<false>(window, bad), length.min(WINDOW) as u32);
+        let in_next = _bzhi_u64(is_in::<false>(next, bad), length.saturating_sub(WINDOW) as u32);
+        if length == 0 || length >= TWO || in_window | in_next != 0 {
+            return None;
+        }
+    }
+    for bound in &stretch.bounds {
+        keep(bound, found, start, line.len());
+    }
+    Some(line.len())
+}
+
 /// Where the delimiter is in `text`, not before `from`.
 #[cold]
 fn far(text: &[u8], from: usize, end: u8, second: Option<u8>) -> Option<usize> {
-    if end == b'\n' {
-        return Some(text.len());
-    }
     let rest = text.get(from..)?;
     let at = match second {
         Some(second) => memchr::memmem::find(rest, &[end, second])?,

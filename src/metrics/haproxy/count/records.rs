@@ -6,12 +6,12 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use tailmeter_parsers::envelope::Envelope;
-use tailmeter_parsers::haproxy::format::{Place, Record, Spans};
-use tailmeter_parsers::haproxy::{BATCH, Layouts, Means, Method, Reading, Sketch, Sketcher, Sketches};
+use tailmeter_parsers::haproxy::format::{Layout, Place, Record, Spans};
+use tailmeter_parsers::haproxy::{BATCH, Layouts, Means, Method, Reading, Sketch, Sketcher, Sketches, termination_key};
 use tailmeter_parsers::{Reject, envelope};
 
 use super::{Numbers, Shard, Unusual};
-use crate::metrics::haproxy::labels::{Drawn, Laid, Subject};
+use crate::metrics::haproxy::labels::{Drawn, Field, Laid, Subject};
 use crate::metrics::haproxy::needs::feeds;
 use crate::metrics::haproxy::rows::{Found, Places, Resolver};
 use crate::metrics::haproxy::{
@@ -201,7 +201,11 @@ fn places(layouts: &Layouts, number: usize, shard: &Shard) -> Places {
     let Some(layout) = layouts.all().nth(number) else { return Places::new(&shard.plan, &shard.fields, [None; 11]) };
     let means = layouts.means(number);
     let metrics = COUNTED.map(|metrics| metrics.iter().copied().find(|metric| feeds(layout, means, *metric)));
-    Places::new(&shard.plan, &shard.fields, metrics)
+    let mut places = Places::new(&shard.plan, &shard.fields, metrics);
+    if has_state_for_method(layout) {
+        places.beyond.retain(|field| *field != Field::Termination);
+    }
+    places
 }
 
 impl Numbers {
@@ -270,9 +274,20 @@ impl Shard {
     }
 }
 
-/// The status code, -2 where there is none, and the method's key.
+/// The status code, -2 where there is none, and the method's key, or what stands in its place.
 fn small_values(record: &Record<'_>) -> (i16, (u32, u64)) {
-    (record.number(Place::StatusCode).map_or(-2, |status| status as i16), Method::key(method(record)))
+    let key = match has_state_for_method(record.layout()) {
+        true => termination_key(record.text(Place::TerminationState).unwrap_or_default()),
+        false => Method::key(method(record)),
+    };
+    (record.number(Place::StatusCode).map_or(-2, |status| status as i16), key)
+}
+
+/// True when lines have a termination state and no method. Then it takes the method's place in the key of a full tuple:
+/// sessions are counted by it.
+fn has_state_for_method(layout: &Layout) -> bool {
+    let has_method = layout.has(Place::HttpRequestMethod) || layout.has(Place::HttpRequest);
+    layout.has(Place::TerminationState) && !has_method
 }
 
 /// The method as it is written, wherever the layout has it; empty where it has none.
