@@ -9,14 +9,22 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
         r"formats:
   haproxy: {json: {a: /a}, metrics: {a_total: {type: counter}}}
 ",
-        "TODO",
+        r"tailmeter.yml:2:3: tailmeter has a format `haproxy` of its own
+  |
+2 |   haproxy: {json: {a: /a}, metrics: {a_total: {type: counter}}}
+  |   ^^^^^^^
+  = give this one another name",
     ),
     (
         "a format's name with a space",
         r"formats:
   My app: {json: {a: /a}, metrics: {a_total: {type: counter}}}
 ",
-        "TODO",
+        r"tailmeter.yml:2:3: `My app` is no name for a format
+  |
+2 |   My app: {json: {a: /a}, metrics: {a_total: {type: counter}}}
+  |   ^^^^^^
+  = lower case letters, digits, `_` and `-`, a letter first",
     ),
     (
         "a format without messages",
@@ -24,7 +32,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
   app:
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:2:3: the format `app` has neither `pattern` nor `json`
+  |
+2 |   app:
+  |   ^^^
+  = `pattern` is a regular expression with named groups, `json` names values by JSON pointers",
     ),
     (
         "a format with both kinds of messages",
@@ -34,7 +46,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     pattern: '(?P<a>x)'
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:3:5: a format has either `pattern` or `json`
+  |
+3 |     json: {a: /a}
+  |     ^^^^",
     ),
     (
         "a format without metrics",
@@ -42,7 +57,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
   app:
     json: {a: /a}
 ",
-        "TODO",
+        r"tailmeter.yml:2:3: the format `app` has no `metrics`
+  |
+2 |   app:
+  |   ^^^",
     ),
     (
         "a misspelt key of a format",
@@ -52,7 +70,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a}
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:3:5: unknown key `jsn`; did you mean `json`?
+  |
+3 |     jsn: {a: /a}
+  |     ^^^",
     ),
     (
         "a pattern that is none",
@@ -61,7 +82,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     pattern: '^(?P<a>[0-9]+ x'
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:3:16: bad regular expression: unclosed group
+  |
+3 |     pattern: '^(?P<a>[0-9]+ x'
+  |                ^",
     ),
     (
         "a pattern of another alphabet",
@@ -70,7 +94,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     pattern: '^(?P<a>\pL+)'
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:3:22: bad regular expression: Unicode not allowed here
+  |
+3 |     pattern: '^(?P<a>\pL+)'
+  |                      ^",
     ),
     (
         "a pattern without groups",
@@ -79,7 +106,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     pattern: '^GET [0-9]+'
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:3:5: no pattern has a named group: there would be no field
+  |
+3 |     pattern: '^GET [0-9]+'
+  |     ^^^^^^^
+  = a group is named so: (?P<status>\d+)",
     ),
     (
         "a group that is no name",
@@ -88,7 +119,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     pattern: '^GET (?P<http.status>[0-9]+)'
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:3:24: a group's name is made of letters, digits and `_`, not `http.status`
+  |
+3 |     pattern: '^GET (?P<http.status>[0-9]+)'
+  |                        ^",
     ),
     (
         "an item without a pattern",
@@ -99,7 +133,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
       - {name: b}
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:5:9: this item has no `pattern`
+  |
+5 |       - {name: b}
+  |         ^",
     ),
     (
         "a pattern that is too large",
@@ -108,7 +145,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     pattern: '^(?P<a>(?:x{999}){999})'
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:3:15: the pattern is too large
+  |
+3 |     pattern: '^(?P<a>(?:x{999}){999})'
+  |               ^",
     ),
     (
         "a pointer without a slash",
@@ -117,7 +157,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: b.c}
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:3:15: a JSON pointer begins with `/`
+  |
+3 |     json: {a: b.c}
+  |               ^
+  = for example /request/method",
     ),
     (
         "a pointer twice",
@@ -126,7 +170,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a, b: /a}
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:3:22: another field has the same pointer
+  |
+3 |     json: {a: /a, b: /a}
+  |                      ^
+  = for example /request/method",
     ),
     (
         "an unknown type of a field",
@@ -136,7 +184,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {a: number}
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:17: unknown type `number`
+  |
+4 |     fields: {a: number}
+  |                 ^^^^^^
+  = known: string, integer, float, bytes, duration, timestamp",
     ),
     (
         "a type for no field",
@@ -146,7 +198,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {stauts: integer}
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:14: unknown field `stauts`; did you mean `status`?
+  |
+4 |     fields: {stauts: integer}
+  |              ^^^^^^
+  = fields of this format: status",
     ),
     (
         "a unit of a number",
@@ -156,7 +212,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {a: {type: integer, unit: ms}}
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:33: `unit` goes with `type: duration` and `type: timestamp`
+  |
+4 |     fields: {a: {type: integer, unit: ms}}
+  |                                 ^^^^",
     ),
     (
         "an unknown unit",
@@ -166,7 +225,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {a: {type: duration, unit: min}}
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:40: unknown unit `min`
+  |
+4 |     fields: {a: {type: duration, unit: min}}
+  |                                        ^^^
+  = known: s, ms, us",
     ),
     (
         "records without a beginning",
@@ -176,7 +239,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     multiline: {max_lines: 10}
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:5: `multiline` needs a `start`: what the first line of a record looks like
+  |
+4 |     multiline: {max_lines: 10}
+  |     ^^^^^^^^^
+  = for example start: '^\d{4}-\d\d-\d\d '",
     ),
     (
         "an unknown envelope",
@@ -186,7 +253,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     envelope: docker
     metrics: {a_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:15: unknown envelope `docker`
+  |
+4 |     envelope: docker
+  |               ^^^^^^
+  = known: none, syslog, cri",
     ),
     (
         "a metric without a type",
@@ -195,7 +266,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a}
     metrics: {a_total: {help: All of them.}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:15: the metric `a_total` has no `type`
+  |
+4 |     metrics: {a_total: {help: All of them.}}
+  |               ^^^^^^^
+  = counter, gauge or histogram",
     ),
     (
         "a summary",
@@ -205,7 +280,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {a: duration}
     metrics: {a_seconds: {type: summary, value: a}}
 ",
-        "TODO",
+        r"tailmeter.yml:5:33: a format cannot have summaries yet
+  |
+5 |     metrics: {a_seconds: {type: summary, value: a}}
+  |                                 ^^^^^^^
+  = use a histogram",
     ),
     (
         "a counter without its ending",
@@ -214,7 +293,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a}
     metrics: {app_requests: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:15: `app_requests` cannot be the name of this metric: a counter's name ends in `_total`
+  |
+4 |     metrics: {app_requests: {type: counter}}
+  |               ^^^^^^^^^^^^",
     ),
     (
         "a gauge with a counter's ending",
@@ -224,7 +306,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {a: integer}
     metrics: {app_total: {type: gauge, value: a}}
 ",
-        "TODO",
+        r"tailmeter.yml:5:15: `app_total` cannot be the name of this metric: only a counter's name ends in `_total`
+  |
+5 |     metrics: {app_total: {type: gauge, value: a}}
+  |               ^^^^^^^^^",
     ),
     (
         "a metric's name with a colon",
@@ -233,7 +318,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a}
     metrics: {'app:requests_total': {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:15: `app:requests_total` cannot be the name of this metric: a metric's name is made of letters, digits and `_`, and begins with no digit
+  |
+4 |     metrics: {'app:requests_total': {type: counter}}
+  |               ^^^^^^^^^^^^^^^^^^^^",
     ),
     (
         "a metric of tailmeter's own",
@@ -242,7 +330,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a}
     metrics: {tailmeter_lines_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:15: `tailmeter_lines_total` cannot be the name of this metric: names with `tailmeter_` and `process_` are those of tailmeter's own metrics
+  |
+4 |     metrics: {tailmeter_lines_total: {type: counter}}
+  |               ^^^^^^^^^^^^^^^^^^^^^",
     ),
     (
         "a metric of a family",
@@ -251,7 +342,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a}
     metrics: {postfix_log_deliveries_total: {type: counter}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:15: `postfix_log_deliveries_total` cannot be the name of this metric: postfix has a metric of this name
+  |
+4 |     metrics: {postfix_log_deliveries_total: {type: counter}}
+  |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
     ),
     (
         "a metric of another format",
@@ -259,7 +353,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
   app: {json: {a: /a}, metrics: {app_total: {type: counter}}}
   web: {json: {a: /a}, metrics: {app_total: {type: counter}}}
 ",
-        "TODO",
+        r"tailmeter.yml:3:34: `app_total` cannot be the name of this metric: app has a metric of this name
+  |
+3 |   web: {json: {a: /a}, metrics: {app_total: {type: counter}}}
+  |                                  ^^^^^^^^^",
     ),
     (
         "a histogram that is a part of one",
@@ -269,7 +366,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {a: duration}
     metrics: {app_sum: {type: histogram, value: a}}
 ",
-        "TODO",
+        r"tailmeter.yml:5:15: `app_sum` cannot be the name of this metric: `_sum` is the ending of a series of other metrics
+  |
+5 |     metrics: {app_sum: {type: histogram, value: a}}
+  |               ^^^^^^^",
     ),
     (
         "a histogram without a value",
@@ -278,7 +378,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a}
     metrics: {app_seconds: {type: histogram, buckets: [1]}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:15: the metric `app_seconds` needs a `value`: the field whose numbers it shows
+  |
+4 |     metrics: {app_seconds: {type: histogram, buckets: [1]}}
+  |               ^^^^^^^^^^^",
     ),
     (
         "a histogram without buckets",
@@ -288,7 +391,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {a: integer}
     metrics: {app_size: {type: histogram, value: a}}
 ",
-        "TODO",
+        r"tailmeter.yml:5:15: the histogram `app_size` needs `buckets`
+  |
+5 |     metrics: {app_size: {type: histogram, value: a}}
+  |               ^^^^^^^^
+  = upper bounds in the unit of its samples: buckets: [1, 5, 10]",
     ),
     (
         "buckets that do not grow",
@@ -298,7 +405,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {a: duration}
     metrics: {app_seconds: {type: histogram, value: a, buckets: [1, 5, 2]}}
 ",
-        "TODO",
+        r"tailmeter.yml:5:72: buckets grow, from 0 to 9e9
+  |
+5 |     metrics: {app_seconds: {type: histogram, value: a, buckets: [1, 5, 2]}}
+  |                                                                        ^",
     ),
     (
         "buckets of a counter",
@@ -307,7 +417,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a}
     metrics: {app_total: {type: counter, buckets: [1]}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:42: `buckets` go with `type: histogram`
+  |
+4 |     metrics: {app_total: {type: counter, buckets: [1]}}
+  |                                          ^^^^^^^",
     ),
     (
         "a value that is text",
@@ -316,7 +429,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {took: /a}
     metrics: {app_seconds: {type: histogram, value: took}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:53: `took` is text, not a number
+  |
+4 |     metrics: {app_seconds: {type: histogram, value: took}}
+  |                                                     ^^^^
+  = say what it is under `fields`, for example took: {type: duration, unit: s}",
     ),
     (
         "a sum of points in time",
@@ -326,7 +443,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {a: timestamp}
     metrics: {app_total: {type: counter, value: a}}
 ",
-        "TODO",
+        r"tailmeter.yml:5:49: a point in time can only be shown by a gauge
+  |
+5 |     metrics: {app_total: {type: counter, value: a}}
+  |                                                 ^",
     ),
     (
         "a label of free text",
@@ -335,7 +455,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {path: /a}
     metrics: {app_total: {type: counter, labels: [path]}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:51: label `path` identifies people or grows with traffic: it needs a policy
+  |
+4 |     metrics: {app_total: {type: counter, labels: [path]}}
+  |                                                   ^^^^
+  = write {path: {allow: [a, b]}} to keep those values, or {path: {unbounded: true}} to keep all",
     ),
     (
         "a label that is no field",
@@ -344,7 +468,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {status: /a}
     metrics: {app_total: {type: counter, labels: [satus]}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:51: unknown field `satus`; did you mean `status`?
+  |
+4 |     metrics: {app_total: {type: counter, labels: [satus]}}
+  |                                                   ^^^^^
+  = fields of this format: status",
     ),
     (
         "a label with a meaning",
@@ -353,7 +481,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {le: /a}
     metrics: {app_total: {type: counter, labels: [le]}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:51: `le` cannot be a label: Prometheus gives this label a meaning of its own
+  |
+4 |     metrics: {app_total: {type: counter, labels: [le]}}
+  |                                                   ^^",
     ),
     (
         "a constant label that is a field, too",
@@ -363,7 +494,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     fields: {a: {fits: x|y}}
     metrics: {app_total: {type: counter, labels: [a], constant_labels: {a: x}}}
 ",
-        "TODO",
+        r"tailmeter.yml:5:51: label `a` is there twice
+  |
+5 |     metrics: {app_total: {type: counter, labels: [a], constant_labels: {a: x}}}
+  |                                                   ^",
     ),
     (
         "a condition that is no expression",
@@ -372,7 +506,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a}
     metrics: {app_total: {type: counter, when: {a: '['}}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:53: bad regular expression: unclosed character class
+  |
+4 |     metrics: {app_total: {type: counter, when: {a: '['}}}
+  |                                                     ^",
     ),
     (
         "a condition on no field",
@@ -381,7 +518,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {level: /a}
     metrics: {app_total: {type: counter, when: {levl: x}}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:49: unknown field `levl`; did you mean `level`?
+  |
+4 |     metrics: {app_total: {type: counter, when: {levl: x}}}
+  |                                                 ^^^^
+  = fields of this format: level",
     ),
     (
         "a condition of another kind",
@@ -390,7 +531,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {level: /a}
     metrics: {app_total: {type: counter, when: {level: {above: 5}}}}
 ",
-        "TODO",
+        r"tailmeter.yml:4:56: expected a regular expression, or `not` with one, found a mapping
+  |
+4 |     metrics: {app_total: {type: counter, when: {level: {above: 5}}}}
+  |                                                        ^
+  = for example {status: {not: '^2'}}",
     ),
     (
         "help of several lines",
@@ -399,7 +544,10 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
     json: {a: /a}
     metrics: {app_total: {type: counter, help: "a\nb"}}
 "#,
-        "TODO",
+        r#"tailmeter.yml:4:48: the help is one line, without backslashes
+  |
+4 |     metrics: {app_total: {type: counter, help: "a\nb"}}
+  |                                                ^^^^^^"#,
     ),
     (
         "a source of a format that is misspelt",
@@ -408,7 +556,11 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
 sources:
   - {file: a.log, format: webshp}
 ",
-        "TODO",
+        r"tailmeter.yml:4:27: unknown format `webshp`; did you mean `webshop`?
+  |
+4 |   - {file: a.log, format: webshp}
+  |                           ^^^^^^
+  = known formats: haproxy, webshop",
     ),
     (
         "settings of a format's metric",
@@ -417,6 +569,10 @@ sources:
 metrics:
   app_total: {labels: [path]}
 ",
-        "TODO",
+        r"tailmeter.yml:4:24: label `path` identifies people or grows with traffic: it needs a policy
+  |
+4 |   app_total: {labels: [path]}
+  |                        ^^^^
+  = write {path: {allow: [a, b]}} to keep those values, or {path: {unbounded: true}} to keep all",
     ),
 ];

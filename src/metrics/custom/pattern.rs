@@ -113,7 +113,7 @@ impl Parsed {
     fn general(&self, field: &dyn Fn(&str) -> Option<usize>) -> Result<meta::Regex, String> {
         let config = meta::Config::new().utf8_empty(false).nfa_size_limit(Some(10 * MACHINE_BYTES));
         let built = meta::Builder::new().configure(config).build_from_hir(&self.keeping(field).0);
-        built.map_err(|error| format!("the pattern is too large: {error}"))
+        built.map_err(|_| "the pattern is too large".to_owned())
     }
 
     /// The same with the groups that have a field, and their fields.

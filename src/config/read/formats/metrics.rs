@@ -101,7 +101,9 @@ impl Schema<'_> {
         let both = both.chain(parts.labels.iter().map(|(_, label)| label.name.as_str()));
         if let Some(name) = repeated(both).first() {
             let message = format!("label `{}` is there twice", clip(name));
-            self.reader.report(name_place(&parts, name).unwrap_or(name_of(node)), message, None);
+            let is_it = |(_, label): &&(Place, LabelChoice)| label.name == **name;
+            let place = parts.labels.iter().rev().find(is_it).map_or(node.place, |(place, _)| *place);
+            self.reader.report(place, message, None);
         }
         parts
     }
@@ -292,12 +294,4 @@ impl Schema<'_> {
         }
         Some(bounds)
     }
-}
-
-fn name_place(parts: &Parts, name: &str) -> Option<Place> {
-    parts.labels.iter().rev().find(|(_, label)| label.name == name).map(|(place, _)| *place)
-}
-
-fn name_of(node: &Node) -> Place {
-    node.place
 }
