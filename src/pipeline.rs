@@ -20,9 +20,9 @@ mod shard;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Config;
 use crate::exposition::{Exposition, Protocol, Rendering, Selection, Snapshot, Snapshots, View};
@@ -68,6 +68,8 @@ struct Registry {
     /// How many feeds there have been.
     feeds: AtomicU64,
     latest: Mutex<Latest>,
+    /// True when lines are counted as they are written: then the time matters for what remembers only the last.
+    is_live: AtomicBool,
 }
 
 /// What a scrape of one family needs.
@@ -145,6 +147,7 @@ impl Pipeline {
                 sources: Mutex::default(),
                 feeds: AtomicU64::new(0),
                 latest: Mutex::default(),
+                is_live: AtomicBool::new(false),
             }),
             families,
             max_series_total: config.max_series_total,
@@ -157,13 +160,7 @@ impl Pipeline {
     pub fn fits(&self, config: &Config) -> bool {
         let is_same = |planned: &Planned| {
             let plan = planned.plan.family.plan(config);
-            plan.is_some_and(|plan| {
-                plan.groups == planned.plan.groups
-                    && plan.slots == planned.plan.slots
-                    && plan.expire_after == planned.plan.expire_after
-                    && plan.postfix == planned.plan.postfix
-                    && plan.custom == planned.plan.custom
-            })
+            plan.is_some_and(|plan| plan.is_same(&planned.plan))
         };
         // A format has other metrics with another program's.
         self.families.iter().map(|planned| planned.plan.family).eq(config.families())
@@ -226,6 +223,7 @@ impl Pipeline {
         for (index, ((planned, scrape), snapshot)) in
             self.families.iter().zip(scrapes.iter_mut()).zip(&shown.families).enumerate()
         {
+            scrape.view.tell_time(self.registry.now());
             scrape.view.expire(now_ms);
             scrape.view.expose(&snapshots, index, exposition);
             scrape.report(planned, snapshot, now_ms);
@@ -295,6 +293,12 @@ impl Scrape {
 }
 
 impl Registry {
+    /// The time, in seconds since 1970; 0 where everything is counted at once, as in a replay.
+    fn now(&self) -> u64 {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if self.is_live.load(Relaxed) { now() } else { 0 }
+    }
+
     /// Makes the telemetry of a source; returns what it had brought in earlier runs, if anything, once.
     fn enter(&self, key: &SourceKey) -> Option<Totals> {
         let mut sources = lock(&self.sources);

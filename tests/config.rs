@@ -5,6 +5,8 @@
 
 #[path = "config/format_mistakes.rs"]
 mod format_mistakes;
+#[path = "config/histogram_mistakes.rs"]
+mod histogram_mistakes;
 #[path = "config/mistakes.rs"]
 mod mistakes;
 #[path = "config/source_mistakes.rs"]
@@ -19,7 +21,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use tailmeter::config::{Config, ConfigErrors, Input, LabelPolicy, MAX_FILE_BYTES, Source, SyslogInput};
+use tailmeter::config::{
+    Config, ConfigErrors, ExemplarSource, Input, LabelPolicy, MAX_FILE_BYTES, MetricConfig, NativeConfig, Source,
+    SummaryConfig, SyslogInput,
+};
 use tailmeter::metrics::{Family, Kind, Label, Metric, Unit};
 
 const fn metric(name: &'static str, labels: &'static [&'static str], opt_in: &'static [&'static str]) -> Metric {
@@ -242,11 +247,12 @@ fn the_example_works_with_every_setting_in_use() {
             assert_eq!(syslog.socket_mode, defaults.socket_mode);
         }
     }
-    assert!(!config.labels.is_empty() && config.metrics.len() == 2);
-    let of_metrics = ["enabled:", "unbounded:", "allow:", "max_series:", "expire_after:", "labels:"];
+    assert!(!config.labels.is_empty() && config.metrics.len() == 5);
+    let of_metrics = "enabled: unbounded: allow: max_series: expire_after: labels: buckets: native: schema: max_buckets: zero_threshold: \
+        classic: summary: quantiles: window_seconds: exemplars:";
     let of_sources = "file: exclude: journal: identifiers: units: matches: directory: syslog: framing: senders: \
         receive_buffer_bytes: max_connections: socket_mode: tls: certificate: key: client_ca: pipe: format: name:";
-    for key in of_metrics.into_iter().chain(of_sources.split(' ')) {
+    for key in of_metrics.split(' ').chain(of_sources.split(' ')) {
         assert!(text.contains(key), "the example does not show {key}");
     }
 }
@@ -267,6 +273,45 @@ fn mistakes_are_told_exactly() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn mistakes_about_what_is_observed_are_told_exactly() {
+    let mut wrong = String::new();
+    for (name, text, expected) in histogram_mistakes::HISTOGRAM_MISTAKES {
+        let parsed = Config::parse(text, "tailmeter.yml", tailmeter::metrics::FAMILIES);
+        let told = parsed.err().map(|errors| errors.to_string()).unwrap_or_default();
+        if told != *expected {
+            let _ = writeln!(wrong, "== {name}\n{told}\n-- expected\n{expected}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn what_is_observed_arrives() {
+    let config = accept_all(
+        "metrics:
+  haproxy_log_queue_duration_seconds: {buckets: [0, 1e-3, .5, 2], native: true, exemplars: unique_id}
+  haproxy_log_request_duration_seconds:
+    native: {schema: -4, max_buckets: 16, zero_threshold: 0.001, classic: false}
+  haproxy_log_connect_duration_seconds: {native: false, summary: false}
+  postfix_log_delivery_delay_seconds: {summary: {quantiles: [0, 1], window_seconds: 60}}
+  postfix_log_deliveries_total: {exemplars: queue_id}
+  amavis_log_score: {buckets: [-5.5, 0, 1], native: {}}
+",
+    );
+    let metric = |name: &str| config.metric(name).cloned().unwrap_or_default();
+    let queue = metric("haproxy_log_queue_duration_seconds");
+    assert_eq!(queue.buckets, Some(vec![0.0, 0.001, 0.5, 2.0]));
+    assert_eq!((queue.native, queue.exemplars), (Some(NativeConfig::default()), Some(ExemplarSource::UniqueId)));
+    let native = NativeConfig { schema: -4, max_buckets: 16, zero_threshold: 0.001, classic: false };
+    assert_eq!(metric("haproxy_log_request_duration_seconds").native, Some(native));
+    assert_eq!(metric("haproxy_log_connect_duration_seconds"), MetricConfig::default());
+    let summary = SummaryConfig { quantiles: vec![0.0, 1.0], window_seconds: 60 };
+    assert_eq!(metric("postfix_log_delivery_delay_seconds").summary, Some(summary));
+    assert_eq!(metric("postfix_log_deliveries_total").exemplars, Some(ExemplarSource::QueueId));
+    assert_eq!(metric("amavis_log_score").native, Some(NativeConfig::default()));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod catalogue;
 mod dialect;
 mod error;
+mod histogram;
 mod read;
 mod reader;
 mod sources;
@@ -27,6 +28,11 @@ pub use dialect::{DialectError, Origin, Understood};
 pub use error::{ConfigError, ConfigErrors};
 pub use sources::{Input, InputError, JournalInput, Source, SyslogInput, Written};
 pub use span::shown as shown_span;
+
+pub use histogram::{
+    ExemplarSource, MAX_BUCKETS, MAX_NATIVE_BUCKETS_RANGE, MAX_QUANTILES, NativeConfig, SummaryConfig,
+    WINDOW_SECONDS_RANGE,
+};
 
 use crate::metrics::custom::Format;
 use crate::metrics::{Compat, Family, Kind, Metric, families};
@@ -54,7 +60,7 @@ pub const MAX_MESSAGES_RANGE: RangeInclusive<usize> = 1000..=10_000_000;
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// A configuration whose every name is known and every value in range.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Address and port of `/metrics`: unless something else is asked for, the port of the program that `compat` names.
     pub listen: SocketAddr,
@@ -118,7 +124,7 @@ impl Default for PostfixConfig {
 }
 
 /// What an operator changes about one metric.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MetricConfig {
     /// Its labels instead of the default ones; empty for none at all.
     pub labels: Option<Vec<LabelChoice>>,
@@ -128,6 +134,14 @@ pub struct MetricConfig {
     pub expire_after: Option<Expiry>,
     /// False drops the metric.
     pub enabled: bool,
+    /// Upper bounds of its buckets instead of the usual ones: in its unit, ascending, finite, at most [`MAX_BUCKETS`].
+    pub buckets: Option<Vec<f64>>,
+    /// Makes it a native histogram.
+    pub native: Option<NativeConfig>,
+    /// Makes it a summary.
+    pub summary: Option<SummaryConfig>,
+    /// What leads from its samples to lines.
+    pub exemplars: Option<ExemplarSource>,
 }
 
 /// How long a series is shown to which nothing is added.
@@ -180,7 +194,16 @@ impl Default for Config {
 
 impl Default for MetricConfig {
     fn default() -> Self {
-        Self { labels: None, max_series: None, expire_after: None, enabled: true }
+        Self {
+            enabled: true,
+            labels: None,
+            max_series: None,
+            expire_after: None,
+            buckets: None,
+            native: None,
+            summary: None,
+            exemplars: None,
+        }
     }
 }
 

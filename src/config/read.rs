@@ -1,6 +1,7 @@
 //! The schema: from the tree of a configuration file to a checked [`Config`].
 
 mod formats;
+mod histogram;
 mod postfix;
 mod sources;
 
@@ -29,7 +30,8 @@ const ROOT_KEYS: &[&str] = &[
     "created_samples",
     "formats",
 ];
-const METRIC_KEYS: &[&str] = &["labels", "max_series", "expire_after", "enabled"];
+const METRIC_KEYS: &[&str] =
+    &["labels", "max_series", "expire_after", "enabled", "buckets", "native", "summary", "exemplars"];
 /// In place of a time: not at any.
 const NEVER: &str = "never";
 const POLICY_KEYS: &[&str] = &["allow", "unbounded"];
@@ -234,7 +236,8 @@ impl<'a> Schema<'a> {
             self.reader.unknown("metric", &name.name, name.place, metrics, None);
         }
         let mut metric = MetricConfig::default();
-        for (key, node) in self.reader.map(name.place, node) {
+        let entries = self.reader.map(name.place, node);
+        for (key, node) in entries {
             match key.name.as_str() {
                 "labels" => metric.labels = Some(self.choices(known, key, node)),
                 "max_series" => {
@@ -242,11 +245,13 @@ impl<'a> Schema<'a> {
                 }
                 "expire_after" => metric.expire_after = self.expiry(key, node),
                 "enabled" => metric.enabled = self.reader.bool(key, node).unwrap_or_default(),
+                _ if self.observed(known, key, node, &mut metric) => {}
                 _ => {
                     self.reader.unknown_key(key, METRIC_KEYS);
                 }
             }
         }
+        self.check_observed(entries, &metric);
         metric
     }
 

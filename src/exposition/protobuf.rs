@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use super::rendering::Pass;
 use super::table::{Head, Number, Row, Type, Value};
+use crate::metrics::Unit;
+use crate::series::{Exemplar, Native, NativeShape};
 
 /// What fields are written to.
 trait Sink {
@@ -34,6 +36,11 @@ trait Sink {
         self.varint(value);
     }
 
+    /// A number with a sign, which is written as if the sign were its lowest bit.
+    fn signed(&mut self, field: u8, value: i64) {
+        self.integer(field, (value << 1 ^ value >> 63) as u64);
+    }
+
     fn double(&mut self, field: u8, value: f64) {
         self.bytes(&[field << 3 | 1]);
         self.bytes(&value.to_le_bytes());
@@ -50,9 +57,16 @@ trait Sink {
         self.varint(message.length() as u64);
         message.write(self);
     }
+
+    /// The same for a field from 16 on.
+    fn message_beyond(&mut self, field: u8, message: &impl Message) {
+        self.varint(u64::from(field) << 3 | 2);
+        self.varint(message.length() as u64);
+        message.write(self);
+    }
 }
 
-/// A message: its fields, numbered as in the definition. All numbers are below 16.
+/// A message: its fields, numbered as in the definition. All numbers are below 16, where nothing else is said.
 trait Message {
     fn write<S: Sink + ?Sized>(&self, sink: &mut S);
 
@@ -108,6 +122,8 @@ pub(super) struct Writer {
     head: Vec<u8>,
     kind: Type,
     bounds: Arc<[f64]>,
+    /// Of the values of exemplars.
+    unit: Unit,
     /// Bytes of all rows; `None` when they are known and written.
     measured: Option<usize>,
 }
@@ -122,6 +138,7 @@ impl Writer {
         let kind = match head.kind {
             Type::Counter => 0,
             Type::Gauge => 1,
+            Type::Summary => 2,
             Type::Histogram => 4,
         };
         fields.integer(3, kind);
@@ -129,13 +146,13 @@ impl Writer {
         if let Some(unit) = head.unit_name() {
             fields.text(5, unit.as_bytes());
         }
-        Self { head: fields, kind: head.kind, bounds: Arc::clone(&head.bounds), measured: Some(0) }
+        Self { head: fields, kind: head.kind, bounds: Arc::clone(&head.bounds), unit: head.unit, measured: Some(0) }
     }
 }
 
 impl Pass for Writer {
     fn row(&mut self, row: &Row<'_>, out: &mut Vec<u8>) -> usize {
-        let metric = Metric { row, kind: self.kind, bounds: &self.bounds };
+        let metric = Metric { row, kind: self.kind, bounds: &self.bounds, unit: self.unit };
         match &mut self.measured {
             Some(measured) => {
                 let mut length = Length(0);
@@ -165,6 +182,7 @@ struct Metric<'a> {
     row: &'a Row<'a>,
     kind: Type,
     bounds: &'a [f64],
+    unit: Unit,
 }
 
 impl Message for Metric<'_> {
@@ -173,9 +191,16 @@ impl Message for Metric<'_> {
         sink.labels(self.row);
         match (value, self.kind) {
             (Value::Number(value), Type::Gauge) => sink.message(2, &Gauge(value)),
-            (Value::Number(value), _) => sink.message(3, &Counter { value, created_ms }),
-            (Value::Histogram { counts, sum }, _) => {
-                sink.message(7, &Histogram { bounds: self.bounds, counts, sum, created_ms });
+            (Value::Number(value), _) => {
+                let exemplar = self.row.exemplar(0, 1).map(|exemplar| Example { exemplar, unit: self.unit });
+                sink.message(3, &Counter { value, exemplar, created_ms });
+            }
+            (Value::Histogram { counts, sum, native }, _) => {
+                let Self { row, bounds, unit, .. } = *self;
+                sink.message(7, &Histogram { bounds, counts, sum, native, created_ms, row, unit });
+            }
+            (Value::Summary { quantiles, count, sum }, _) => {
+                sink.message(4, &Summary { quantiles, count, sum, created_ms });
             }
         }
     }
@@ -189,17 +214,53 @@ impl Message for Gauge {
     }
 }
 
-struct Counter {
+struct Counter<'a> {
     value: Number,
+    exemplar: Option<Example<'a>>,
     created_ms: Option<u64>,
 }
 
-impl Message for Counter {
+impl Message for Counter<'_> {
     fn write<S: Sink + ?Sized>(&self, sink: &mut S) {
         sink.double(1, self.value.as_f64());
+        if let Some(exemplar) = &self.exemplar {
+            sink.message(2, exemplar);
+        }
         if let Some(created_ms) = self.created_ms {
             sink.message(3, &Timestamp(created_ms));
         }
+    }
+}
+
+struct Summary<'a> {
+    quantiles: &'a [(f64, Number)],
+    count: u64,
+    sum: Number,
+    created_ms: Option<u64>,
+}
+
+impl Message for Summary<'_> {
+    fn write<S: Sink + ?Sized>(&self, sink: &mut S) {
+        sink.integer(1, self.count);
+        sink.double(2, self.sum.as_f64());
+        for (quantile, value) in self.quantiles {
+            sink.message(3, &Quantile { quantile: *quantile, value: value.as_f64() });
+        }
+        if let Some(created_ms) = self.created_ms {
+            sink.message(4, &Timestamp(created_ms));
+        }
+    }
+}
+
+struct Quantile {
+    quantile: f64,
+    value: f64,
+}
+
+impl Message for Quantile {
+    fn write<S: Sink + ?Sized>(&self, sink: &mut S) {
+        sink.double(1, self.quantile);
+        sink.double(2, self.value);
     }
 }
 
@@ -207,11 +268,18 @@ struct Histogram<'a> {
     bounds: &'a [f64],
     counts: &'a [u64],
     sum: Number,
+    native: Option<(&'a Native, &'a NativeShape)>,
     created_ms: Option<u64>,
+    row: &'a Row<'a>,
+    unit: Unit,
 }
+
+/// Exemplars of a native histogram that has no other buckets, at most: the latest.
+const MOST_EXEMPLARS: usize = 10;
 
 impl Message for Histogram<'_> {
     fn write<S: Sink + ?Sized>(&self, sink: &mut S) {
+        let Self { row, unit, .. } = *self;
         let mut cumulative = 0_u64;
         let counts = self.counts.iter().map(|count| {
             cumulative = cumulative.saturating_add(*count);
@@ -221,24 +289,113 @@ impl Message for Histogram<'_> {
         let all = self.counts.iter().fold(0_u64, |all, count| all.saturating_add(*count));
         sink.integer(1, all);
         sink.double(2, self.sum.as_f64());
-        for (bound, cumulative) in self.bounds.iter().zip(counts) {
-            sink.message(3, &Bucket { cumulative, bound: *bound });
+        let buckets = self.bounds.iter().zip(counts).enumerate().map(|(bucket, (bound, cumulative))| {
+            let exemplar = row.exemplar(bucket, self.counts.len()).map(|exemplar| Example { exemplar, unit });
+            Bucket { cumulative, bound: *bound, exemplar }
+        });
+        buckets.for_each(|bucket| sink.message(3, &bucket));
+        let of_last = row.exemplar(self.bounds.len(), self.counts.len()).filter(|_| !self.bounds.is_empty());
+        if let Some(exemplar) = of_last {
+            // Only for it the last bucket is there, too.
+            let exemplar = Some(Example { exemplar, unit });
+            sink.message(3, &Bucket { cumulative: all, bound: f64::INFINITY, exemplar });
+        }
+        if let Some((native, shape)) = self.native {
+            write_native(native, shape, sink);
         }
         if let Some(created_ms) = self.created_ms {
             sink.message(15, &Timestamp(created_ms));
         }
+        if self.bounds.is_empty() && !row.exemplars.is_empty() {
+            let mut latest = row.exemplars.iter().map(|(_, exemplar)| *exemplar).collect::<Vec<_>>();
+            latest.sort_by_key(|exemplar| exemplar.time_ms);
+            for exemplar in latest.iter().skip(latest.len().saturating_sub(MOST_EXEMPLARS)) {
+                sink.message_beyond(16, &Example { exemplar, unit });
+            }
+        }
     }
 }
 
-struct Bucket {
-    cumulative: u64,
-    bound: f64,
+fn write_native<S: Sink + ?Sized>(native: &Native, shape: &NativeShape, sink: &mut S) {
+    sink.signed(5, native.schema().into());
+    sink.double(6, shape.zero_threshold);
+    sink.integer(7, native.zero());
+    write_spans(native.negative(), (9, 10), sink);
+    write_spans(native.positive(), (12, 13), sink);
+    if native.total() == 0 && shape.zero_threshold == 0.0 {
+        // By this alone it is known as a native one.
+        sink.message(12, &Span { offset: 0, length: 0 });
+    }
 }
 
-impl Message for Bucket {
+/// Empty buckets between others that are written as such, at most: more begin another span.
+const GAP: i32 = 2;
+
+/// Writes runs of buckets, and each count as what it is more than the one before.
+fn write_spans<S: Sink + ?Sized>(buckets: &[(i32, u64)], (spans, deltas): (u8, u8), sink: &mut S) {
+    let is_same = |(before, _): &(i32, u64), (next, _): &(i32, u64)| next - before <= GAP + 1;
+    let mut next = 0;
+    for run in buckets.chunk_by(is_same) {
+        let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) else { continue };
+        sink.message(spans, &Span { offset: first - next, length: (last - first + 1) as u32 });
+        next = last + 1;
+    }
+    let mut before = 0;
+    for run in buckets.chunk_by(is_same) {
+        let mut next = run.first().map_or(0, |(first, _)| *first);
+        for (number, count) in run {
+            let empty = (next..*number).map(|_| 0);
+            for count in empty.chain([*count as i64]) {
+                sink.signed(deltas, count - before);
+                before = count;
+            }
+            next = number + 1;
+        }
+    }
+}
+
+struct Span {
+    offset: i32,
+    length: u32,
+}
+
+impl Message for Span {
+    fn write<S: Sink + ?Sized>(&self, sink: &mut S) {
+        sink.signed(1, self.offset.into());
+        sink.integer(2, self.length.into());
+    }
+}
+
+struct Bucket<'a> {
+    cumulative: u64,
+    bound: f64,
+    exemplar: Option<Example<'a>>,
+}
+
+impl Message for Bucket<'_> {
     fn write<S: Sink + ?Sized>(&self, sink: &mut S) {
         sink.integer(1, self.cumulative);
         sink.double(2, self.bound);
+        if let Some(exemplar) = &self.exemplar {
+            sink.message(3, exemplar);
+        }
+    }
+}
+
+/// An exemplar, and the unit of its value.
+struct Example<'a> {
+    exemplar: &'a Exemplar,
+    unit: Unit,
+}
+
+impl Message for Example<'_> {
+    fn write<S: Sink + ?Sized>(&self, sink: &mut S) {
+        let Exemplar { labels, value, time_ms } = self.exemplar;
+        each_label(labels.as_bytes(), |label| sink.message(1, label));
+        sink.double(2, Number::of_cell(*value as u64, self.unit).as_f64());
+        if let Some(time_ms) = time_ms.and_then(|time_ms| u64::try_from(time_ms).ok()) {
+            sink.message(3, &Timestamp(time_ms));
+        }
     }
 }
 
@@ -274,7 +431,18 @@ pub(super) fn encoded_labels(text: &[u8]) -> usize {
 }
 
 fn write_labels(text: &[u8], out: &mut Vec<u8>) {
-    each_label(text, |label| out.message(1, label));
+    each_label(text, |label| {
+        let Label { name, value } = label;
+        // Most of the work of a scrape: the usual lengths take one byte, and need not be measured first.
+        if name.len() + value.len() > 0x7f - 4 {
+            return out.message(1, label);
+        }
+        let (of_name, of_value) = (name.len() as u8, value.len() as u8);
+        out.extend_from_slice(&[1 << 3 | 2, 4 + of_name + of_value, 1 << 3 | 2, of_name]);
+        out.extend_from_slice(name);
+        out.extend_from_slice(&[2 << 3 | 2, of_value]);
+        out.extend_from_slice(value);
+    });
 }
 
 /// Shows the labels in the inside of `{…}` of the text format, with their values as they are meant.

@@ -12,7 +12,7 @@ pub struct Selection {
     pub families: Vec<String>,
 }
 
-/// What the samples of a histogram have behind its name.
+/// What the samples of a histogram, or of a summary, have behind its name.
 const OF_HISTOGRAMS: &[&str] = &["_bucket", "_sum", "_count", "_created"];
 
 impl Selection {
@@ -38,6 +38,8 @@ fn is_name_of(wanted: &str, head: &Head) -> bool {
             short.is_some_and(|short| wanted.strip_prefix(short).is_some_and(|rest| ["", "_created"].contains(&rest)))
         }
         Type::Gauge => false,
-        Type::Histogram => wanted.strip_prefix(&*head.name).is_some_and(|rest| OF_HISTOGRAMS.contains(&rest)),
+        Type::Histogram | Type::Summary => {
+            wanted.strip_prefix(&*head.name).is_some_and(|rest| OF_HISTOGRAMS.contains(&rest))
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::Snapshot;
 use super::view::Tuples;
-use crate::metrics::{Compat, Kind, Metric, Slot, Unit};
+use crate::metrics::{Compat, Form, Metric, Slot, Unit};
+use crate::series::{Distribution, Exemplar, Native, NativeShape};
 
 /// The snapshots of all families, shared with whoever took them for as long as somebody writes from them.
 pub type Snapshots = Arc<dyn AsRef<[Snapshot]> + Send + Sync>;
@@ -42,6 +43,8 @@ pub enum Type {
     Gauge,
     /// Buckets and a sum.
     Histogram,
+    /// Quantiles, a count and a sum.
+    Summary,
 }
 
 /// What is said of a metric once.
@@ -59,34 +62,33 @@ pub struct Head {
     pub unit: Unit,
     /// Whose metric it is, if not tailmeter's own: decides how bounds are written.
     pub compat: Option<Compat>,
-    /// The cells hold the last value, behind a number that says when it was set.
-    pub is_last: bool,
 }
 
 impl Head {
     /// What the catalogue says.
     pub fn of(metric: &Metric, compat: Option<Compat>) -> Self {
-        let Metric { name, help, kind, unit, .. } = *metric;
-        let is_last = kind == Kind::Last;
-        let (kind, bounds) = match kind {
-            Kind::Counter => (Type::Counter, &[][..]),
-            Kind::Gauge | Kind::Last => (Type::Gauge, &[][..]),
-            Kind::Histogram(bounds) => (Type::Histogram, bounds),
+        Self::under(metric, &Form::of(metric, None), compat)
+    }
+
+    /// The same of a metric that a configuration has given this form.
+    pub(super) fn under(metric: &Metric, form: &Form, compat: Option<Compat>) -> Self {
+        let Metric { name, help, unit, .. } = *metric;
+        let kind = match form {
+            Form::Counter => Type::Counter,
+            Form::Gauge | Form::Last => Type::Gauge,
+            Form::Histogram { .. } => Type::Histogram,
+            Form::Summary { .. } => Type::Summary,
         };
-        Self { name: name.into(), help: help.into(), kind, bounds: bounds.into(), unit, compat, is_last }
+        let bounds = match form {
+            Form::Histogram { bounds, .. } => Arc::clone(bounds),
+            _ => [].into(),
+        };
+        Self { name: name.into(), help: help.into(), kind, bounds, unit, compat }
     }
 
     /// A metric that is nobody else's and no histogram.
     pub fn plain(name: impl Into<Cow<'static, str>>, help: impl Into<Cow<'static, str>>, kind: Type) -> Self {
-        Self {
-            name: name.into(),
-            help: help.into(),
-            kind,
-            bounds: [].into(),
-            unit: Unit::None,
-            compat: None,
-            is_last: false,
-        }
+        Self { name: name.into(), help: help.into(), kind, bounds: [].into(), unit: Unit::None, compat: None }
     }
 
     /// The unit as OpenMetrics and protobuf have it, if the name ends with it as they demand.
@@ -120,16 +122,30 @@ pub struct Table {
 
 enum Rows {
     /// Cells of a snapshot: what logs tell.
-    /// Those that changed since `since_ms`.
-    Counted { tuples: Arc<Tuples>, slot: Slot, snapshots: Snapshots, family: usize, since_ms: u64 },
+    /// Those that changed since a time.
+    Counted(Counted),
     /// Values: what tailmeter tells of itself.
     Told(Vec<Sample>),
+}
+
+/// Where the rows of a metric are.
+pub(super) struct Counted {
+    pub(super) tuples: Arc<Tuples>,
+    pub(super) form: Form,
+    pub(super) slot: Slot,
+    /// All families', and the number of the one.
+    pub(super) snapshots: Snapshots,
+    pub(super) family: usize,
+    /// Rows are shown that have changed since then, in milliseconds since 1970; 0 for all.
+    pub(super) since_ms: u64,
+    /// The time, in seconds since 1970: of summaries.
+    pub(super) now: u64,
 }
 
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Counted { slot, family, .. } => write!(f, "Counted({family}, {slot:?})"),
+            Self::Counted(Counted { slot, family, .. }) => write!(f, "Counted({family}, {slot:?})"),
             Self::Told(samples) => write!(f, "Told({samples:?})"),
         }
     }
@@ -210,6 +226,18 @@ pub(super) struct Row<'a> {
     /// When counting began, in milliseconds since 1970.
     pub(super) created_ms: Option<u64>,
     pub(super) value: Value<'a>,
+    /// What leads to lines that it has counted: by bucket, of a native histogram without others by size.
+    pub(super) exemplars: &'a [(u32, &'a Exemplar)],
+}
+
+impl<'a> Row<'a> {
+    /// The exemplar of a bucket, of which there are so many; for the only one the last of all.
+    pub(super) fn exemplar(&self, bucket: usize, buckets: usize) -> Option<&'a Exemplar> {
+        let of_bucket = |(number, _): &&(u32, &Exemplar)| buckets == 1 || *number as usize == bucket;
+        let mut exemplars = self.exemplars.iter().filter(of_bucket).map(|(_, exemplar)| *exemplar);
+        let first = exemplars.next()?;
+        Some(exemplars.fold(first, |last, next| if next.time_ms >= last.time_ms { next } else { last }))
+    }
 }
 
 /// What a row holds.
@@ -218,7 +246,9 @@ pub(super) enum Value<'a> {
     /// Of a counter or gauge.
     Number(Number),
     /// Of a histogram: observations in each bucket, the last for what is above all bounds, and their sum.
-    Histogram { counts: &'a [u64], sum: Number },
+    Histogram { counts: &'a [u64], sum: Number, native: Option<(&'a Native, &'a NativeShape)> },
+    /// Of a summary: quantiles with their values, and count and sum of everything.
+    Summary { quantiles: &'a [(f64, Number)], count: u64, sum: Number },
 }
 
 impl Table {
@@ -227,14 +257,9 @@ impl Table {
         Self { head, rows: Rows::Told(samples) }
     }
 
-    /// The rows of a metric whose cells are at `slot` of the snapshot number `family` and have changed since `since_ms`; 0 for all.
-    pub(super) fn counted(
-        head: Head,
-        tuples: Arc<Tuples>,
-        (slot, since_ms): (Slot, u64),
-        (snapshots, family): (Snapshots, usize),
-    ) -> Self {
-        Self { head, rows: Rows::Counted { tuples, slot, snapshots, family, since_ms } }
+    /// The rows of a metric.
+    pub(super) const fn counted(head: Head, rows: Counted) -> Self {
+        Self { head, rows: Rows::Counted(rows) }
     }
 
     /// Shows rows from number `first` on, until `see` does not want more; returns the number of the next one, `None` at the
@@ -252,42 +277,75 @@ impl Table {
                     let labels = sample.labels.as_bytes();
                     let encoded_labels = super::protobuf::encoded_labels(labels);
                     let value = Value::Number(sample.value);
-                    if !see(Row { labels, encoded_labels, created_ms: sample.created_ms, value }) {
+                    if !see(Row { labels, encoded_labels, created_ms: sample.created_ms, value, exemplars: &[] }) {
                         return Some(number + 1);
                     }
                 }
                 None
             }
-            Rows::Counted { tuples, slot, snapshots, family, since_ms } => {
-                let snapshot = (**snapshots).as_ref().get(*family)?;
-                let cells = &snapshot.cells;
-                let (unit, buckets) = (self.head.unit, self.head.bounds.len() + 1);
-                for (number, tuple) in tuples.from(first) {
-                    if !snapshot.shows(slot.group, tuple.row, *since_ms) {
-                        continue;
-                    }
-                    let cell = cells.sum(slot.group, tuple.row, slot.sum);
-                    let sum = match self.head.is_last {
-                        // Never set.
-                        true if cell == 0 => continue,
-                        true => Number::of_signed_cell(cells.sum(slot.group, tuple.row, slot.sum + 1) as i64, unit),
-                        false => Number::of_cell(cell, unit),
-                    };
-                    let value = match self.head.kind {
-                        Type::Histogram => {
-                            counts.clear();
-                            counts.extend(cells.buckets(slot.group, tuple.row, slot.bucket, buckets));
-                            Value::Histogram { counts, sum }
-                        }
-                        Type::Counter | Type::Gauge => Value::Number(sum),
-                    };
-                    let (labels, encoded_labels) = (tuple.labels, tuple.encoded_labels);
-                    if !see(Row { labels, encoded_labels, created_ms: tuple.created_ms, value }) {
-                        return Some(number + 1);
-                    }
+            Rows::Counted(counted) => counted.visit(first, &self.head, counts, see),
+        }
+    }
+}
+
+impl Counted {
+    /// See [`Table::visit`].
+    #[inline]
+    fn visit(
+        &self,
+        first: usize,
+        head: &Head,
+        counts: &mut Vec<u64>,
+        mut see: impl FnMut(Row<'_>) -> bool,
+    ) -> Option<usize> {
+        let Self { tuples, form, slot, snapshots, family, since_ms, now } = self;
+        let snapshot = (**snapshots).as_ref().get(*family)?;
+        let cells = &snapshot.cells;
+        let (unit, buckets) = (head.unit, head.bounds.len() + 1);
+        for (number, tuple) in tuples.from(first) {
+            if !snapshot.shows(slot.group, tuple.row, *since_ms) {
+                continue;
+            }
+            let sum = Number::of_cell(cells.sum(slot.group, tuple.row, slot.sum), unit);
+            let distribution = || cells.distribution(slot.group, tuple.row, slot.distribution);
+            let mut shown = Vec::new();
+            let value = match form {
+                Form::Histogram { native, .. } => {
+                    counts.clear();
+                    counts.extend(cells.buckets(slot.group, tuple.row, slot.bucket, buckets));
+                    let native = native.as_ref().and_then(|shape| match distribution()? {
+                        Distribution::Native(native) => Some((native, shape)),
+                        Distribution::Window(_) => None,
+                    });
+                    Value::Histogram { counts, sum, native }
                 }
-                None
+                Form::Summary { quantiles, window } => {
+                    let values = match distribution() {
+                        Some(Distribution::Window(last)) => last.quantiles(quantiles, *now, window),
+                        _ => None,
+                    };
+                    let value = |index: usize| values.as_ref().and_then(|values| values.get(index));
+                    shown.extend(quantiles.iter().enumerate().map(|(index, quantile)| {
+                        let cell = |cell: &u64| Number::of_cell(*cell, unit);
+                        (*quantile, value(index).map_or(Number::Float(f64::NAN), cell))
+                    }));
+                    let count = cells.buckets(slot.group, tuple.row, slot.bucket, 1).sum();
+                    Value::Summary { quantiles: &shown, count, sum }
+                }
+                Form::Counter | Form::Gauge => Value::Number(sum),
+                // Never set.
+                Form::Last if cells.sum(slot.group, tuple.row, slot.sum) == 0 => continue,
+                Form::Last => {
+                    let last = cells.sum(slot.group, tuple.row, slot.sum + 1) as i64;
+                    Value::Number(Number::of_signed_cell(last, unit))
+                }
+            };
+            let exemplars = cells.exemplars(slot.group, tuple.row, slot.sum).collect::<Vec<_>>();
+            let (labels, encoded_labels, exemplars) = (tuple.labels, tuple.encoded_labels, exemplars.as_slice());
+            if !see(Row { labels, encoded_labels, created_ms: tuple.created_ms, value, exemplars }) {
+                return Some(number + 1);
             }
         }
+        None
     }
 }

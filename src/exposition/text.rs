@@ -11,7 +11,8 @@
 
 use super::rendering::Pass;
 use super::table::{Head, Number, Row, Type, Value};
-use crate::metrics::Compat;
+use crate::metrics::{Compat, Unit};
+use crate::series::Exemplar;
 
 /// Which of the text forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(super) struct Writer {
     kind: Type,
     help: String,
     unit: Option<&'static str>,
+    /// Of the values of exemplars.
+    cell_unit: Unit,
     /// Of the samples; of those of a histogram, without suffix.
     name: String,
     /// In HELP and TYPE.
@@ -71,6 +74,7 @@ impl Writer {
         Self {
             style,
             kind: head.kind,
+            cell_unit: head.unit,
             help: escaped_help(&head.help, is_openmetrics),
             unit: head.unit_name().filter(|_| is_openmetrics && !is_below_zero),
             name: head.name.to_string(),
@@ -93,6 +97,7 @@ impl Writer {
             Type::Counter => "counter",
             Type::Gauge => "gauge",
             Type::Histogram => "histogram",
+            Type::Summary => "summary",
         };
         if !help.is_empty() {
             push(out, &["# HELP ", &name, " ", help, "\n"]);
@@ -103,11 +108,12 @@ impl Writer {
         }
     }
 
-    fn write_histogram(&self, labels: &[u8], counts: &[u64], sum: Number, out: &mut Vec<u8>) {
+    fn write_histogram(&self, row: &Row<'_>, counts: &[u64], sum: Number, out: &mut Vec<u8>) {
+        let labels = row.labels;
         let mut buffer = itoa::Buffer::new();
         if matches!(self.part, Part::All | Part::Buckets) {
             let mut count = 0_u64;
-            for (bound, in_bucket) in self.bounds.iter().zip(counts) {
+            for (bucket, (bound, in_bucket)) in self.bounds.iter().zip(counts).enumerate() {
                 count = count.saturating_add(*in_bucket);
                 out.extend_from_slice(&self.bucket);
                 out.extend_from_slice(labels);
@@ -116,6 +122,9 @@ impl Writer {
                 }
                 out.extend_from_slice(bound.as_bytes());
                 out.extend_from_slice(buffer.format(count).as_bytes());
+                if !row.exemplars.is_empty() && self.part == Part::All {
+                    self.write_exemplar(row.exemplar(bucket, self.bounds.len()), out);
+                }
                 out.push(b'\n');
             }
         }
@@ -132,12 +141,44 @@ impl Writer {
         }
     }
 
+    fn write_summary(&self, labels: &[u8], quantiles: &[(f64, Number)], count: u64, sum: Number, out: &mut Vec<u8>) {
+        for (quantile, value) in quantiles {
+            let quantile = bound_as_text(*quantile, self.style != Style::Prometheus, None);
+            push(out, &[&self.name, "{"]);
+            out.extend_from_slice(labels);
+            push(out, &[if labels.is_empty() { "" } else { "," }, "quantile=\"", &quantile, "\"} "]);
+            write_number(*value, out);
+            out.push(b'\n');
+        }
+        write_name(&self.name, "_sum", labels, out);
+        write_number(sum, out);
+        out.push(b'\n');
+        write_name(&self.name, "_count", labels, out);
+        out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+        out.push(b'\n');
+    }
+
+    /// Only OpenMetrics has exemplars.
+    #[cold]
+    fn write_exemplar(&self, exemplar: Option<&Exemplar>, out: &mut Vec<u8>) {
+        let Some(Exemplar { labels, value, time_ms }) = exemplar.filter(|_| self.style != Style::Prometheus) else {
+            return;
+        };
+        push(out, &[" # {", labels, "} "]);
+        write_number(Number::of_cell(*value as u64, self.cell_unit), out);
+        if let Some(time_ms) = time_ms {
+            out.push(b' ');
+            write_number(Number::Thousandths(time_ms.unsigned_abs(), *time_ms < 0), out);
+        }
+    }
+
     /// When counting began, of what OpenMetrics takes for a counter or a histogram.
     fn write_created(&self, row: &Row<'_>, out: &mut Vec<u8>) {
         let may_have = match self.kind {
             Type::Counter => self.short_name != self.name,
             Type::Gauge => false,
             Type::Histogram => self.part == Part::All,
+            Type::Summary => true,
         };
         if let Some(created_ms) = row.created_ms.filter(|_| may_have) {
             write_name(&self.short_name, "_created", row.labels, out);
@@ -158,9 +199,13 @@ impl Pass for Writer {
             Value::Number(number) => {
                 write_name(&self.name, "", row.labels, out);
                 write_number(number, out);
+                if !row.exemplars.is_empty() && self.kind == Type::Counter && self.short_name != self.name {
+                    self.write_exemplar(row.exemplar(0, 1), out);
+                }
                 out.push(b'\n');
             }
-            Value::Histogram { counts, sum } => self.write_histogram(row.labels, counts, sum, out),
+            Value::Histogram { counts, sum, .. } => self.write_histogram(row, counts, sum, out),
+            Value::Summary { quantiles, count, sum } => self.write_summary(row.labels, quantiles, count, sum, out),
         }
         if let Style::OpenMetrics { has_created: true } = self.style {
             self.write_created(row, out);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::table::{Exposition, Head, Snapshots, Table};
+use super::table::{Counted, Exposition, Head, Snapshots, Table};
 use super::{Protocol, Rendering, Selection, Snapshot, protobuf};
 use crate::metrics::Plan;
 use crate::series::{Directory, RowId};
@@ -17,6 +17,8 @@ pub struct View {
     groups: Vec<Arc<Tuples>>,
     /// Rows that are idle now for longer than their metric allows are not shown.
     now_ms: u64,
+    /// The time, in seconds since 1970; 0 where nothing depends on it.
+    now: u64,
 }
 
 /// The rows of a group: their labels, and their order in the exposition.
@@ -55,12 +57,17 @@ impl View {
     /// A view of the family that `plan` is for.
     pub fn new(plan: Arc<Plan>, directory: Arc<Directory>) -> Self {
         let groups = plan.groups.iter().map(|_| Arc::default()).collect();
-        Self { plan, directory, groups, now_ms: 0 }
+        Self { plan, directory, groups, now_ms: 0, now: 0 }
     }
 
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What is shown from now on is shown at `now`, in seconds since 1970.
+    pub fn tell_time(&mut self, now: u64) {
+        self.now = now;
     }
 
     /// What is idle at `now_ms`, milliseconds since 1970, for longer than its metric allows is not shown from now on.
@@ -75,11 +82,17 @@ impl View {
             refresh(tuples, &self.directory, group);
         }
         let family = self.plan.family;
-        let tables = family.metrics.iter().zip(&self.plan.slots).enumerate().filter_map(|(number, (metric, slot))| {
+        let metrics = family.metrics.iter().zip(&self.plan.slots).zip(&self.plan.forms).enumerate();
+        let tables = metrics.filter_map(|(number, ((metric, slot), form))| {
             let slot = (*slot)?;
-            let (head, tuples) = (Head::of(metric, family.compat), Arc::clone(&self.groups[slot.group]));
+            let tuples = Arc::clone(&self.groups[slot.group]);
+            let (form, snapshots) = (form.clone(), Arc::clone(snapshots));
+            let head = Head::under(metric, &form, family.compat);
             let since_ms = self.plan.fresh_since(number, self.now_ms);
-            Some(Table::counted(head, tuples, (slot, since_ms), (Arc::clone(snapshots), index)))
+            Some(Table::counted(
+                head,
+                Counted { tuples, form, slot, snapshots, family: index, since_ms, now: self.now },
+            ))
         });
         exposition.add(family.name, tables.collect());
     }

@@ -88,6 +88,8 @@ impl Pieces {
         if self.is_written {
             return Ok(Step::End);
         }
+        // A last row may go beyond.
+        self.piece.reserve(PIECE + PIECE / 8);
         self.is_written = !self.rendering.write(PIECE, &mut self.piece);
         self.encoder.write(&mut self.piece)?;
         if self.is_written {

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::{Kind, Planned};
+use super::{Form, Planned};
 use crate::exposition::Snapshot;
 use crate::series::Census;
 
@@ -92,9 +92,12 @@ impl Planned {
                 return None;
             }
             // A histogram has a bucket above its bounds, its sum and its count.
-            let (buckets, samples) = match metric.kind {
-                Kind::Histogram(bounds) => (bounds.len() + 1, bounds.len() + 3),
-                Kind::Counter | Kind::Gauge | Kind::Last => (0, 1),
+            let form = self.plan.forms.get(index)?;
+            let buckets = form.buckets();
+            let samples = match form {
+                Form::Counter | Form::Gauge | Form::Last => 1,
+                Form::Histogram { .. } => buckets + 2,
+                Form::Summary { quantiles, .. } => quantiles.len() + 2,
             };
             Some(MetricCardinality {
                 name: metric.name,

@@ -31,6 +31,9 @@ pub const ENVELOPE_FIELDS: [&str; 3] = ["hostname", "program", "severity"];
 /// Metrics, fields and patterns of a format, at most.
 pub const MOST: usize = 64;
 
+/// Quantiles of a summary, unless its settings under `metrics` name others.
+const QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
+
 /// A format as the configuration describes it. Names have been checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Definition {
@@ -160,6 +163,8 @@ pub enum MetricKind {
     Gauge,
     /// With these upper bounds, in the unit of its samples.
     Histogram(Vec<f64>),
+    /// Quantiles of what came last.
+    Summary,
 }
 
 /// What a field has to be like.
@@ -452,6 +457,7 @@ fn family(definition: &Definition, fields: &[Field]) -> &'static Family {
                 MetricKind::Counter => Kind::Counter,
                 MetricKind::Gauge => Kind::Last,
                 MetricKind::Histogram(bounds) => Kind::Histogram(intern::bounds(bounds)),
+                MetricKind::Summary => Kind::Summary(QUANTILES),
             },
             unit: value.unit().0,
             labels: intern::names(names),

@@ -7,9 +7,11 @@
 //!
 //! `compat` is another catalogue for the same lines, with a counter of its own.
 
+mod bounds;
 pub mod compat;
 mod count;
 mod endings;
+mod extras;
 mod grid;
 mod labels;
 pub mod needs;

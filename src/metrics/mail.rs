@@ -7,10 +7,12 @@
 use std::fmt;
 
 use tailmeter_parsers::envelope::{ByHead, Heads};
-use tailmeter_parsers::{Envelope, Event, Lines, Reason, Reject};
+use tailmeter_parsers::{Envelope, Event, Field, Lines, Reason, Reject};
 
 use super::correlator::{Correlator, Message};
+use super::exemplar::{Calendar, Witness};
 use super::{Counter, Dialect, Family, Plan, Planned, Rows, Tally};
+use crate::config::ExemplarSource;
 use crate::series::Cells;
 
 /// The format whose lines are of any family of the mail room.
@@ -85,7 +87,11 @@ impl Member {
                 Ok(event) => see(Ok(&event)),
                 Err(reject) => see(Err(reject)),
             },
-            counting: |planned| Box::new(Counting { count: C::new(&planned.plan), rows: Rows::new(planned) }),
+            counting: |planned| {
+                let has_exemplars = planned.plan.exemplars.iter().any(Option::is_some);
+                let calendar = has_exemplars.then(Calendar::of_this_machine);
+                Box::new(Counting { count: C::new(&planned.plan), rows: Rows::new(planned), calendar })
+            },
         }
     }
 }
@@ -104,6 +110,9 @@ trait Messages: Send {
     /// A block of lines has been counted.
     fn settle(&mut self);
 
+    /// What is counted from now on is counted at `now`, in seconds since 1970.
+    fn tell_time(&mut self, now: u64);
+
     fn rows(&self) -> &Rows;
 
     fn correlator(&self) -> Option<&Correlator>;
@@ -114,6 +123,8 @@ trait Messages: Send {
 struct Counting<C> {
     count: C,
     rows: Rows,
+    /// For the times of exemplars, if some metric has them.
+    calendar: Option<Calendar>,
 }
 
 impl<C: Count> Messages for Counting<C> {
@@ -126,6 +137,9 @@ impl<C: Count> Messages for Counting<C> {
                 return Err(reject);
             }
         };
+        if let Some(calendar) = &self.calendar {
+            self.rows.tell(witness(&event, envelope, calendar));
+        }
         self.count.count(&event, envelope, &mut self.rows);
         Ok(!event.is_ignored())
     }
@@ -133,6 +147,10 @@ impl<C: Count> Messages for Counting<C> {
     fn settle(&mut self) {
         self.rows.begin(1, 0);
         self.count.settle(&mut self.rows);
+    }
+
+    fn tell_time(&mut self, now: u64) {
+        self.rows.tell_time(now);
     }
 
     fn rows(&self) -> &Rows {
@@ -148,8 +166,22 @@ impl<C: Count> Messages for Counting<C> {
     }
 }
 
+/// What leads to the line of `event`: its queue id.
+#[cold]
+fn witness(event: &dyn Event, envelope: &Envelope<'_>, calendar: &Calendar) -> Option<Witness> {
+    let mut witness = None;
+    event.visit(&mut |name, value| {
+        if let ("queue_id", Field::Text(id)) = (name, value) {
+            witness = Witness::new(ExemplarSource::QueueId, id, calendar.ms(envelope.timestamp));
+        }
+    });
+    witness
+}
+
 /// Counts lines of one family, or of all.
 pub(super) struct Mail {
+    /// The time, in seconds since 1970; 0 where nothing depends on it.
+    now: u64,
     desks: Vec<Desk>,
     heads: Heads,
     /// The number of the desk where lines with a head go.
@@ -170,8 +202,12 @@ struct Desk {
 const NOBODY: u8 = u8::MAX;
 
 impl Desk {
-    fn messages(&mut self) -> &mut dyn Messages {
-        &mut **self.messages.get_or_insert_with(|| (self.member.counting)(self.planned.clone()))
+    fn messages(&mut self, now: u64) -> &mut dyn Messages {
+        &mut **self.messages.get_or_insert_with(|| {
+            let mut messages = (self.member.counting)(self.planned.clone());
+            messages.tell_time(now);
+            messages
+        })
     }
 }
 
@@ -185,7 +221,7 @@ impl Mail {
             Some(Desk { member, planned, messages })
         };
         let desks = planned.into_iter().filter_map(desk).collect::<Vec<_>>();
-        Self { desks, heads: Heads::new(), known: ByHead::default(), last: (Vec::new(), NOBODY) }
+        Self { now: 0, desks, heads: Heads::new(), known: ByHead::default(), last: (Vec::new(), NOBODY) }
     }
 
     fn line(&mut self, line: &[u8], tally: &mut Tally) {
@@ -193,6 +229,7 @@ impl Mail {
             [Desk { member: Member { envelope: Some(envelope), .. }, .. }] => envelope(line),
             _ => self.heads.detect(line),
         };
+        let now = self.now;
         let Some(desk) = self.desk(envelope.program, envelope.head) else {
             // A line without a program is of none.
             if envelope.program.is_empty() {
@@ -201,7 +238,7 @@ impl Mail {
             }
             return tally.ignore(envelope.program);
         };
-        match desk.messages().message(line, &envelope) {
+        match desk.messages(now).message(line, &envelope) {
             Ok(true) => tally.parsed += 1,
             Ok(false) => tally.ignored += 1,
             Err(reject) => tally.reject(reject, line),
@@ -245,6 +282,11 @@ impl Counter for Mail {
 
     fn speak(&mut self, _: &Dialect) {}
 
+    fn tell_time(&mut self, now: u64) {
+        self.now = now;
+        self.desks.iter_mut().filter_map(|desk| desk.messages.as_mut()).for_each(|messages| messages.tell_time(now));
+    }
+
     fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64])) {
         for messages in self.desks.iter().filter_map(|desk| desk.messages.as_ref()) {
             let rows = messages.rows();
@@ -262,9 +304,9 @@ impl Counter for Mail {
 
     fn resume(&mut self, family: &str, messages: &[Message]) {
         let Some(desk) = self.desks.iter_mut().find(|desk| desk.planned.plan.family.name == family) else { return };
-        if let Some(correlator) = desk.messages().correlator_mut() {
+        if let Some(correlator) = desk.messages(self.now).correlator_mut() {
             correlator.restore(messages);
-            desk.messages().settle();
+            desk.messages(self.now).settle();
         }
     }
 

@@ -20,6 +20,7 @@ pub mod clamav;
 mod correlator;
 pub mod custom;
 pub mod dovecot;
+mod exemplar;
 pub mod exim;
 pub mod halon;
 pub mod haproxy;
@@ -41,7 +42,7 @@ mod tally;
 pub use cardinality::{Cardinality, LabelCardinality, MetricCardinality, ValueCardinality};
 pub use correlator::{Correlator, Fate, Message};
 pub use mail::{MAIL, Member};
-pub use plan::{Buckets, Plan, Slot};
+pub use plan::{Buckets, Form, Plan, Slot};
 pub use rows::Rows;
 pub use tally::{Strangers, Tally, Totals, mask};
 
@@ -75,6 +76,31 @@ pub enum Unit {
     Bytes,
 }
 
+impl Unit {
+    /// Decimals of it that cells hold: 3 where they hold thousandths, 6 for millionths.
+    pub const fn decimals(self) -> usize {
+        match self {
+            Self::Seconds | Self::Points => 3,
+            Self::FineSeconds | Self::Fine => 6,
+            Self::None | Self::Milliseconds | Self::Bytes => 0,
+        }
+    }
+
+    /// What cells hold for 1.
+    pub const fn scale(self) -> f64 {
+        match self.decimals() {
+            3 => 1e3,
+            6 => 1e6,
+            _ => 1.0,
+        }
+    }
+
+    /// True when values may be below zero.
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::Points)
+    }
+}
+
 /// Prometheus type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -86,6 +112,8 @@ pub enum Kind {
     Last,
     /// Classic histogram with these upper bounds, in the metric's unit, ascending, without `+Inf`.
     Histogram(&'static [f64]),
+    /// Quantiles of what was observed last, each from 0 to 1, ascending.
+    Summary(&'static [f64]),
 }
 
 /// Definition of one metric.
@@ -290,6 +318,9 @@ pub trait Counter: Send {
 
     /// Lines are written in `dialect` from now on.
     fn speak(&mut self, dialect: &Dialect);
+
+    /// What is counted from now on is counted at `now`, in seconds since 1970: for what remembers only the last.
+    fn tell_time(&mut self, now: u64);
 
     /// Shows the cells of each family, groups as in its plan, and what fell out of labels or limits, by index in its
     /// metrics.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::exemplar::Witness;
 use super::plan::in_cells;
-use super::{Kind, Plan, Planned, Slot};
+use super::{Form, Plan, Planned, Slot};
 use crate::series::{Base, Cells, Directory, Key, Memo, NO_ENTRY, fold};
 
 /// The rows of one family.
@@ -32,6 +33,10 @@ pub struct Rows {
     seeds: [u64; 4],
     /// How many lines the present one stands for.
     times: u32,
+    /// What leads to the present line, if the configuration asks for it and the line has it.
+    witness: Option<Witness>,
+    /// True when the configuration asks for more than cells of any metric.
+    any_more: bool,
     /// The head of the present line, if it is known.
     head: u64,
 }
@@ -73,10 +78,8 @@ impl Rows {
         let family = plan.family;
         let place = |name: &str| family.labels.iter().position(|label| label.name == name).unwrap_or(usize::MAX);
         let labels = |group: &crate::series::Group| group.labels.iter().map(|label| place(&label.name)).collect();
-        let bounds = |metric: &super::Metric| match metric.kind {
-            Kind::Histogram(bounds) => Bounds::new(in_cells(bounds, metric.unit).collect()),
-            Kind::Counter | Kind::Gauge | Kind::Last => Bounds::new(Vec::new()),
-        };
+        let bounds =
+            |(metric, form): (&super::Metric, &Form)| Bounds::new(in_cells(form.bounds(), metric.unit).collect());
         let mask = |slot: &Option<Slot>| {
             let group = slot.and_then(|slot| plan.groups.get(slot.group));
             group.map_or(0, |group| group.labels.iter().fold(0, |mask, label| mask | 1 << place(&label.name).min(63)))
@@ -92,12 +95,14 @@ impl Rows {
             fell_out: vec![0; family.metrics.len()],
             labels: plan.groups.iter().map(labels).collect(),
             masks: plan.slots.iter().map(mask).collect(),
-            bounds: family.metrics.iter().map(bounds).collect(),
+            bounds: family.metrics.iter().zip(&plan.forms).map(bounds).collect(),
             told: Box::new([(0, None); TOLD]),
             memo: Memo::new(plan.memo_entries, 1),
             seeds: [1u64, 2, 3, 4].map(|seed| hasher.hash_one(seed) | 1),
             times: 1,
             head: 0,
+            witness: None,
+            any_more: (0..family.metrics.len()).any(|metric| plan.has_more(metric)),
             plan,
             directory,
         }
@@ -106,6 +111,17 @@ impl Rows {
     /// What follows is of a line that stands for `times` of its kind, and has a head that is known as `head`, or 0.
     pub(super) fn begin(&mut self, times: u32, head: u64) {
         (self.times, self.head) = (times, head);
+        self.witness = None;
+    }
+
+    /// It is a line that `witness` leads to.
+    pub(super) fn tell(&mut self, witness: Option<Witness>) {
+        self.witness = witness;
+    }
+
+    /// What is counted from now on is counted at `now`, in seconds since 1970.
+    pub(super) fn tell_time(&mut self, now: u64) {
+        self.cells.tell_time(now);
     }
 
     /// True when `metric` is counted under this configuration.
@@ -136,6 +152,16 @@ impl Rows {
     /// The same as [`Rows::add`] where the row is known.
     #[inline]
     pub fn add_at(&mut self, spot: &Spot, amount: i64) {
+        self.add_only(spot, amount);
+        if spot.has_exemplars
+            && let Some(witness) = &self.witness
+        {
+            self.cells.exemplify(spot.base, spot.sum.into(), 0, witness.of(amount));
+        }
+    }
+
+    #[inline]
+    fn add_only(&mut self, spot: &Spot, amount: i64) {
         self.fall_out(spot);
         self.cells.add(spot.base, spot.sum.into(), (amount as u64).wrapping_mul(self.times.into()));
     }
@@ -143,9 +169,28 @@ impl Rows {
     /// The same as [`Rows::observe`] where the row is known.
     #[inline]
     pub fn observe_at(&mut self, spot: &Spot, amount: i64) {
-        self.add_at(spot, amount);
+        self.add_only(spot, amount);
         let bucket = self.bounds.get(usize::from(spot.metric)).map_or(0, |bounds| bounds.bucket(amount));
         self.cells.count(spot.base, usize::from(spot.bucket) + bucket, self.times);
+        if spot.has_more {
+            self.observe_more(spot, amount, bucket);
+        }
+    }
+
+    /// What only some configurations ask for.
+    #[cold]
+    fn observe_more(&mut self, spot: &Spot, amount: i64, bucket: usize) {
+        let metric = usize::from(spot.metric);
+        if let (Some(Some(finder)), Some(Some(slot))) = (self.plan.finders.get(metric), self.plan.slots.get(metric)) {
+            let mark = finder.mark(amount);
+            self.cells.distribute((slot.group, spot.base), slot.distribution, mark, self.times.into());
+        }
+        if spot.has_exemplars
+            && let Some(witness) = &self.witness
+        {
+            let bucket = self.plan.forms.get(metric).map_or(0, |form| form.exemplar_bucket(bucket, amount));
+            self.cells.exemplify(spot.base, spot.sum.into(), bucket, witness.of(amount));
+        }
     }
 
     /// Sets the last value of a metric where the row is known.
@@ -189,6 +234,8 @@ impl Rows {
             sum: slot.sum as u16,
             bucket: slot.bucket as u16,
             fell_out: self.memo.fell_out(entry) != 0,
+            has_more: self.any_more && self.plan.has_more(metric),
+            has_exemplars: self.any_more && self.plan.has_exemplars(metric),
         })
     }
 
@@ -337,6 +384,9 @@ pub struct Spot {
     bucket: u16,
     /// The tuple fell out of its labels or limits.
     fell_out: bool,
+    /// The metric has a distribution or exemplars.
+    has_more: bool,
+    has_exemplars: bool,
 }
 
 /// What was found for lines that have a text in common. Bounded: when it is full, it forgets everything and starts again.

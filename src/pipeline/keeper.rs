@@ -7,6 +7,7 @@
 //! Each checkpoint is compared with the one before, so that it is known when rows changed: always with a state, which keeps
 //! that; without one only if rows can expire.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -315,6 +316,7 @@ impl Pipeline {
     /// There can be no more threads.
     pub fn keep(self: &Arc<Self>) -> io::Result<Keeping> {
         let is_durable = lock(&self.keeper.progress).is_durable;
+        self.registry.is_live.store(true, Relaxed);
         let pipeline = Arc::clone(self);
         let work = move || {
             while pipeline.keeper.wait() {

@@ -2,11 +2,11 @@
 //! the state does it.
 
 use crate::exposition::Snapshot;
-use crate::metrics::{Kind, Metric, Plan, Planned, Slot};
+use crate::metrics::{Form, Metric, Plan, Planned, Slot};
 use crate::series::{Base, Cells, Restored};
 use crate::state::Checkpoint;
 
-/// What `before` has counted for the plans of `old`, under those of `new`: each metric that has the same labels, with
+/// What `before` has counted for the plans of `old`, under those of `new`: each metric that has the same labels and buckets, with
 /// those rows that are allowed. The rest is forgotten.
 pub(super) fn reshaped(before: &Checkpoint, old: &[Planned], new: &[Planned]) -> Checkpoint {
     let family = |store: &Planned| {
@@ -28,34 +28,54 @@ pub(super) fn reshaped(before: &Checkpoint, old: &[Planned], new: &[Planned]) ->
 
 fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Snapshot) {
     for (index, (metric, to)) in new.plan.family.metrics.iter().zip(&new.plan.slots).enumerate() {
-        // A custom format may have other metrics than before, or count them in other cells.
-        let is_same = |known: &&Metric| (known.name, known.kind, known.unit) == (metric.name, metric.kind, metric.unit);
-        let Some(known) = old.plan.family.metrics.iter().position(|known| is_same(&known)) else { continue };
+        // A format may have other metrics than before, or count them in other cells.
+        let is_known = |known: &Metric| (known.name, known.unit) == (metric.name, metric.unit);
+        let Some(known) = old.plan.family.metrics.iter().position(is_known) else { continue };
         let (Some(Some(from)), Some(to)) = (old.plan.slots.get(known).copied(), *to) else { continue };
-        if names(&old.plan, from).ne(names(&new.plan, to)) {
+        let (Some(before_form), Some(form)) = (old.plan.forms.get(known), new.plan.forms.get(index)) else {
+            continue;
+        };
+        if names(&old.plan, from).ne(names(&new.plan, to)) || !is_same(before_form, form) {
             continue;
         }
         if let Some(fell_out) = after.fell_out.get_mut(index) {
             *fell_out = before.fell_out.get(known).copied().unwrap_or(0);
         }
-        let buckets = match metric.kind {
-            Kind::Histogram(bounds) => bounds.len() + 1,
-            Kind::Counter | Kind::Gauge | Kind::Last => 0,
-        };
+        let buckets = form.buckets();
         for row in before.cells.rows(from.group) {
             let Some(block) = old.directory.block(from.group, row) else { continue };
             if let Restored::Row(there) = new.directory.restore(to.group, &block) {
                 let changed_at_ms = before.changed.at(from.group, row).unwrap_or(0);
                 after.changed.set_latest(to.group, there, changed_at_ms);
                 let base = after.cells.base(to.group, there);
-                let [sum, next] = [0, 1].map(|cell| before.cells.sum(from.group, row, from.sum + cell));
-                match metric.kind {
-                    Kind::Last => after.cells.set_as(base, to.sum, sum, next),
-                    _ => after.cells.add(base, to.sum, sum),
+                let sum = |cell: usize| before.cells.sum(from.group, row, from.sum + cell);
+                match form {
+                    Form::Last => after.cells.set_as(base, to.sum, sum(0), sum(1)),
+                    _ => after.cells.add(base, to.sum, sum(0)),
                 }
                 count(&mut after.cells, base, to.bucket, before.cells.buckets(from.group, row, from.bucket, buckets));
+                if form.shape().is_some()
+                    && let Some(distribution) = before.cells.distribution(from.group, row, from.distribution)
+                {
+                    after.cells.add_distribution((to.group, base), to.distribution, distribution);
+                }
             }
         }
+    }
+}
+
+/// True when what `old` has counted can be shown as `new`.
+fn is_same(old: &Form, new: &Form) -> bool {
+    match (old, new) {
+        (Form::Histogram { bounds, native: None }, Form::Histogram { bounds: others, native: None }) => {
+            bounds == others
+        }
+        (Form::Histogram { bounds, native: Some(native) }, Form::Histogram { bounds: others, native: Some(other) }) => {
+            bounds == others && native.zero_threshold == other.zero_threshold
+        }
+        // What a window holds is counted anew: its parts may be of another length.
+        (Form::Summary { window, .. }, Form::Summary { window: other, .. }) => window == other,
+        _ => std::mem::discriminant(old) == std::mem::discriminant(new) && !matches!(old, Form::Histogram { .. }),
     }
 }
 

@@ -284,7 +284,9 @@ impl Feed {
 impl Sink for Feed {
     fn block(&mut self, block: Block<'_>) {
         let mut tally = Tally::default();
+        let now = self.shard.registry.now();
         self.change(|counter, fed| {
+            counter.tell_time(now);
             counter.count(block.lines, &mut tally);
             fed.totals.lines(&tally);
             fed.totals.truncated += u64::from(block.cut);

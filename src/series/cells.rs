@@ -1,9 +1,11 @@
-//! The cells of a shard: plain integers, all groups in two arrays.
+//! The cells of a shard: plain integers, all groups in two arrays. Beside them stand the distributions and exemplars that the
+//! configuration asks for.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::RowId;
+use super::exemplars::{Exemplar, Exemplars};
+use super::{Distribution, Mark, RowId, Shape};
 
 /// How many cells a row has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct Layout {
     pub buckets: usize,
     /// The 64-bit cells are pairs: when a last value was set, as a number that grows with each, and the value. 0: never.
     pub is_last: bool,
+    /// The distributions. Behind the sums of a row stands for each the number of its own, counted from 1.
+    pub distributions: &'static [Shape],
 }
 
 /// Numbers values that were set, in all shards. Those of earlier runs have 1.
@@ -59,6 +63,10 @@ pub struct Cells {
     buckets: Vec<u32>,
     /// Multiples of 2^32 by index in `buckets`.
     carried: BTreeMap<usize, u64>,
+    distributions: Vec<Distribution>,
+    exemplars: Exemplars,
+    /// The time, in seconds since 1970; 0 where nothing depends on it.
+    now: u64,
 }
 
 impl Cells {
@@ -78,9 +86,14 @@ impl Cells {
         }
         if bases[row] == Base::NONE {
             // 2^32 cells would be 16 GiB and more: the limits on series come first.
+            let layout = &self.layouts[group];
             bases[row] = Base { sums: self.sums.len() as u32, buckets: self.buckets.len() as u32 };
-            self.sums.resize(self.sums.len() + self.layouts[group].sums, 0);
-            self.buckets.resize(self.buckets.len() + self.layouts[group].buckets, 0);
+            self.sums.resize(self.sums.len() + layout.sums, 0);
+            self.buckets.resize(self.buckets.len() + layout.buckets, 0);
+            for shape in layout.distributions {
+                self.distributions.push(shape.empty());
+                self.sums.push(self.distributions.len() as u64);
+            }
         }
         bases[row]
     }
@@ -111,6 +124,53 @@ impl Cells {
         {
             (*known, *last) = (order, value);
         }
+    }
+
+    /// Counts `times` values at `mark` in distribution number `number` of the row at `base`, which is of `group`.
+    pub fn distribute(&mut self, (group, base): (usize, Base), number: usize, mark: Mark, times: u64) {
+        let Some(layout) = self.layouts.get(group) else { return };
+        let Some(shape) = layout.distributions.get(number) else { return };
+        let at = self.sums.get(base.sums as usize + layout.sums + number).copied().unwrap_or(0);
+        if let Some(distribution) = (at as usize).checked_sub(1).and_then(|at| self.distributions.get_mut(at)) {
+            distribution.count(mark, times, self.now, shape);
+        }
+    }
+
+    /// Adds `other` to distribution number `number` of the row at `base`, which is of `group`.
+    pub fn add_distribution(&mut self, (group, base): (usize, Base), number: usize, other: &Distribution) {
+        let Some(layout) = self.layouts.get(group) else { return };
+        let Some(shape) = layout.distributions.get(number) else { return };
+        let at = self.sums.get(base.sums as usize + layout.sums + number).copied().unwrap_or(0);
+        if let Some(distribution) = (at as usize).checked_sub(1).and_then(|at| self.distributions.get_mut(at)) {
+            distribution.merge(other, shape);
+        }
+    }
+
+    /// Distribution number `number` of `row` of `group`, if it has any.
+    pub fn distribution(&self, group: usize, row: RowId, number: usize) -> Option<&Distribution> {
+        self.distribution_at(group, self.base_of(group, row)?, number)
+    }
+
+    fn distribution_at(&self, group: usize, base: Base, number: usize) -> Option<&Distribution> {
+        let layout = self.layouts.get(group).filter(|layout| number < layout.distributions.len())?;
+        let at = *self.sums.get(base.sums as usize + layout.sums + number)?;
+        self.distributions.get((at as usize).checked_sub(1)?)
+    }
+
+    /// What is counted from now on is counted at `now`, in seconds since 1970.
+    pub fn tell_time(&mut self, now: u64) {
+        self.now = now;
+    }
+
+    /// Keeps `exemplar` for cell `sum` of the row at `base`: for its counter, or for a histogram's bucket.
+    pub fn exemplify(&mut self, base: Base, sum: usize, bucket: usize, exemplar: Exemplar) {
+        self.exemplars.keep((base.sum(sum), bucket as u32), exemplar);
+    }
+
+    /// The exemplars of cell `sum` of `row` of `group`, by bucket.
+    pub fn exemplars(&self, group: usize, row: RowId, sum: usize) -> impl Iterator<Item = (u32, &Exemplar)> {
+        let base = self.base_of(group, row).filter(|_| !self.exemplars.is_empty());
+        base.into_iter().flat_map(move |base| self.exemplars.of(base.sum(sum)))
     }
 
     /// The cells as slices, for many additions in a row.
@@ -190,9 +250,12 @@ impl Cells {
             carried.map(|(index, carried)| (index - base.buckets as usize, *carried)).collect::<Vec<_>>()
         };
         let is_carried = !self.carried.is_empty() || !other.carried.is_empty();
+        let is_same_distribution =
+            |number: usize| self.distribution_at(group, here, number) == other.distribution_at(group, there, number);
         self.sums.get(sums(here)) == other.sums.get(sums(there))
             && self.buckets.get(range(here)) == other.buckets.get(range(there))
             && (!is_carried || carried(self, here) == carried(other, there))
+            && (0..layout.distributions.len()).all(is_same_distribution)
     }
 
     /// Adds all cells of `other`, a shard of the same groups. Cells without a row become a copy.
@@ -203,6 +266,8 @@ impl Cells {
             self.sums.clone_from(&other.sums);
             self.buckets.clone_from(&other.buckets);
             self.carried.clone_from(&other.carried);
+            self.distributions.clone_from(&other.distributions);
+            self.exemplars.clone_from(&other.exemplars);
             return;
         }
         for (group, layout) in other.layouts.iter().enumerate() {
@@ -224,6 +289,18 @@ impl Cells {
                         self.carry(base.buckets as usize + bucket, *carried);
                     }
                 }
+                for number in 0..layout.distributions.len() {
+                    if let Some(distribution) = other.distribution_at(group, from, number) {
+                        self.add_distribution((group, base), number, distribution);
+                    }
+                }
+                if !other.exemplars.is_empty() {
+                    for sum in 0..layout.sums {
+                        for (bucket, exemplar) in other.exemplars.of(from.sum(sum)) {
+                            self.exemplify(base, sum, bucket as usize, exemplar.clone());
+                        }
+                    }
+                }
             }
         }
     }
@@ -236,6 +313,8 @@ impl Cells {
         self.buckets.clear();
         self.buckets.resize(UNUSED, 0);
         self.carried.clear();
+        self.distributions.clear();
+        self.exemplars.clear();
     }
 }
 
@@ -291,9 +370,9 @@ mod tests {
 
     fn cells() -> Cells {
         Cells::new([
-            Layout { sums: 1, buckets: 2, is_last: false },
-            Layout { sums: 2, buckets: 0, is_last: false },
-            Layout { sums: 4, buckets: 0, is_last: true },
+            Layout { sums: 1, buckets: 2, ..Layout::default() },
+            Layout { sums: 2, ..Layout::default() },
+            Layout { sums: 4, is_last: true, ..Layout::default() },
         ])
     }
 

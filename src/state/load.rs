@@ -18,7 +18,7 @@ use super::record::{
 use super::write::{Writer, upsert_row};
 use crate::exposition::Snapshot;
 use crate::metrics::{Plan, Planned, Slot, Totals};
-use crate::series::{Cells, Directory, Layout, Restored, RowId};
+use crate::series::{Cells, Directory, Layout, Restored, RowId, Shape};
 
 /// A family and where it is in the file.
 #[derive(Debug)]
@@ -71,25 +71,44 @@ struct Moves {
 struct Cut {
     sums: Vec<u64>,
     buckets: Vec<u64>,
+    /// As they stand in the file.
+    distributions: Vec<String>,
     changed_at_ms: u64,
 }
 
 impl Cut {
     fn zero(layout: Layout) -> Self {
-        Self { sums: vec![0; layout.sums], buckets: vec![0; layout.buckets], changed_at_ms: 0 }
+        let empty = |shape: &Shape| {
+            let mut text = String::new();
+            shape.empty().write(&mut text, shape);
+            text
+        };
+        let distributions = layout.distributions.iter().map(empty).collect();
+        Self { sums: vec![0; layout.sums], buckets: vec![0; layout.buckets], distributions, changed_at_ms: 0 }
     }
 
     fn read(texts: &Texts) -> Option<Self> {
-        let Texts { sums, buckets, changed_at_ms } = texts;
-        Some(Self { sums: read_numbers(sums)?, buckets: read_numbers(buckets)?, changed_at_ms: *changed_at_ms })
+        let Texts { sums, buckets, distributions, changed_at_ms } = texts;
+        let distributions = distributions.split(' ').filter(|text| !text.is_empty()).map(str::to_owned).collect();
+        Some(Self {
+            sums: read_numbers(sums)?,
+            buckets: read_numbers(buckets)?,
+            distributions,
+            changed_at_ms: *changed_at_ms,
+        })
     }
 
-    /// Adds the cells that `metric` has in `from` to those at `slot`. `None` when they are not all there.
-    fn take(&mut self, from: &Self, metric: &Metric, slot: Slot) -> Option<()> {
+    /// Adds the cells that `metric` has in `from` to those at `slot`, in rows of `layout`. `None` when they are not all there.
+    fn take(&mut self, from: &Self, metric: &Metric, slot: Slot, layout: Layout) -> Option<()> {
         if metric.is_last() {
             let there = from.sums.get(metric.sum..metric.sum + 2)?;
             self.sums.get_mut(slot.sum..slot.sum + 2)?.copy_from_slice(there);
             return Some(());
+        }
+        if metric.has_distribution() {
+            let here = self.distributions.get_mut(slot.distribution)?;
+            let there = from.distributions.get(metric.distribution)?;
+            *here = layout.distributions.get(slot.distribution)?.sum(here, there)?;
         }
         let sum = self.sums.get_mut(slot.sum)?;
         *sum = sum.wrapping_add(*from.sums.get(metric.sum)?);
@@ -101,17 +120,28 @@ impl Cut {
         Some(())
     }
 
-    fn add_to(&self, snapshot: &mut Snapshot, layout: Layout, group: usize, row: RowId) {
-        let Snapshot { cells, changed, .. } = snapshot;
+    /// Adds it to a row of `layout`. `None` when a distribution is none.
+    fn add_to(
+        &self,
+        Snapshot { cells, changed, .. }: &mut Snapshot,
+        layout: Layout,
+        group: usize,
+        row: RowId,
+    ) -> Option<()> {
         changed.set_latest(group, row, self.changed_at_ms);
         let base = cells.base(group, row);
         if layout.is_last {
             // Whatever this run sets is later.
             let pairs = self.sums.as_chunks::<2>().0.iter().enumerate();
-            return pairs.for_each(|(pair, [order, value])| cells.set_as(base, 2 * pair, (*order).min(1), *value));
+            pairs.for_each(|(pair, [order, value])| cells.set_as(base, 2 * pair, (*order).min(1), *value));
+            return Some(());
         }
         self.sums.iter().enumerate().for_each(|(sum, value)| cells.add(base, sum, *value));
         self.buckets.iter().enumerate().for_each(|(bucket, times)| cells.count_many(base, bucket, *times));
+        for (number, (text, shape)) in self.distributions.iter().zip(layout.distributions).enumerate() {
+            cells.add_distribution((group, base), number, &shape.read(text)?);
+        }
+        Some(())
     }
 }
 
@@ -218,7 +248,8 @@ fn groups(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<i64, Group>
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get("id")?;
-        let layout = Layout { sums: place(row, "sum_cells")?, buckets: place(row, "bucket_cells")?, is_last: false };
+        let (sums, buckets) = (place(row, "sum_cells")?, place(row, "bucket_cells")?);
+        let layout = Layout { sums, buckets, ..Layout::default() };
         let group = Group { family: row.get("family")?, labels: row.get("labels")?, layout, metrics: Vec::new() };
         checked("row_groups", row, group.checksum(id), sum)?;
         groups.insert(id, group);
@@ -233,6 +264,7 @@ fn groups(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<i64, Group>
             bounds: row.get("bounds")?,
             sum: place(row, "sum_cell")?,
             bucket: place(row, "bucket_cell")?,
+            distribution: place(row, "distribution")?,
         };
         checked("metrics", row, metric.checksum(id), sum)?;
         let group = groups.get_mut(&id).ok_or_else(|| Cause::damaged("a metric has no group"))?;
@@ -290,7 +322,9 @@ impl Rows<'_> {
         let (mut texts, mut labels) = (Texts::default(), String::new());
         while let Some(row) = rows.next()? {
             let (id, group): (i64, i64) = (row.get("id")?, row.get("group_id")?);
-            for (name, text) in [("labels", &mut labels), ("sums", &mut texts.sums), ("buckets", &mut texts.buckets)] {
+            let Texts { sums, buckets, distributions, .. } = &mut texts;
+            let columns = [("sums", sums), ("buckets", buckets), ("distributions", distributions)];
+            for (name, text) in [("labels", &mut labels)].into_iter().chain(columns) {
                 text.clear();
                 text.push_str(row.get_ref(name)?.as_str().map_err(rusqlite::Error::from)?);
             }
@@ -306,7 +340,7 @@ impl Rows<'_> {
                         let layout = self.kept[target.0].plan.groups[target.1].layout;
                         let arrived = self.moves.arrived.entry((*target, labels.clone()));
                         let arrived = arrived.or_insert_with(|| Cut::zero(layout));
-                        arrived.take(&cut, metric, *slot).ok_or_else(|| Cause::damaged("a row lacks cells"))?;
+                        arrived.take(&cut, metric, *slot, layout).ok_or_else(|| Cause::damaged("a row lacks cells"))?;
                     }
                     match all {
                         true => self.moves.rows.push((id, checksum)),
@@ -324,7 +358,8 @@ impl Rows<'_> {
         let (family, group) = target;
         let kept = &mut self.kept[family];
         let layout = kept.plan.groups[group].layout;
-        if (cut.sums.len(), cut.buckets.len()) != (layout.sums, layout.buckets) {
+        let lengths = (layout.sums, layout.buckets, layout.distributions.len());
+        if (cut.sums.len(), cut.buckets.len(), cut.distributions.len()) != lengths {
             return Err(Cause::damaged("a row has not as many cells as its group"));
         }
         let mut aside = None;
@@ -339,7 +374,7 @@ impl Rows<'_> {
                     return Err(Cause::damaged("a row comes twice"));
                 }
                 kept.row_id(group, row, &mut { id });
-                cut.add_to(&mut self.base.families[family], layout, group, row);
+                cut.add_to(&mut self.base.families[family], layout, group, row).ok_or_else(no_distribution)?;
             }
         }
         if self.targets.contains(&target) {
@@ -354,7 +389,8 @@ impl Rows<'_> {
             match self.kept[*family].directory.restore(*group, labels) {
                 Restored::Row(row) => {
                     let layout = self.kept[*family].plan.groups[*group].layout;
-                    cut.add_to(&mut self.base.families[*family], layout, *group, row);
+                    let snapshot = &mut self.base.families[*family];
+                    cut.add_to(snapshot, layout, *group, row).ok_or_else(no_distribution)?;
                 }
                 Restored::NotAllowed => self.aside += 1,
                 Restored::NotATuple => return Err(Cause::damaged("a row has other labels than its group")),
@@ -362,6 +398,10 @@ impl Rows<'_> {
         }
         Ok(())
     }
+}
+
+fn no_distribution() -> Cause {
+    Cause::damaged("a distribution cannot be read")
 }
 
 impl Loaded {
@@ -415,6 +455,12 @@ impl Loaded {
                     };
                     add(&cut.sums, other.map(|other| &other.sums), &mut texts.sums);
                     add(&cut.buckets, other.map(|other| &other.buckets), &mut texts.buckets);
+                    let shapes = kept.plan.groups[*group].layout.distributions;
+                    let sums = cut.distributions.iter().zip(shapes).enumerate().map(|(number, (here, shape))| {
+                        let there = other.and_then(|other| other.distributions.get(number));
+                        there.and_then(|there| shape.sum(here, there)).unwrap_or_else(|| here.clone())
+                    });
+                    texts.distributions = sums.collect::<Vec<_>>().join(" ");
                     known.map_or_else(
                         || {
                             writer.next_row += 1;
@@ -425,8 +471,9 @@ impl Loaded {
                 }
             };
             let checksum = texts.checksum(id, kept.groups[*group], labels);
-            let (group, changed_at_ms, checked) = (kept.groups[*group], texts.changed_at_ms as i64, checksum as i64);
-            upsert.execute(params![id, group, labels, texts.sums, texts.buckets, changed_at_ms, checked])?;
+            let Texts { sums, buckets, distributions, changed_at_ms } = &texts;
+            let (group, changed_at_ms, checked) = (kept.groups[*group], *changed_at_ms as i64, checksum as i64);
+            upsert.execute(params![id, group, labels, sums, buckets, distributions, changed_at_ms, checked])?;
             writer.replace(known.map(|(_, was, _)| *was), Some(checksum));
         }
         Ok(())

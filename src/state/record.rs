@@ -3,12 +3,14 @@
 use super::checkpoint::{Place, SourceKey};
 use super::digest::Digest;
 use crate::exposition::Snapshot;
-use crate::metrics::{Kind, Plan, Unit};
+use crate::metrics::{Form, Plan};
 use crate::series::{Layout, RowId};
 use crate::source::{Identity, Position, file};
 
 /// The kind of last values.
 const LAST: &str = "last";
+/// What follows the kind where cells hold millionths.
+const MILLIONTHS: &str = " of millionths";
 
 /// The state of the whole file, behind each commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,40 +49,43 @@ pub(super) struct Metric {
     pub(super) bounds: String,
     pub(super) sum: usize,
     pub(super) bucket: usize,
+    /// The number of its distribution in the rows, if its kind has one.
+    pub(super) distribution: usize,
 }
+
+/// The kinds whose rows have distributions; behind the first stands its threshold of zero.
+const NATIVE: &str = "native histogram";
+const SUMMARY: &str = "summary";
 
 impl Group {
     /// Group number `group` of `plan`.
     pub(super) fn of(plan: &Plan, group: usize) -> Self {
         let names = plan.groups[group].labels.iter().map(|label| label.name.as_str()).collect::<Vec<_>>();
-        let metrics = plan.family.metrics.iter().zip(&plan.slots);
+        let metrics = plan.family.metrics.iter().zip(&plan.slots).zip(&plan.forms);
         let mut metrics = metrics
-            .filter_map(|(metric, slot)| {
+            .filter_map(|((metric, slot), form)| {
                 let slot = slot.filter(|slot| slot.group == group)?;
-                let (kind, bounds) = match metric.kind {
-                    Kind::Histogram(bounds) => ("histogram", bounds.iter().map(f64::to_string).collect::<Vec<_>>()),
-                    Kind::Counter | Kind::Gauge => ("counter", Vec::new()),
-                    Kind::Last => (LAST, Vec::new()),
+                let kind = match form {
+                    Form::Counter | Form::Gauge => "counter".to_owned(),
+                    Form::Last => LAST.to_owned(),
+                    Form::Histogram { native: None, .. } => "histogram".to_owned(),
+                    Form::Histogram { native: Some(native), .. } => format!("{NATIVE} {:e}", native.zero_threshold),
+                    Form::Summary { .. } => SUMMARY.to_owned(),
                 };
                 // Cells that count something else are not the same.
-                let kind = match metric.unit {
-                    Unit::FineSeconds | Unit::Fine => format!("{kind} of millionths"),
-                    _ => kind.to_owned(),
-                };
-                Some(Metric {
-                    name: metric.name.to_owned(),
-                    kind,
-                    bounds: bounds.join(" "),
-                    sum: slot.sum,
-                    bucket: slot.bucket,
-                })
+                let kind = if metric.unit.decimals() > 3 { kind + MILLIONTHS } else { kind };
+                let bounds = form.bounds().iter().map(f64::to_string).collect::<Vec<_>>();
+                let distribution = if form.shape().is_some() { slot.distribution } else { 0 };
+                let (sum, bucket) = (slot.sum, slot.bucket);
+                Some(Metric { name: metric.name.to_owned(), kind, bounds: bounds.join(" "), sum, bucket, distribution })
             })
             .collect::<Vec<_>>();
         metrics.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
             family: plan.family.name.to_owned(),
             labels: names.join(","),
-            layout: plan.groups[group].layout,
+            // What distributions there are the metrics say.
+            layout: Layout { distributions: &[], ..plan.groups[group].layout },
             metrics,
         }
     }
@@ -94,12 +99,25 @@ impl Group {
 impl Metric {
     /// Bucket cells: one for each bound, and one above.
     pub(super) fn buckets(&self) -> usize {
-        if self.kind.starts_with("histogram") { self.bounds.split_whitespace().count() + 1 } else { 0 }
+        match self.plain_kind() {
+            "counter" | LAST => 0,
+            _ => self.bounds.split_whitespace().count() + 1,
+        }
+    }
+
+    /// The kind, whatever the cells hold.
+    fn plain_kind(&self) -> &str {
+        self.kind.strip_suffix(MILLIONTHS).unwrap_or(&self.kind)
     }
 
     /// True for a last value, which has two cells: its order and itself.
     pub(super) fn is_last(&self) -> bool {
-        self.kind.starts_with(LAST)
+        self.plain_kind() == LAST
+    }
+
+    /// True when rows have a distribution for it.
+    pub(super) fn has_distribution(&self) -> bool {
+        self.kind.starts_with(NATIVE) || self.plain_kind() == SUMMARY
     }
 
     /// True when both count the same, wherever the cells are.
@@ -109,7 +127,9 @@ impl Metric {
 
     pub(super) fn checksum(&self, group: i64) -> u64 {
         let digest = Digest::new("metrics").number(group as u64).text(&self.name).text(&self.kind);
-        digest.text(&self.bounds).number(self.sum as u64).number(self.bucket as u64).sum()
+        let digest = digest.text(&self.bounds).number(self.sum as u64).number(self.bucket as u64);
+        // Records of earlier versions had none.
+        if self.has_distribution() { digest.number(self.distribution as u64).sum() } else { digest.sum() }
     }
 }
 
@@ -118,6 +138,7 @@ impl Metric {
 pub(super) struct Texts {
     pub(super) sums: String,
     pub(super) buckets: String,
+    pub(super) distributions: String,
     /// When the row changed; 0 for unknown.
     pub(super) changed_at_ms: u64,
 }
@@ -134,12 +155,22 @@ impl Texts {
         self.changed_at_ms = changed.at(group, row).unwrap_or(0);
         write_numbers((0..layout.sums).map(|sum| cells.sum(group, row, sum)), &mut self.sums);
         write_numbers(cells.buckets(group, row, 0, layout.buckets), &mut self.buckets);
+        self.distributions.clear();
+        for (number, shape) in layout.distributions.iter().enumerate() {
+            if number > 0 {
+                self.distributions.push(' ');
+            }
+            if let Some(distribution) = cells.distribution(group, row, number) {
+                distribution.write(&mut self.distributions, shape);
+            }
+        }
     }
 
     pub(super) fn checksum(&self, id: i64, group: i64, labels: &str) -> u64 {
         let digest = Digest::new("label_rows").number(id as u64).number(group as u64).text(labels);
         let digest = digest.text(&self.sums).text(&self.buckets);
-        // Earlier versions wrote rows without it.
+        // Earlier versions wrote rows without these.
+        let digest = if self.distributions.is_empty() { digest } else { digest.text(&self.distributions) };
         if self.changed_at_ms > 0 { digest.number(self.changed_at_ms).sum() } else { digest.sum() }
     }
 }

@@ -11,10 +11,10 @@ use super::error::Cause;
 pub(super) const APPLICATION: i32 = 0x746d_7472;
 
 /// The schema that this version writes: `user_version` of the file.
-pub(super) const VERSION: i32 = 3;
+pub(super) const VERSION: i32 = 4;
 
 /// One step for each version: what makes it from the one before.
-const STEPS: [&str; VERSION as usize] = [FIRST, super::messages::TABLE, DATES];
+const STEPS: [&str; VERSION as usize] = [FIRST, super::messages::TABLE, DATES, DISTRIBUTIONS];
 
 const FIRST: &str = "
 CREATE TABLE last_commit (
@@ -86,6 +86,11 @@ CREATE TABLE positions (
 
 /// When rows changed; 0 in those of earlier versions.
 const DATES: &str = "ALTER TABLE label_rows ADD COLUMN changed_at_ms INTEGER NOT NULL DEFAULT 0;";
+/// Rows have distributions beside their cells, with spaces in between; a metric knows which one is its own.
+const DISTRIBUTIONS: &str = "
+ALTER TABLE label_rows ADD COLUMN distributions TEXT NOT NULL DEFAULT '';
+ALTER TABLE metrics ADD COLUMN distribution INTEGER NOT NULL DEFAULT 0;
+";
 
 /// Makes the tables in an empty file.
 pub(super) fn create(transaction: &Transaction<'_>) -> rusqlite::Result<()> {

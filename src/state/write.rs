@@ -44,10 +44,12 @@ impl<'t> Writer<'t> {
         self.replace(None, Some(checksum));
         for metric in &group.metrics {
             let checksum = metric.checksum(id);
-            let insert = "INSERT INTO metrics (group_id, name, kind, bounds, sum_cell, bucket_cell, checksum)
-                VALUES (?, ?, ?, ?, ?, ?, ?)";
-            let (sum, bucket) = (metric.sum as i64, metric.bucket as i64);
-            let values = params![id, metric.name, metric.kind, metric.bounds, sum, bucket, checksum as i64];
+            let insert =
+                "INSERT INTO metrics (group_id, name, kind, bounds, sum_cell, bucket_cell, distribution, checksum)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+            let [sum, bucket, distribution] = [metric.sum, metric.bucket, metric.distribution].map(|cell| cell as i64);
+            let values =
+                params![id, metric.name, metric.kind, metric.bounds, sum, bucket, distribution, checksum as i64];
             self.transaction.execute(insert, values)?;
             self.replace(None, Some(checksum));
         }
@@ -84,8 +86,9 @@ impl<'t> Writer<'t> {
                     before.checksum(row_id, id, &labels)
                 });
                 let checksum = texts.checksum(row_id, id, &labels);
-                let (changed_at_ms, checked) = (texts.changed_at_ms as i64, checksum as i64);
-                upsert.execute(params![row_id, id, labels, texts.sums, texts.buckets, changed_at_ms, checked])?;
+                let Texts { sums, buckets, distributions, changed_at_ms } = &texts;
+                let (changed_at_ms, checked) = (*changed_at_ms as i64, checksum as i64);
+                upsert.execute(params![row_id, id, labels, sums, buckets, distributions, changed_at_ms, checked])?;
                 self.replace(was, Some(checksum));
             }
         }
@@ -185,12 +188,13 @@ fn is_same_row(old: &Snapshot, new: &Snapshot, group: usize, row: RowId) -> bool
     old.changed.at(group, row) == new.changed.at(group, row) && new.cells.is_same_row(&old.cells, group, row)
 }
 
-/// Writes a row, be it new or not: its number, its group's, labels, sums, buckets, when it changed, checksum.
+/// Writes a row, be it new or not: its number, its group's, labels, sums, buckets, distributions, when it changed, checksum.
 pub(super) fn upsert_row<'t>(transaction: &'t Transaction<'_>) -> rusqlite::Result<Statement<'t>> {
     transaction.prepare(
-        "INSERT INTO label_rows (id, group_id, labels, sums, buckets, changed_at_ms, checksum)
-        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET sums = excluded.sums,
-        buckets = excluded.buckets, changed_at_ms = excluded.changed_at_ms, checksum = excluded.checksum",
+        "INSERT INTO label_rows (id, group_id, labels, sums, buckets, distributions, changed_at_ms, checksum)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET sums = excluded.sums,
+         buckets = excluded.buckets, distributions = excluded.distributions,
+         changed_at_ms = excluded.changed_at_ms, checksum = excluded.checksum",
     )
 }
 

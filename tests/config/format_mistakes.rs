@@ -270,21 +270,7 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
   |
 4 |     metrics: {a_total: {help: All of them.}}
   |               ^^^^^^^
-  = counter, gauge or histogram",
-    ),
-    (
-        "a summary",
-        r"formats:
-  app:
-    json: {a: /a}
-    fields: {a: duration}
-    metrics: {a_seconds: {type: summary, value: a}}
-",
-        r"tailmeter.yml:5:33: a format cannot have summaries yet
-  |
-5 |     metrics: {a_seconds: {type: summary, value: a}}
-  |                                 ^^^^^^^
-  = use a histogram",
+  = counter, gauge, histogram or summary",
     ),
     (
         "a counter without its ending",

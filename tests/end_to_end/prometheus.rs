@@ -68,7 +68,7 @@ impl Prometheus {
 }
 
 /// Asks a server of the loopback address. HTTP 1.0: the answer ends with the connection.
-fn get(port: u16, path: &str) -> io::Result<String> {
+pub(crate) fn get(port: u16, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;

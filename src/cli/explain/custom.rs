@@ -32,6 +32,7 @@ pub(super) fn explanation(format: &Format, json: bool) -> io::Result<String> {
             Kind::Counter => "counter",
             Kind::Gauge | Kind::Last => "gauge",
             Kind::Histogram(_) => "histogram",
+            Kind::Summary(_) => "summary",
         },
         labels: metric.labels,
     };

@@ -90,7 +90,7 @@ impl Counting {
             };
             let amount = program.value.and_then(|field| event.number(field)).unwrap_or(1);
             match known.kind {
-                Kind::Histogram(_) => self.rows.observe_at(spot, amount),
+                Kind::Histogram(_) | Kind::Summary(_) => self.rows.observe_at(spot, amount),
                 Kind::Last => self.rows.set_at(spot, amount),
                 Kind::Counter | Kind::Gauge => self.rows.add_at(spot, amount),
             }

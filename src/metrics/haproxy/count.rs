@@ -10,14 +10,16 @@ use std::sync::Arc;
 
 use tailmeter_parsers::haproxy::{Batch, Event, Http, Line, Scanner, Tcp};
 
+use super::bounds::Bounds;
 use super::labels::{Field, Naming, Subject, pack, write_field};
 use super::rows::{self, Found, Places, Resolver};
 use super::{
     ABORTED, BACKEND_QUEUE, INCOMPLETE, METRICS, PHASES, REDISPATCHES, REQUESTS, RESPONSE_BYTES, RETRIES, SERVER_QUEUE,
     SESSION_DURATION, SESSIONS, TERMINATIONS, TIMERS, TLS_CONNECTIONS,
 };
-use crate::metrics::{Buckets, Counter, Dialect, Family, Kind, Plan, Tally, Unit};
-use crate::series::{Cells, Directory, Key, Memo, NO_ENTRY};
+use crate::metrics::exemplar::Calendar;
+use crate::metrics::{Counter, Dialect, Family, Plan, Tally};
+use crate::series::{Base, Cells, Directory, Key, Memo, NO_ENTRY};
 use records::Records;
 
 /// A line that counts in metrics with rows of their own.
@@ -102,8 +104,9 @@ struct Shard {
     rare: Memo,
     /// The bytes of a key's fields beyond the names; kept to be used again.
     more: Vec<u8>,
-    timer_buckets: Buckets,
-    queue_buckets: Buckets,
+    bounds: Bounds,
+    /// For the times of exemplars, if some metric has them.
+    calendar: Option<Calendar>,
 }
 
 impl Haproxy {
@@ -125,10 +128,6 @@ impl Haproxy {
         };
         let http = metrics(REQUESTS, [header, queue, connect, response, request]);
         let tcp = metrics(SESSIONS, [None, queue, connect, None, Some(SESSION_DURATION)]);
-        let buckets = |metric: usize| match METRICS[metric].kind {
-            Kind::Histogram(bounds) => Buckets::new(bounds, METRICS[metric].unit),
-            _ => Buckets::new(&[], Unit::None),
-        };
         let shard = Shard {
             cells: Cells::new(plan.groups.iter().map(|group| group.layout)),
             fell_out: vec![0; METRICS.len()],
@@ -138,8 +137,8 @@ impl Haproxy {
             some: Memo::new(plan.memo_entries, 1),
             rare: Memo::new(plan.memo_entries, 1),
             more: Vec::new(),
-            timer_buckets: buckets(TIMERS[0]),
-            queue_buckets: buckets(SERVER_QUEUE),
+            bounds: Bounds::new(&plan),
+            calendar: plan.exemplars.iter().any(Option::is_some).then(Calendar::of_this_machine),
             beyond: fields
                 .iter()
                 .map(|fields| fields.iter().copied().filter(|field| !field.is_in_names()).collect())
@@ -174,6 +173,10 @@ impl Counter for Haproxy {
         self.shard.declare(dialect);
     }
 
+    fn tell_time(&mut self, now: u64) {
+        self.shard.cells.tell_time(now);
+    }
+
     fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64])) {
         see(self.shard.plan.family, &self.shard.cells, &self.shard.fell_out);
     }
@@ -192,8 +195,13 @@ impl Shard {
         {
             // The usual batch: requests that have all been seen before.
             tally.parsed += requests.len() as u64;
-            let buckets = [&self.timer_buckets, &self.queue_buckets];
-            self.http.update_all(requests, &lookups.found, self.cells.open(), buckets);
+            self.http.update_all(requests, &lookups.found, self.cells.open(), &self.bounds);
+            if !self.http.extras.is_empty() {
+                for (http, found) in requests.iter().zip(&lookups.found) {
+                    let subject = (Subject::Http(http), self.calendar.as_ref());
+                    self.http.count_extras(*found, &Numbers::of(http), 1, subject, &mut self.cells);
+                }
+            }
             let mut more = if self.http.any_fell_out() { u32::MAX } else { 0 };
             for (index, http) in requests.iter().enumerate() {
                 more |= u32::from(has_more(http)) << index;
@@ -244,8 +252,11 @@ impl Shard {
 
     fn count_http(&mut self, http: &Http<'_>, found: Found, times: u32) {
         let numbers = Numbers::of(http);
-        let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
-        self.http.update(found, &numbers, times, cells, buckets);
+        self.http.update(found, &numbers, times, self.cells.open(), &self.bounds);
+        if !self.http.extras.is_empty() {
+            let subject = (Subject::Http(http), self.calendar.as_ref());
+            self.http.count_extras(found, &numbers, times, subject, &mut self.cells);
+        }
         if has_more(http) || self.http.any_fell_out() {
             self.count_more(http, found, times);
         }
@@ -269,8 +280,10 @@ impl Shard {
         let found = Resolver { directory, fields, cells, more }.find(places, subject, tcp.raw_names(), (0, (0, 0)));
         let numbers = Numbers::of_tcp(tcp);
         self.tcp.count_fallen(&self.plan, found, times, &mut self.fell_out);
-        let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
-        self.tcp.update(found, &numbers, times, cells, buckets);
+        self.tcp.update(found, &numbers, times, self.cells.open(), &self.bounds);
+        if !self.tcp.extras.is_empty() {
+            self.tcp.count_extras(found, &numbers, times, (subject, self.calendar.as_ref()), &mut self.cells);
+        }
         if !numbers.ended_normally || numbers.logasap || numbers.timers_ms.iter().any(|ms| *ms < 0) {
             self.count_unusual(Unusual { subject, names: self.tcp.names_id(found) | 1 << 55 }, &numbers, false, times);
         }
@@ -328,8 +341,19 @@ impl Shard {
             entry => entry,
         };
         self.fell_out[metric] += u64::from(self.some.fell_out(entry)) * u64::from(times);
-        if let [base] = self.some.bases(entry) {
-            self.cells.add(*base, slot.sum, u64::from(times));
+        if let [base] = *self.some.bases(entry) {
+            self.cells.add(base, slot.sum, u64::from(times));
+            self.exemplify(metric, (base, slot.sum), subject, 1);
+        }
+    }
+
+    /// Keeps an exemplar of what a line has added to a counter, if the metric has any.
+    #[inline]
+    fn exemplify(&mut self, metric: usize, (base, sum): (Base, usize), subject: Subject<'_, '_>, amount: i64) {
+        if let Some(Some(source)) = self.plan.exemplars.get(metric)
+            && let Some(witness) = subject.witness(*source, self.calendar.as_ref())
+        {
+            self.cells.exemplify(base, sum, 0, witness.of(amount));
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use tailmeter_parsers::haproxy::{BATCH, Http, Sketch};
 
+use super::SESSION_DURATION;
+use super::bounds::{Bounds, Each, Find, Shared};
 use super::count::Numbers;
+use super::extras::Extra;
 use super::grid::Grid;
 use super::labels::{Field, Naming, Subject, write_fields};
-use crate::metrics::{Buckets, Plan, Slot};
+use crate::metrics::{Plan, Slot};
 use crate::series::{Base, Cells, EntryId, Key, Memo, NO_ENTRY, Open, Texts};
 
 /// Where a metric is counted: its cells in a row, and which of the line's rows that is: one of its names, or,
@@ -163,6 +166,10 @@ pub(super) struct Places {
     pub(super) queues: [Place; 2],
     /// True when all of them but `lines` are counted in rows of the names.
     pub(super) are_of_names: bool,
+    /// True when the last timer is Tt.
+    has_sessions: bool,
+    /// What the configuration asks for beyond cells.
+    pub(super) extras: Vec<Extra>,
     /// The cell that counts the line, by entry of the full tuple.
     line_cells: Vec<u32>,
     /// The entries of full tuples by names, status and method, if these are the whole tuple.
@@ -219,11 +226,18 @@ impl Near {
 
     /// Observes a timer `times`, unless it is -1.
     #[inline(always)]
-    fn observe(&self, timer: usize, ms: i32, times: u32, cells: &mut Open<'_>, buckets: &Buckets) {
+    fn observe(&self, timer: usize, ms: i32, times: u32, cells: &mut Open<'_>, bounds: impl Find) {
         if ms >= 0 {
             cells.add_at(self.sums[timer] as usize, (ms as u64).wrapping_mul(u64::from(times)));
-            cells.count_at(self.buckets[timer] as usize + buckets.of(ms as u64), times);
+            cells.count_at(self.buckets[timer] as usize + bounds.timer(timer, ms as u64), times);
         }
+    }
+}
+
+impl NamesRows {
+    /// The bases of the rows of names.
+    pub(super) fn bases(&self, names: EntryId) -> Option<&[Base; GROUPS]> {
+        self.bases.get(names as usize)
     }
 }
 
@@ -232,7 +246,7 @@ impl Places {
         let (mut of_names, mut of_full) = (Vec::new(), Vec::new());
         let places = metrics.map(|metric| {
             let Some(slot) = metric.and_then(|metric: usize| plan.slots[metric]) else { return Place::DISABLED };
-            let Slot { group, sum, bucket } = slot;
+            let Slot { group, sum, bucket, .. } = slot;
             let is_of_names = fields[group].iter().all(|field| field.is_in_names());
             let (groups, first) = if is_of_names { (&mut of_names, 0) } else { (&mut of_full, GROUPS) };
             let row = groups.iter().position(|other| *other == group).unwrap_or_else(|| {
@@ -258,8 +272,12 @@ impl Places {
             any_fell_out: false,
         };
         let full = Memo::new(plan.memo_entries, of_full.len());
+        let extras = metrics.iter().zip(&places).enumerate();
+        let extras = extras.filter_map(|(measured, (metric, place))| Extra::new(plan, (*metric)?, measured, *place));
         let are_of_names = places[1..].iter().all(|place| place.row < GROUPS);
         Self {
+            extras: extras.collect(),
+            has_sessions: metrics.contains(&Some(SESSION_DURATION)),
             are_of_names,
             names,
             full: Rows { memo: full, groups: of_full },
@@ -366,16 +384,20 @@ impl Places {
         self.names.texts.forgotten() + self.full.memo.forgotten()
     }
 
-    /// Adds what the requests of a usual batch have to their rows, one kind of cell after the other: each pass needs
-    /// little, which stays in registers.
+    /// Adds what the requests of a usual batch have to their rows.
+    #[inline]
+    pub(super) fn update_all<L: Line>(&self, requests: &[L], found: &[Found; BATCH], cells: Open<'_>, bounds: &Bounds) {
+        match bounds {
+            Bounds::Shared(buckets) => self.add_all(requests, found, cells, Shared(buckets)),
+            Bounds::Each(buckets) => {
+                self.add_all(requests, found, cells, Each { buckets, has_sessions: self.has_sessions });
+            }
+        }
+    }
+
+    /// One kind of cell after the other: each pass needs little, which stays in registers.
     #[inline(never)]
-    pub(super) fn update_all<L: Line>(
-        &self,
-        requests: &[L],
-        found: &[Found; BATCH],
-        mut cells: Open<'_>,
-        buckets: [&Buckets; 2],
-    ) {
+    fn add_all<L: Line>(&self, requests: &[L], found: &[Found; BATCH], mut cells: Open<'_>, bounds: impl Find) {
         let mut near = [&Near::UNUSED; BATCH];
         for (near, found) in near.iter_mut().zip(found).take(requests.len()) {
             *near = self.names.near.get(found.names as usize).unwrap_or(&Near::UNUSED);
@@ -389,35 +411,38 @@ impl Places {
                 cells.count_at(near.queues[0] as usize, 1);
                 cells.count_at(near.queues[1] as usize, 1);
             } else {
-                self.update_rare(found.names, &Numbers::of(http), 1, &mut cells, buckets[1]);
+                self.update_rare(found.names, &Numbers::of(http), 1, &mut cells, bounds);
             }
         }
         for (http, near) in requests.iter().zip(near) {
-            near.observe(0, http.timers_ms()[0], 1, &mut cells, buckets[0]);
-            near.observe(1, http.timers_ms()[1], 1, &mut cells, buckets[0]);
-            near.observe(2, http.timers_ms()[2], 1, &mut cells, buckets[0]);
+            near.observe(0, http.timers_ms()[0], 1, &mut cells, bounds);
+            near.observe(1, http.timers_ms()[1], 1, &mut cells, bounds);
+            near.observe(2, http.timers_ms()[2], 1, &mut cells, bounds);
         }
         for (http, near) in requests.iter().zip(near) {
-            near.observe(3, http.timers_ms()[3], 1, &mut cells, buckets[0]);
-            near.observe(4, if http.logasap() { -1 } else { http.timers_ms()[4] }, 1, &mut cells, buckets[0]);
+            near.observe(3, http.timers_ms()[3], 1, &mut cells, bounds);
+            near.observe(4, if http.logasap() { -1 } else { http.timers_ms()[4] }, 1, &mut cells, bounds);
         }
         if !self.are_of_names {
             for (http, found) in requests.iter().zip(found) {
-                self.update_full(found.full, &Numbers::of(http), 1, &mut cells, buckets);
+                self.update_full(found.full, &Numbers::of(http), 1, &mut cells, bounds);
             }
         }
     }
 
-    /// Adds what every line has to its rows. `buckets` are those of timers and of queues.
+    /// Adds what every line has to its rows.
     #[inline(always)]
-    pub(super) fn update(
-        &self,
-        found: Found,
-        numbers: &Numbers,
-        times: u32,
-        mut cells: Open<'_>,
-        buckets: [&Buckets; 2],
-    ) {
+    pub(super) fn update(&self, found: Found, numbers: &Numbers, times: u32, cells: Open<'_>, bounds: &Bounds) {
+        match bounds {
+            Bounds::Shared(buckets) => self.add(found, numbers, times, cells, Shared(buckets)),
+            Bounds::Each(buckets) => {
+                self.add(found, numbers, times, cells, Each { buckets, has_sessions: self.has_sessions });
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add(&self, found: Found, numbers: &Numbers, times: u32, mut cells: Open<'_>, bounds: impl Find) {
         let Some(near) = self.names.near.get(found.names as usize) else { return };
         let weight = u64::from(times);
         cells.add_at(found.cell as usize, weight);
@@ -427,7 +452,7 @@ impl Places {
         for (timer, ms) in numbers.timers_ms.into_iter().enumerate() {
             // A line written before the end does not say how long it all took.
             let ms = if timer == 4 && numbers.logasap { -1 } else { ms };
-            near.observe(timer, ms, times, &mut cells, buckets[0]);
+            near.observe(timer, ms, times, &mut cells, bounds);
         }
         let is_empty =
             (numbers.queues[0] | numbers.queues[1] | numbers.retries) == 0 && numbers.has_queues == [true; 2];
@@ -436,23 +461,23 @@ impl Places {
             cells.count_at(near.queues[0] as usize, times);
             cells.count_at(near.queues[1] as usize, times);
         } else {
-            self.update_rare(found.names, numbers, times, &mut cells, buckets[1]);
+            self.update_rare(found.names, numbers, times, &mut cells, bounds);
         }
         if !self.are_of_names {
-            self.update_full(found.full, numbers, times, &mut cells, buckets);
+            self.update_full(found.full, numbers, times, &mut cells, bounds);
         }
     }
 
     /// Adds queues that are not empty, retries and redispatches.
     #[inline(never)]
-    fn update_rare(&self, names: EntryId, numbers: &Numbers, times: u32, cells: &mut Open<'_>, buckets: &Buckets) {
-        let Some(bases) = self.names.bases.get(names as usize) else { return };
-        self.add_rare(|place| bases.get(place.row).copied(), numbers, times, cells, buckets);
+    fn update_rare(&self, names: EntryId, numbers: &Numbers, times: u32, cells: &mut Open<'_>, bounds: impl Find) {
+        let Some(bases) = self.names.bases(names) else { return };
+        self.add_rare(|place| bases.get(place.row).copied(), numbers, times, cells, bounds);
     }
 
     /// Adds to those rows that names alone do not lead to.
     #[inline(never)]
-    fn update_full(&self, full: EntryId, numbers: &Numbers, times: u32, cells: &mut Open<'_>, buckets: [&Buckets; 2]) {
+    fn update_full(&self, full: EntryId, numbers: &Numbers, times: u32, cells: &mut Open<'_>, bounds: impl Find) {
         let bases = self.full.memo.bases(full);
         let base = |place: &Place| bases.get(place.row.checked_sub(GROUPS)?).copied();
         let weight = u64::from(times);
@@ -460,13 +485,13 @@ impl Places {
             cells.add(base, self.bytes.sum, numbers.bytes.wrapping_mul(weight));
         }
         let timers = if numbers.logasap { 4 } else { 5 };
-        for (place, ms) in self.timers.iter().zip(numbers.timers_ms).take(timers) {
+        for (timer, (place, ms)) in self.timers.iter().zip(numbers.timers_ms).enumerate().take(timers) {
             if let Some(base) = base(place).filter(|_| ms >= 0) {
                 cells.add(base, place.sum, (ms as u64).wrapping_mul(weight));
-                cells.count(base, place.bucket + buckets[0].of(ms as u64), times);
+                cells.count(base, place.bucket + bounds.timer(timer, ms as u64), times);
             }
         }
-        self.add_rare(base, numbers, times, cells, buckets[1]);
+        self.add_rare(base, numbers, times, cells, bounds);
     }
 
     fn add_rare(
@@ -475,7 +500,7 @@ impl Places {
         numbers: &Numbers,
         times: u32,
         cells: &mut Open<'_>,
-        buckets: &Buckets,
+        bounds: impl Find,
     ) {
         let weight = u64::from(times);
         let counts = [(&self.retries, numbers.retries), (&self.redispatches, u32::from(numbers.redispatched))];
@@ -484,10 +509,11 @@ impl Places {
                 cells.add(base, place.sum, u64::from(count).wrapping_mul(weight));
             }
         }
-        for ((place, length), is_known) in self.queues.iter().zip(numbers.queues).zip(numbers.has_queues) {
+        let queues = self.queues.iter().zip(numbers.queues).zip(numbers.has_queues);
+        for (queue, ((place, length), is_known)) in queues.enumerate() {
             if let Some(base) = base(place).filter(|_| is_known) {
                 cells.add(base, place.sum, u64::from(length).wrapping_mul(weight));
-                cells.count(base, place.bucket + buckets.of(u64::from(length)), times);
+                cells.count(base, place.bucket + bounds.queue(queue, u64::from(length)), times);
             }
         }
     }

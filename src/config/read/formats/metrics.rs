@@ -24,7 +24,7 @@ const BYTES: &[f64] = &[256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_
 /// What is read of a metric before it is known whether its parts fit together.
 #[derive(Default)]
 struct Parts {
-    kind: Option<(Place, usize)>,
+    kind: Option<usize>,
     help: Option<String>,
     value: Option<(Place, String)>,
     labels: Vec<(Place, LabelChoice)>,
@@ -84,14 +84,14 @@ impl Schema<'_> {
         for (key, node) in self.reader.map(name.place, node) {
             match key.name.as_str() {
                 "type" => {
-                    parts.kind = self.one_of("a type", METRIC_TYPES, key, node).map(|kind| (node.place, kind));
+                    parts.kind = self.one_of("a type", METRIC_TYPES, key, node);
                 }
                 "help" => parts.help = self.help(key, node),
                 "value" => parts.value = self.field_name(key, node, names).map(|name| (node.place, name)),
                 "labels" => parts.labels = self.metric_labels(key, node, names),
                 "constant_labels" => parts.constants = self.constants(key, node),
                 "when" => parts.when = self.conditions(key, node, names),
-                "buckets" => parts.buckets = self.buckets(key, node).map(|buckets| (key.place, buckets)),
+                "buckets" => parts.buckets = self.format_buckets(key, node).map(|buckets| (key.place, buckets)),
                 _ => {
                     self.reader.unknown_key(key, KEYS);
                 }
@@ -110,9 +110,9 @@ impl Schema<'_> {
 
     /// The metric that `parts` make, if they fit together.
     fn metric_of(&mut self, key: &Key, parts: Parts, definition: &Definition) -> Option<MetricDefinition> {
-        let Some((kind_place, kind)) = parts.kind else {
+        let Some(kind) = parts.kind else {
             let message = format!("the metric `{}` has no `type`", clip(&key.name));
-            let help = "counter, gauge or histogram".to_owned();
+            let help = "counter, gauge, histogram or summary".to_owned();
             self.reader.report(key.place, message, Some(help));
             return None;
         };
@@ -121,11 +121,7 @@ impl Schema<'_> {
             0 => MetricKind::Counter,
             1 => MetricKind::Gauge,
             2 => MetricKind::Histogram(self.bounds_of(key, &parts, value_kind)?),
-            _ => {
-                let message = "a format cannot have summaries yet".to_owned();
-                self.reader.report(kind_place, message, Some("use a histogram".to_owned()));
-                return None;
-            }
+            _ => MetricKind::Summary,
         };
         if let Some((place, _)) = parts.buckets.as_ref().filter(|_| !matches!(kind, MetricKind::Histogram(_))) {
             self.reader.report(*place, "`buckets` go with `type: histogram`".to_owned(), None);
@@ -268,7 +264,7 @@ impl Schema<'_> {
         conditions
     }
 
-    fn buckets(&mut self, key: &Key, node: &Node) -> Option<Vec<f64>> {
+    fn format_buckets(&mut self, key: &Key, node: &Node) -> Option<Vec<f64>> {
         let items = self.reader.list(key.place, node, "for example buckets: [0.1, 0.5, 1]");
         if items.is_empty() || items.len() > MAX_BUCKETS {
             let message = format!("a histogram has from 1 to {MAX_BUCKETS} buckets");

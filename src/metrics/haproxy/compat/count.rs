@@ -10,9 +10,10 @@ use tailmeter_parsers::haproxy::format::{Place, Spans};
 use tailmeter_parsers::haproxy::{Layouts, Line, Means, Reading, Scanner};
 
 use super::{ABORTS, BYTES_READ, METRICS, PROCESSING_ERRORS, QUEUES, REQUESTS, SESSION_DURATION, TIMERS};
+use crate::metrics::exemplar::Calendar;
 use crate::metrics::haproxy::count::Numbers;
 use crate::metrics::haproxy::labels::{Field, Laid, Naming, Subject};
-use crate::metrics::{Buckets, Counter, Dialect, Family, Kind, Plan, Slot, Tally, Unit};
+use crate::metrics::{Buckets, Counter, Dialect, Family, Plan, Slot, Tally};
 use crate::series::{Base, Cells, Directory, NO_ENTRY, Texts};
 
 /// Counts HAProxy's requests in a shard of its own.
@@ -45,8 +46,10 @@ struct Shard {
     rows: Vec<Option<Row>>,
     /// The bytes that are looked up; kept to be used again.
     key: Vec<u8>,
-    timer_buckets: Buckets,
-    queue_buckets: Buckets,
+    /// By metric; those of a counter are not asked for.
+    buckets: Vec<Buckets>,
+    /// For the times of exemplars, if some metric has them.
+    calendar: Option<Calendar>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,10 +97,6 @@ impl Requests {
                 cells.base(group, directory.row(group, |_, _| {}).row);
             }
         }
-        let buckets = |metric: usize| match METRICS[metric].kind {
-            Kind::Histogram(bounds) => Buckets::new(bounds, METRICS[metric].unit),
-            _ => Buckets::new(&[], Unit::None),
-        };
         let shard = Shard {
             cells,
             fell_out: vec![0; METRICS.len()],
@@ -106,8 +105,8 @@ impl Requests {
             tuples: Texts::new(plan.memo_entries),
             rows: Vec::new(),
             key: Vec::new(),
-            timer_buckets: buckets(SESSION_DURATION),
-            queue_buckets: buckets(QUEUES[0]),
+            buckets: (0..METRICS.len()).map(|metric| plan.buckets_of(metric)).collect(),
+            calendar: plan.exemplars.iter().any(Option::is_some).then(Calendar::of_this_machine),
             plan,
             directory: Naming { directory, declared: dialect.declared() },
         };
@@ -152,6 +151,10 @@ impl Counter for Requests {
         self.shard.directory.declared = dialect.declared();
         // Tuples may have other rows.
         self.shard.rows.fill(None);
+    }
+
+    fn tell_time(&mut self, now: u64) {
+        self.shard.cells.tell_time(now);
     }
 
     fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64])) {
@@ -233,14 +236,38 @@ impl Shard {
     fn add(&mut self, metric: usize, request: Request<'_, '_>, amount: u64) {
         let Some((slot, base)) = self.place(metric, request) else { return };
         self.cells.add(base, slot.sum, amount.wrapping_mul(request.times.into()));
+        self.exemplify(metric, (base, slot.sum, 0), request.subject, amount);
     }
 
     /// Observes `value` in a histogram.
     fn observe(&mut self, metric: usize, request: Request<'_, '_>, value: u64) {
         let Some((slot, base)) = self.place(metric, request) else { return };
-        let buckets = if QUEUES.contains(&metric) { &self.queue_buckets } else { &self.timer_buckets };
+        let bucket = self.buckets.get(metric).map_or(0, |buckets| buckets.of(value));
         self.cells.add(base, slot.sum, value.wrapping_mul(request.times.into()));
-        self.cells.count(base, slot.bucket + buckets.of(value), request.times);
+        self.cells.count(base, slot.bucket + bucket, request.times);
+        if let Some(Some(finder)) = self.plan.finders.get(metric) {
+            let mark = finder.mark(i64::try_from(value).unwrap_or(i64::MAX));
+            self.cells.distribute((slot.group, base), slot.distribution, mark, request.times.into());
+        }
+        self.exemplify(metric, (base, slot.sum, bucket), request.subject, value);
+    }
+
+    /// Keeps an exemplar of a value, if the metric has any.
+    fn exemplify(
+        &mut self,
+        metric: usize,
+        (base, sum, bucket): (Base, usize, usize),
+        subject: Subject<'_, '_>,
+        value: u64,
+    ) {
+        if let Some(Some(source)) = self.plan.exemplars.get(metric)
+            && let Some(witness) = subject.witness(*source, self.calendar.as_ref())
+        {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            let bucket = self.plan.forms.get(metric).map_or(bucket, |form| form.exemplar_bucket(bucket, value));
+            let exemplar = witness.of(value);
+            self.cells.exemplify(base, sum, bucket, exemplar);
+        }
     }
 
     /// Where `metric` is counted for a request; `None` when it is disabled.

@@ -57,8 +57,9 @@ impl Shard {
             entry => entry,
         };
         self.fell_out[metric] += u64::from(self.rare.fell_out(entry)) * u64::from(times);
-        if let [base] = self.rare.bases(entry) {
-            self.cells.add(*base, slot.sum, amount.wrapping_mul(times.into()));
+        if let [base] = *self.rare.bases(entry) {
+            self.cells.add(base, slot.sum, amount.wrapping_mul(times.into()));
+            self.exemplify(metric, (base, slot.sum), subject, i64::try_from(amount).unwrap_or(i64::MAX));
         }
     }
 }

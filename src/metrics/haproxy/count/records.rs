@@ -98,8 +98,15 @@ impl Readers {
                 }
                 more &= !left;
                 tally.parsed += u64::from((all & !left).count_ones());
-                let buckets = [&shard.timer_buckets, &shard.queue_buckets];
-                places.update_all(sketches, &lookups.found, shard.cells.open(), buckets);
+                places.update_all(sketches, &lookups.found, shard.cells.open(), &shard.bounds);
+                if !places.extras.is_empty() {
+                    let seen = sketches.iter().zip(&lookups.found).filter(|(_, found)| found.full != NO_ENTRY);
+                    for (sketch, found) in seen {
+                        let drawn = Drawn { sketch, layouts: &self.layouts, spans: RefCell::new(&mut self.spans) };
+                        let subject = (Subject::Sketch(&drawn), shard.calendar.as_ref());
+                        places.count_extras(*found, &Numbers::of(sketch), 1, subject, &mut shard.cells);
+                    }
+                }
                 if places.any_fell_out() {
                     for found in lookups.found.iter().take(lines.len()) {
                         places.count_fallen(&shard.plan, *found, 1, &mut shard.fell_out);
@@ -245,8 +252,10 @@ impl Shard {
         let found = Resolver { directory, fields, cells, more }.find(places, subject, names, small_values(record));
         let numbers = Numbers::of_record(record);
         places.count_fallen(&self.plan, found, times, &mut self.fell_out);
-        let (cells, buckets) = (self.cells.open(), [&self.timer_buckets, &self.queue_buckets]);
-        places.update(found, &numbers, times, cells, buckets);
+        places.update(found, &numbers, times, self.cells.open(), &self.bounds);
+        if !places.extras.is_empty() {
+            places.count_extras(found, &numbers, times, (subject, self.calendar.as_ref()), &mut self.cells);
+        }
         self.count_rest(subject, record, &numbers, times);
     }
 
