@@ -31,7 +31,10 @@ const NOT_FAMILIES: &[(&str, &[&str])] = &[
         ],
     ),
     // The store behind a family's metrics, and tailmeter's own.
-    ("src/metrics", &["cardinality", "correlator", "custom", "mail", "mod", "own", "plan", "rows", "tally"]),
+    (
+        "src/metrics",
+        &["cardinality", "correlator", "custom", "exemplar", "mail", "mod", "own", "plan", "rows", "tally"],
+    ),
     // Programs that record fixtures, and those of the formats that are shipped.
     ("fixtures", &["formats", "record"]),
     ("fuzz/fuzz_targets", &["pointers"]),

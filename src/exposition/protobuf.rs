@@ -2,7 +2,7 @@
 //! Their definition is `metrics.proto` of prometheus/client_model.
 //!
 //! Lengths come before contents, so everything is written twice: once to a [`Length`], which only measures, and then to the
-//! output. A library for protobuf would keep all rows of a metric as objects in memory; these are few fields of few types.
+//! output. Native histograms are only here. A library for protobuf would keep all rows of a metric as objects in memory; these are few fields of few types.
 
 use std::sync::Arc;
 
@@ -476,4 +476,87 @@ fn unescaped(text: &[u8]) -> (Vec<u8>, usize) {
         at += length;
     }
     (value, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::{Distribution, Shape};
+
+    /// The fields of a message of varints, doubles and texts, without those of messages inside.
+    fn fields(mut bytes: &[u8]) -> Vec<(u64, u64, Vec<u8>)> {
+        fn varint(bytes: &mut &[u8]) -> u64 {
+            let length = bytes.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+            let (number, rest) = bytes.split_at(length);
+            *bytes = rest;
+            number.iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f))
+        }
+        let mut fields = Vec::new();
+        while !bytes.is_empty() {
+            let tag = varint(&mut bytes);
+            let (value, length) = match tag & 7 {
+                0 => (varint(&mut bytes), 0),
+                1 => (0, 8),
+                _ => (0, varint(&mut bytes) as usize),
+            };
+            let (content, rest) = bytes.split_at(length);
+            bytes = rest;
+            fields.push((tag >> 3, value, content.to_vec()));
+        }
+        fields
+    }
+
+    fn signed(value: u64) -> i64 {
+        (value >> 1) as i64 ^ -((value & 1) as i64)
+    }
+
+    /// The buckets that spans and deltas say, but for empty ones.
+    fn buckets(fields: &[(u64, u64, Vec<u8>)], spans: u64, deltas: u64) -> Vec<(i32, u64)> {
+        let (mut next, mut count, mut buckets) = (0, 0, Vec::new());
+        let mut deltas = fields.iter().filter(|(field, ..)| *field == deltas).map(|(_, delta, _)| signed(*delta));
+        for (.., span) in fields.iter().filter(|(field, ..)| *field == spans) {
+            let [(1, offset, _), (2, length, _)] = &self::fields(span)[..] else { panic!("{span:?} is no span") };
+            next += signed(*offset) as i32;
+            for _ in 0..*length {
+                count += deltas.next().expect("a count for each bucket");
+                buckets.extend(u64::try_from(count).ok().filter(|count| *count > 0).map(|count| (next, count)));
+                next += 1;
+            }
+        }
+        assert_eq!(deltas.next(), None);
+        buckets
+    }
+
+    #[test]
+    fn spans_and_deltas_say_which_buckets_there_are() {
+        for text in [
+            "3:0::",
+            "3:5:0=1:",
+            "8:0:-16384=4,-16383=1,-16380=9,-16376=2,0=7,1=7,16000=99999999:",
+            "-4:1:-1=1,3=5,4=1:0=2,2=3,9=18446744073709551",
+        ] {
+            for zero_threshold in [0.0, 1e-9] {
+                let shape = NativeShape { schema: 8, max_buckets: 160, zero_threshold, scale: 1.0 };
+                let Some(Distribution::Native(native)) = Shape::Native(shape.clone()).read(text) else {
+                    panic!("{text}")
+                };
+                let (mut written, mut length) = (Vec::new(), Length(0));
+                write_native(&native, &shape, &mut written);
+                write_native(&native, &shape, &mut length);
+                assert_eq!(length.0, written.len(), "{text}");
+                let fields = fields(&written);
+                let number =
+                    |wanted: u64| fields.iter().find(|(field, ..)| *field == wanted).map(|(_, value, _)| *value);
+                assert_eq!((number(5).map(signed), number(7)), (Some(native.schema().into()), Some(native.zero())));
+                assert_eq!(buckets(&fields, 12, 13), native.positive(), "{text}");
+                assert_eq!(buckets(&fields, 9, 10), native.negative(), "{text}");
+                // Or else nobody knows that it is one.
+                assert!(
+                    zero_threshold > 0.0
+                        || native.zero() > 0
+                        || fields.iter().any(|(field, ..)| [9, 12].contains(field))
+                );
+            }
+        }
+    }
 }

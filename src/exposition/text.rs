@@ -7,6 +7,7 @@
 //! - Bounds that are whole numbers are written `1.0`.
 //! - A histogram with bounds below zero may have no sum. Its buckets, sums and counts are metrics of type `unknown` then,
 //!   each with all rows: the samples are the same, and nothing is lost.
+//! - Counters and buckets have exemplars.
 //! - `# EOF` ends it.
 
 use super::rendering::Pass;

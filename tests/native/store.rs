@@ -19,7 +19,7 @@ type Shown = (u64, Vec<u64>, Option<u64>);
 
 /// Every row of every metric that observes, by metric and labels, counted in so many shards.
 fn count(config: &Config, lines: &[Line], shards: usize) -> BTreeMap<(&'static str, String), Shown> {
-    let planned = Planned::of(&FAMILY, config).unwrap();
+    let planned = Planned::all(config).into_iter().find(|planned| planned.plan.family == &FAMILY).unwrap();
     let mut snapshot = Snapshot::default();
     let mut counters = (0..shards)
         .map(|_| counter("haproxy", std::slice::from_ref(&planned), &Dialect::Usual).unwrap())

@@ -135,6 +135,10 @@ impl Counter for Custom {
 
     fn speak(&mut self, _: &Dialect) {}
 
+    fn tell_time(&mut self, now: u64) {
+        self.counting.rows.tell_time(now);
+    }
+
     fn visit(&self, see: &mut dyn FnMut(&'static Family, &Cells, &[u64])) {
         let rows = &self.counting.rows;
         see(rows.plan().family, rows.cells(), rows.fell_out());

@@ -185,7 +185,7 @@ fn number(value: f64, schema: i8, bounds: &[f64]) -> i32 {
     // value = fraction * 2^exponent, where the fraction is at least a half and less than one.
     let bits = value.to_bits();
     let exponent = (bits >> 52 & 0x7ff) as i32 - 1022;
-    let fraction = f64::from_bits(bits & (1 << 52) - 1 | 1022 << 52);
+    let fraction = f64::from_bits((bits & ((1 << 52) - 1)) | (1022 << 52));
     match u32::try_from(schema) {
         Ok(schema) if schema > 0 => {
             ((exponent - 1) << schema) + bounds.partition_point(|bound| *bound < fraction) as i32

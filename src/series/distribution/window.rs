@@ -38,8 +38,8 @@ pub struct Window {
 
 impl PartialEq for Window {
     fn eq(&self, other: &Self) -> bool {
-        let is_same = |((a, one), (b, two)): (&(u64, Histogram<u32>), &(u64, Histogram<u32>))| a == b && one == two;
-        self.parts.len() == other.parts.len() && self.parts.iter().zip(&other.parts).all(is_same)
+        // Histograms of the same counts are the same, whatever memory they have.
+        self.parts == other.parts
     }
 }
 
