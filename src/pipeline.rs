@@ -29,6 +29,7 @@ use crate::exposition::{Exposition, Protocol, Rendering, Selection, Snapshot, Sn
 use crate::metrics::own::{SeriesTelemetry, SourceTelemetry, StateTelemetry};
 use crate::metrics::{self, Cardinality, Dialect, Ending, Family, Planned, Totals};
 use crate::series::Salt;
+use crate::source::records::Rule;
 use crate::state::{self, Checkpoint, Salts, SourceKey, Store};
 
 pub use exporter::{Exporter, Followed, Shown, Wish};
@@ -164,7 +165,7 @@ impl Pipeline {
             plan.is_some_and(|plan| plan.is_same(&planned.plan))
         };
         // A format has other metrics with another program's.
-        self.families.iter().map(|planned| planned.plan.family).eq(metrics::families(config.compat).iter().copied())
+        self.families.iter().map(|planned| planned.plan.family).eq(config.families())
             && self.families.iter().all(is_same)
             && self.max_series_total == config.max_series_total
     }
@@ -180,6 +181,18 @@ impl Pipeline {
         let known = positions.iter().chain(self.registry.base.positions.keys());
         let of_source = known.filter(|place| *place.source.source == *source && *place.source.format == *format);
         of_source.map(|place| Arc::clone(&place.key)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The format called `name` that sources can be read as.
+    pub fn format(&self, name: &str) -> Option<&'static str> {
+        let families = self.families.iter().map(|planned| planned.plan.family).collect::<Vec<_>>();
+        metrics::formats(&families).find(|format| *format == name)
+    }
+
+    /// How lines of `format` are joined to records, if they are.
+    pub fn rule(&self, format: &str) -> Option<Arc<Rule>> {
+        let family = self.families.iter().find(|planned| planned.plan.family.name == format)?;
+        family.plan.custom.as_ref()?.records.clone()
     }
 
     /// A new shard for lines in `dialect` of `format`; `None` when no family is read as that.

@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
 
+#[path = "config/format_mistakes.rs"]
+mod format_mistakes;
 #[path = "config/histogram_mistakes.rs"]
 mod histogram_mistakes;
 #[path = "config/mistakes.rs"]
@@ -284,6 +286,7 @@ fn mistakes_are_told_exactly() {
         push_mistakes::PUSH_MISTAKES,
         source_mistakes::SOURCE_MISTAKES,
         syslog_mistakes::SYSLOG_MISTAKES,
+        format_mistakes::FORMAT_MISTAKES,
     ];
     for (name, text, expected) in kinds.into_iter().flatten() {
         let told = refuse(text).to_string();

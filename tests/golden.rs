@@ -1,5 +1,6 @@
 //! The program over the fixtures: beside each `fixtures/<family>/<case>.log` stands what `tailmeter parse` prints for
 //! it (`<case>.events.jsonl`, a row per line) and what `tailmeter replay` prints (`<case>.prom`, a whole scrape).
+//! Those in `fixtures/formats` are of the formats in `packaging/formats`, each named like its configuration.
 //!
 //! A missing expectation fails. `UPDATE=1 cargo test --test golden` writes them all: read the difference before
 //! committing it.
@@ -30,6 +31,9 @@ const REJECTING: &[(&str, &str)] = &[
     ("stalwart/hostile", "lines that no Stalwart writes, or none since 0.9"),
 ];
 
+/// The folder of the formats that are shipped.
+const FORMATS: &str = "formats";
+
 /// Lines around a difference that are shown with it.
 const CONTEXT: usize = 2;
 /// Differing lines that are shown, at most.
@@ -37,7 +41,9 @@ const SHOWN: usize = 40;
 
 /// One log and what is expected of it.
 struct Case {
-    family: &'static str,
+    format: String,
+    /// What describes the format, if it is none of tailmeter's own.
+    configuration: Option<PathBuf>,
     /// Family and stem, for example `haproxy/http`.
     name: String,
     log: PathBuf,
@@ -50,8 +56,10 @@ impl Case {
 
     /// Runs a subcommand over the log, in its folder: no path of this machine gets into the output.
     fn run(&self, subcommand: &str) -> Vec<u8> {
+        let configuration = self.configuration.iter().flat_map(|path| [Path::new("--config"), path]);
         let run = Command::new(env!("CARGO_BIN_EXE_tailmeter"))
-            .args([subcommand, "--format", self.family])
+            .args([subcommand, "--format", &self.format])
+            .args(configuration)
             .arg(self.log.file_name().unwrap())
             .current_dir(self.log.parent().unwrap())
             .env_remove("TAILMETER_CONFIG")
@@ -73,21 +81,25 @@ impl Case {
     }
 }
 
-/// Every case of every family, in order of their names. No family is without one.
+/// Every case of every family, in order of their names, and then of the formats. No family is without one.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for family in FAMILIES {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(family.name);
+    for folder_name in FAMILIES.iter().map(|family| family.name).chain([FORMATS]) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder_name);
         let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let paths = entries.map(|entry| entry.unwrap().path());
         let mut logs =
             paths.filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect::<Vec<_>>();
         logs.sort();
         assert!(!logs.is_empty(), "no fixtures in {}", folder.display());
-        cases.extend(logs.into_iter().map(|log| Case {
-            family: family.name,
-            name: format!("{}/{}", family.name, log.file_stem().unwrap().display()),
-            log,
+        cases.extend(logs.into_iter().map(|log| {
+            let stem = log.file_stem().unwrap().to_str().unwrap().to_owned();
+            let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("packaging/formats/{stem}.yml"));
+            let name = format!("{folder_name}/{stem}");
+            match folder_name {
+                FORMATS => Case { format: stem, configuration: Some(shipped), name, log },
+                family => Case { format: family.to_owned(), configuration: None, name, log },
+            }
         }));
     }
     cases
@@ -169,9 +181,11 @@ fn every_line_has_a_row_and_only_listed_cases_reject() {
             .lines()
             .map(|row| serde_json::from_str::<Value>(row).expect("every row is JSON"))
             .collect::<Vec<_>>();
-        let numbers = rows.iter().map(|row| row["line"].as_u64());
-        let expected = (1..=case.lines() as u64).map(Some);
-        assert!(numbers.eq(expected), "{}: a row for each line", case.name);
+        let numbers = rows.iter().flat_map(|row| {
+            let first = row["line"].as_u64().unwrap();
+            first..first + row["lines"].as_u64().unwrap_or(1)
+        });
+        assert!(numbers.eq(1..=case.lines() as u64), "{}: a row for each line", case.name);
         let rejected = rows.iter().filter(|row| row["outcome"] == "rejected");
         let rejected = rejected.collect::<Vec<_>>();
         match (case.is_rejecting(), rejected.first()) {

@@ -12,6 +12,7 @@
 //! - [`haproxy`]: the HAProxy family; [`haproxy::parse`] is the definition of correct,
 //!   [`haproxy::Scanner`] the fast way over whole blocks, tested against it. [`haproxy::config`] reads what a
 //!   `haproxy.cfg` says about these lines: once, not for every line, so it may allocate.
+//! - [`number`] and [`pointers`]: numbers, and values in JSON, for formats that a configuration describes.
 //! - [`opensmtpd`] and [`sendmail`]: what they send to syslog.
 //! - [`postfix`]: the Postfix family.
 
@@ -31,9 +32,11 @@ pub mod haproxy;
 mod json;
 mod lines;
 mod near;
+pub mod number;
 pub mod opendkim;
 pub mod opendmarc;
 pub mod opensmtpd;
+pub mod pointers;
 pub mod postfix;
 pub mod postgrey;
 mod reject;

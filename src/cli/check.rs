@@ -11,10 +11,10 @@ mod text;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
-use clap::builder::{FalseyValueParser, PossibleValuesParser};
+use clap::builder::FalseyValueParser;
 use serde::Serialize;
 
-use super::{CompatOption, ConfigOption, Failure, WrittenOptions, format_name, say};
+use super::{CompatOption, ConfigOption, Failure, WrittenOptions, say};
 use crate::config::{Config, Source, shown_span};
 use crate::metrics::{Family, Kind, Metric, families};
 
@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "LOG", env = "TAILMETER_SAMPLE", num_args = 1..)]
     sample: Vec<PathBuf>,
     /// Log family of the samples [default: that of the source of the configuration that would read them]
-    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = formats())]
+    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT")]
     format: Option<String>,
     #[command(flatten)]
     written: WrittenOptions,
@@ -51,10 +51,6 @@ Examples:
   tailmeter check --config /etc/tailmeter.yml
   tailmeter check --config /etc/tailmeter.yml --sample /var/log/haproxy.log.1
   tailmeter check --format haproxy --sample /var/log/haproxy.log --json | jq .sample.metrics";
-
-fn formats() -> PossibleValuesParser {
-    format_name()
-}
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.compat.load(&arguments.config)?;
@@ -173,7 +169,7 @@ impl MetricShown {
             family: family.name,
             kind: match metric.kind {
                 Kind::Counter => "counter",
-                Kind::Gauge => "gauge",
+                Kind::Gauge | Kind::Last => "gauge",
                 Kind::Histogram(_) => "histogram",
                 Kind::Summary(_) => "summary",
             },

@@ -3,6 +3,7 @@
 //! Here is what is said, as one value; `text` writes it for people, `--json` as it is. `words` has what is said of a
 //! single item, also for LOG_FORMAT.md.
 
+mod custom;
 mod text;
 pub(super) mod words;
 
@@ -14,7 +15,7 @@ use tailmeter_parsers::haproxy::config;
 use tailmeter_parsers::haproxy::format::{Item, Layout, Place, lex};
 use tailmeter_parsers::haproxy::{Asked, Layouts, Means};
 
-use super::{Failure, LinesOptions};
+use super::{ConfigOption, Failure, LinesOptions};
 use crate::config::Origin;
 use crate::metrics::Dialect;
 use crate::metrics::haproxy::needs::{Needs, feeds, gives, needs, sources};
@@ -25,11 +26,16 @@ use crate::metrics::haproxy::{FAMILY, Lines, lines};
 /// Prints, for every log-format of HAProxy that is asked for: who writes it, what each of its items is called and how
 /// it is written, the metrics that its lines count in and their labels, what is missing for the others, and what cannot be
 /// told apart in its lines. No log is read.
+///
+/// With --config and --format, a format that the configuration describes: how its messages are read, in one pass or why
+/// not, and its metrics.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(flatten)]
     lines: LinesOptions,
+    #[command(flatten)]
+    config: ConfigOption,
     /// Print one JSON object
     #[arg(long, env = "TAILMETER_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
@@ -39,10 +45,15 @@ const EXAMPLES: &str = "\
 Examples:
   tailmeter explain --haproxy-config /etc/haproxy/haproxy.cfg
   tailmeter explain --log-format '%ci:%cp [%tr] %ft %b/%s %ST %{+Q}r'
-  tailmeter explain --format haproxy";
+  tailmeter explain --format haproxy
+  tailmeter explain --config /etc/tailmeter/tailmeter.yml --format nginx";
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (format, written) = arguments.lines.written()?;
+    let config = arguments.config.load()?;
+    let (format, written) = arguments.lines.written(&config)?;
+    if let Some(described) = config.format(format) {
+        return print(custom::explanation(described, arguments.json));
+    }
     if format != FAMILY.name {
         return Err(Failure::Usage(format!(
             "lines of {format} are written one way: METRICS.md lists what they count in; explain is for {}",
@@ -60,6 +71,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         Ok(text::of(&explanation))
     };
+    print(text)
+}
+
+fn print(text: io::Result<String>) -> Result<(), Failure> {
     match text.and_then(|text| io::stdout().lock().write_all(text.as_bytes())) {
         // Whoever read it has seen enough.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

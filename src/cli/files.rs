@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::metrics::own::source_name;
 use crate::source::Sink;
 use crate::source::file::{Options, replay};
+use crate::source::records::{Records, Rule};
 use crate::source::unwrap::Unwrap;
 
 /// Bytes of one read: they and what they update stay in the second-level cache of most processors.
@@ -27,14 +29,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Files<'a> {
     paths: &'a [PathBuf],
     options: Options,
+    /// How lines are joined to records.
+    rule: Option<Arc<Rule>>,
     progress: Progress,
 }
 
 impl<'a> Files<'a> {
-    pub(super) fn new(paths: &'a [PathBuf], config: &Config) -> Self {
+    /// Lines are joined by `rule`, if there is one.
+    pub(super) fn new(paths: &'a [PathBuf], config: &Config, rule: Option<Arc<Rule>>) -> Self {
         let options =
             Options { block_bytes: BLOCK_BYTES, max_line_bytes: config.max_line_bytes, ..Options::for_replay() };
-        Self { paths, options, progress: Progress::new(paths) }
+        Self { paths, options, rule, progress: Progress::new(paths) }
     }
 
     /// Reads every file to its end, or until `is_over` between two reads. `sink` makes the sink of the file that
@@ -50,7 +55,8 @@ impl<'a> Files<'a> {
         let mut before = 0;
         for path in self.paths {
             let name = name(path);
-            let mut sink = Unwrap::new(sink(&name), self.options.max_line_bytes);
+            let records = Records::new(sink(&name), self.rule.clone());
+            let mut sink = Unwrap::new(records, self.options.max_line_bytes);
             let progress = &mut self.progress;
             let mut read = 0;
             let outcome = open(path).and_then(|inner| {

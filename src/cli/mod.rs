@@ -25,7 +25,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Written};
-use crate::metrics::{self, Compat, Dialect, FAMILIES, formats};
+use crate::metrics::{Compat, Dialect, FAMILIES, formats};
 
 /// What `--version` says behind the name.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TAILMETER_REVISION"), ")");
@@ -123,9 +123,14 @@ fn say(line: fmt::Arguments<'_>) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// The value of `--format`: the name of a log family.
-fn format_name() -> PossibleValuesParser {
-    PossibleValuesParser::new(formats(FAMILIES))
+/// What `--format` may name: the log families, and the formats that `config` describes.
+fn format_named(name: &str, config: &Config) -> Result<&'static str, Failure> {
+    let families = FAMILIES.iter().copied().chain(config.formats.iter().map(|format| format.family));
+    let families = families.collect::<Vec<_>>();
+    formats(&families).find(|format| *format == name).ok_or_else(|| {
+        let known = formats(&families).collect::<Vec<_>>().join(", ");
+        Failure::Usage(format!("unknown format {name} [possible values: {known}]"))
+    })
 }
 
 /// The configuration at `path`, or the defaults without one; with the metrics of `compat`, if that is asked for.
@@ -167,8 +172,8 @@ impl WrittenOptions {
 /// The options that say which lines to read or to explain: their family, and how they are written.
 #[derive(Debug, clap::Args)]
 struct LinesOptions {
-    /// Log family of the lines
-    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT", value_parser = format_name(),
+    /// Log family of the lines, or a format that the configuration describes
+    #[arg(long, value_name = "FORMAT", env = "TAILMETER_FORMAT",
         required_unless_present_any = ["log_format", "haproxy_config"])]
     format: Option<String>,
     #[command(flatten)]
@@ -176,20 +181,19 @@ struct LinesOptions {
 }
 
 impl LinesOptions {
-    /// The name of the format, and the dialect of the lines.
-    fn dialect(&self) -> Result<(&'static str, Dialect), Failure> {
-        let (format, written) = self.written()?;
+    /// The name of the format, which `config` may describe, and the dialect of the lines.
+    fn dialect(&self, config: &Config) -> Result<(&'static str, Dialect), Failure> {
+        let (format, written) = self.written(config)?;
         Ok((format, understand(&written)?))
     }
 
-    /// The name of the format, and how its lines are written.
-    fn written(&self) -> Result<(&'static str, Written), Failure> {
+    /// The name of the format, which `config` may describe, and how its lines are written.
+    fn written(&self, config: &Config) -> Result<(&'static str, Written), Failure> {
         const HAPROXY: &str = "haproxy";
         let format = self.format.as_deref();
         let Some(written) = self.written.written() else {
             let format = format.unwrap_or(HAPROXY);
-            let format = metrics::format(format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
-            return Ok((format, Written::Usual));
+            return Ok((format_named(format, config)?, Written::Usual));
         };
         if let Some(format) = format.filter(|format| *format != HAPROXY) {
             return Err(Failure::Usage(format!(

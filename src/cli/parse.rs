@@ -6,11 +6,12 @@
 //! {"line":3,"outcome":"rejected","reason":"number","field":"time_queue_ms","offset":57}
 //! ```
 //!
-//! With several files `source` comes first; `repeated` appears where syslog says that a message was repeated, and
+//! With several files `source` comes first; `lines` is there where several make one record; `repeated` appears where syslog says that a message was repeated, and
 //! `truncated_to` (bytes) where only the beginning of an over-long line was read. What a line does not have, or what
 //! does not apply to it, is null. Bytes that are not UTF-8 become `\xNN`, as in the names of sources, so that no two
 //! values look the same.
 
+mod custom;
 mod haproxy;
 mod mail;
 
@@ -26,6 +27,7 @@ use tailmeter_parsers::{Envelope, Reject};
 
 use super::files::Files;
 use super::{ConfigOption, Failure, LinesOptions};
+use crate::config::Config;
 use crate::metrics::Dialect;
 use crate::metrics::own::source_name;
 use crate::source::{Block, Sink};
@@ -72,7 +74,11 @@ enum Outcome {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    let (format, dialect) = arguments.lines.dialect()?;
+    let (format, dialect) = arguments.lines.dialect(&config)?;
+    let described = config.format(format);
+    // A pattern may be too large with all its groups.
+    described.map(custom::Custom::new).transpose()?;
+    let rule = described.and_then(|format| format.records.clone());
     let output = Output::new().map_err(|error| cannot_write(&error))?;
     let output = Arc::new(Mutex::new(output));
     let shows_source = arguments.files.len() > 1;
@@ -80,11 +86,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         output: Arc::clone(&output),
         source: shows_source.then(|| name.to_owned()),
         only: arguments.only,
-        reader: reader(format, &dialect),
+        reader: reader(format, &dialect, &config),
         line: 0,
     };
     let is_over = || lock(&output).failed.is_some();
-    let outcome = Files::new(&arguments.files, &config).read(printer, &is_over);
+    let outcome = Files::new(&arguments.files, &config, rule).read(printer, &is_over);
     match lock(&output).failed.take() {
         // Whoever read it has seen enough.
         Some(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -141,15 +147,21 @@ struct Printer {
 impl Sink for Printer {
     fn block(&mut self, block: Block<'_>) {
         let mut output = lock(&self.output);
-        for line in block.lines.split_inclusive(|byte| *byte == b'\n') {
-            self.line += 1;
+        let mut rest = block.lines;
+        while !rest.is_empty() {
+            let length = self.reader.length(rest).clamp(1, rest.len());
+            let (line, behind) = rest.split_at(length);
+            rest = behind;
             let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let more = memchr::memchr_iter(b'\n', line).count() as u64;
             let row = Row {
                 source: self.source.as_deref(),
-                line: self.line,
+                line: self.line + 1,
+                lines: (more > 0).then_some(more + 1),
                 truncated_to: block.cut.then_some(line.len()),
                 ..self.reader.read(line)
             };
+            self.line += 1 + more;
             if self.only.is_none_or(|only| only == row.outcome) {
                 output.write(&row);
             }
@@ -163,10 +175,18 @@ impl Sink for Printer {
 trait Reader: Send {
     /// Reads one line, without its newline.
     fn read<'a>(&'a mut self, line: &'a [u8]) -> Row<'a>;
+
+    /// The length of what is read next of `lines`, with its last newline: a line, unless several make one record.
+    fn length(&self, lines: &[u8]) -> usize {
+        memchr::memchr(b'\n', lines).map_or(lines.len(), |newline| newline + 1)
+    }
 }
 
 /// What reads lines of `format` in `dialect`.
-fn reader(format: &str, dialect: &Dialect) -> Box<dyn Reader> {
+fn reader(format: &str, dialect: &Dialect, config: &Config) -> Box<dyn Reader> {
+    if let Some(Ok(custom)) = config.format(format).map(custom::Custom::new) {
+        return Box::new(custom);
+    }
     match format {
         "haproxy" => Box::new(haproxy::Haproxy::new(dialect)),
         _ => Box::new(mail::Mail::new(format)),
@@ -179,13 +199,16 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
     line: u64,
+    /// How many lines the record has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<u64>,
     outcome: Outcome,
     #[serde(flatten)]
     reject: Option<Rejected>,
     #[serde(skip_serializing_if = "Option::is_none")]
     family: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
+    kind: Option<&'a str>,
     /// Of a line that is ignored because no family knows its program.
     #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<Text<'a>>,
@@ -212,6 +235,7 @@ struct Rejected {
 enum Fields<'a> {
     Haproxy(haproxy::Fields<'a>),
     Mail(mail::Fields),
+    Custom(custom::Fields<'a>),
 }
 
 /// An envelope. `priority` is there only when the line has one; `severity` derives from it.
@@ -231,6 +255,7 @@ impl<'a> Row<'a> {
         Self {
             source: None,
             line: 0,
+            lines: None,
             outcome,
             reject: None,
             family: None,
@@ -261,7 +286,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn ignored(family: &'static str, kind: &'static str, envelope: &Envelope<'a>) -> Self {
+    fn ignored(family: &'static str, kind: &'a str, envelope: &Envelope<'a>) -> Self {
         Self { family: Some(family), kind: Some(kind), repeated: repeated(envelope), ..Self::new(Outcome::Ignored) }
     }
 

@@ -77,13 +77,13 @@ fn write_family(text: &mut String, title: &str, about: &str, family: &Family) ->
     for metric in family.metrics {
         let kind = match metric.kind {
             Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
+            Kind::Gauge | Kind::Last => "gauge",
             Kind::Histogram(_) => "histogram",
             Kind::Summary(_) => "summary",
         };
         let unit = match metric.unit {
-            Unit::None => "",
-            Unit::Seconds => "seconds",
+            Unit::None | Unit::Fine => "",
+            Unit::Seconds | Unit::FineSeconds => "seconds",
             Unit::Milliseconds => "milliseconds",
             Unit::Points => "points",
             Unit::Bytes => "bytes",
@@ -134,7 +134,7 @@ fn is_private(family: &Family, name: &str) -> bool {
 fn write_buckets(text: &mut String, family: &Family) -> fmt::Result {
     let groups = grouped(family, |metric| match metric.kind {
         Kind::Histogram(bounds) => Some((bounds, metric.unit)),
-        Kind::Counter | Kind::Gauge | Kind::Summary(_) => None,
+        Kind::Counter | Kind::Gauge | Kind::Last | Kind::Summary(_) => None,
     });
     if groups.is_empty() {
         return Ok(());

@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn replay(arguments: &Arguments, ledger: &Ledger) -> Result<(), Failure> {
     let config = arguments.compat.load(&arguments.config)?;
     let gateway = arguments.push.gateway()?;
-    let (format, dialect) = arguments.lines.dialect()?;
+    let (format, dialect) = arguments.lines.dialect(&config)?;
     let pipeline = Pipeline::new(&config, say);
     let unknown = || Failure::Usage(format!("unknown format {format}"));
     let shard = pipeline.shard(format, &dialect).ok_or_else(unknown)?;
@@ -70,7 +70,7 @@ fn replay(arguments: &Arguments, ledger: &Ledger) -> Result<(), Failure> {
         lines.push(feed.lines());
         feed
     };
-    let bytes = Files::new(&arguments.files, &config).read(feed, &|| false)?;
+    let bytes = Files::new(&arguments.files, &config, pipeline.rule(format)).read(feed, &|| false)?;
     let seconds = started.elapsed();
 
     let mut text = Vec::new();

@@ -19,11 +19,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::block_in_place;
 
 use super::{CompatOption, ConfigOption, Failure, WrittenOptions, say};
 use crate::config::{Config, Source};
@@ -92,6 +94,9 @@ pub(super) struct Arguments {
     enable_lifecycle: bool,
 }
 
+/// How often it is looked whether a record has waited for its next line long enough.
+const SETTLING: Duration = Duration::from_secs(1);
+
 const EXAMPLES: &str = "\
 Examples:
   tailmeter run --haproxy /var/log/haproxy.log
@@ -146,8 +151,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let mut serving = tokio::spawn(http::serve(listener, pages, http_options(), stopping(stopped)));
         // Neither ends by itself, unless it has failed.
         loop {
+            let settles = running.joins_lines();
             tokio::select! {
                 () = signals.wait() => break,
+                () = tokio::time::sleep(SETTLING), if settles => block_in_place(|| running.settle()),
                 Some(()) = hangup.recv() => {
                     reload(arguments, &mut running, &state, (&exporter, &mut pushing), None).await;
                 }

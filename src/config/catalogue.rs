@@ -9,17 +9,31 @@ use crate::metrics::{Family, Label, Metric, formats};
 const NUMBERS: RangeInclusive<u8> = 1..=64;
 
 /// The families that a configuration is checked against.
-#[derive(Clone, Copy)]
-pub(super) struct Catalogue<'a>(pub(super) &'a [&'a Family]);
+#[derive(Clone)]
+pub(super) struct Catalogue<'a>(Vec<&'a Family>);
 
 impl<'a> Catalogue<'a> {
+    pub(super) fn new(families: &[&'a Family]) -> Self {
+        Self(families.to_vec())
+    }
+
+    /// Adds the family of a format that the configuration describes.
+    pub(super) fn add(&mut self, family: &'static Family) {
+        self.0.push(family);
+    }
+
+    /// All of them.
+    pub(super) fn families(&self) -> &[&'a Family] {
+        &self.0
+    }
+
     /// Names of the formats.
-    pub(super) fn formats(self) -> impl Iterator<Item = &'static str> {
-        formats(self.0)
+    pub(super) fn formats(&self) -> impl Iterator<Item = &'static str> {
+        formats(&self.0)
     }
 
     /// The metric called `name`, and its family.
-    pub(super) fn metric(self, name: &str) -> Option<(&'a Family, &'a Metric)> {
+    pub(super) fn metric(&self, name: &str) -> Option<(&'a Family, &'a Metric)> {
         self.0.iter().find_map(|family| {
             let metric = family.metrics.iter().find(|metric| metric.name == name)?;
             Some((*family, metric))
@@ -27,17 +41,17 @@ impl<'a> Catalogue<'a> {
     }
 
     /// Names of all metrics.
-    pub(super) fn metrics(self) -> impl Iterator<Item = &'a str> {
+    pub(super) fn metrics(&self) -> impl Iterator<Item = &'a str> {
         self.0.iter().flat_map(|family| family.metrics.iter().map(|metric| metric.name))
     }
 
     /// True when some metric of some family can have the label `name`.
-    pub(super) fn has_label(self, name: &str) -> bool {
+    pub(super) fn has_label(&self, name: &str) -> bool {
         self.labels().any(|entry| label_matches(entry, name))
     }
 
     /// Label names of all families, `_N` as it stands. A name comes as often as families have it.
-    pub(super) fn labels(self) -> impl Iterator<Item = &'a str> {
+    pub(super) fn labels(&self) -> impl Iterator<Item = &'a str> {
         self.0.iter().flat_map(|family| family.labels.iter().map(|label| label.name))
     }
 }

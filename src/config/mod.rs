@@ -35,6 +35,7 @@ pub use histogram::{
     WINDOW_SECONDS_RANGE,
 };
 
+use crate::metrics::custom::Format;
 use crate::metrics::{Compat, Family, Kind, Metric, families};
 use crate::push::PushConfig;
 
@@ -83,6 +84,8 @@ pub struct Config {
     pub metrics: BTreeMap<String, MetricConfig>,
     /// How Postfix's lines are counted.
     pub postfix: Arc<PostfixConfig>,
+    /// Formats beside those that tailmeter knows by itself, in the order of the file.
+    pub formats: Vec<Arc<Format>>,
     /// OpenMetrics text has `_created` samples, which tell when counting began. Protobuf always tells that.
     pub created_samples: bool,
     /// Where values are pushed to.
@@ -177,6 +180,7 @@ impl Default for Config {
             labels: BTreeMap::new(),
             metrics: BTreeMap::new(),
             postfix: Arc::default(),
+            formats: Vec::new(),
             created_samples: false,
             push: PushConfig::default(),
         }
@@ -287,6 +291,16 @@ impl Config {
         let place = yaml::Place { start: valid.len(), len: 0 };
         let message = format!("byte 0x{invalid:02x} is not UTF-8 text");
         Err(ConfigError::at(file_name, &shown, place, message).into())
+    }
+
+    /// Every family whose metrics are shown: those that tailmeter knows, and those of `formats`.
+    pub fn families(&self) -> impl Iterator<Item = &'static Family> {
+        families(self.compat).iter().copied().chain(self.formats.iter().map(|format| format.family))
+    }
+
+    /// The format called `name`, if it is one of `formats`.
+    pub fn format(&self, name: &str) -> Option<&Arc<Format>> {
+        self.formats.iter().find(|format| format.definition.name == name)
     }
 
     /// What the file says of the metric called `name`, if anything.

@@ -1,5 +1,6 @@
 //! The schema: from the tree of a configuration file to a checked [`Config`].
 
+mod formats;
 mod histogram;
 mod policy;
 mod postfix;
@@ -33,6 +34,7 @@ const ROOT_KEYS: &[&str] = &[
     "postfix",
     "created_samples",
     "push",
+    "formats",
 ];
 const METRIC_KEYS: &[&str] =
     &["labels", "max_series", "expire_after", "enabled", "buckets", "native", "summary", "exemplars"];
@@ -49,7 +51,7 @@ pub(super) fn read(
     folder: Option<&Path>,
     config: Config,
 ) -> Result<Config, ConfigErrors> {
-    let (reader, catalogue) = (Reader::new(file_name, source), Catalogue(families));
+    let (reader, catalogue) = (Reader::new(file_name, source), Catalogue::new(families));
     let mut schema = Schema { reader, catalogue, config, folder, salts: Vec::new() };
     schema.root(root);
     match schema.reader.into_errors() {
@@ -77,6 +79,11 @@ impl<'a> Schema<'a> {
         // First, wherever it stands: it says which metrics and labels there are.
         for (key, node) in entries.iter().filter(|(key, _)| key.name == "compat") {
             self.compat(key, node);
+        }
+        // Then, for the same reason.
+        let mut labels = Vec::new();
+        for (key, node) in entries.iter().filter(|(key, _)| key.name == "formats") {
+            labels = self.formats(key, node);
         }
         for (key, node) in entries {
             match key.name.as_str() {
@@ -108,7 +115,7 @@ impl<'a> Schema<'a> {
                     self.config.created_samples = self.reader.bool(key, node).unwrap_or_default();
                 }
                 "push" => self.push(key, node),
-                "compat" | "metrics" => {}
+                "compat" | "formats" | "metrics" => {}
                 _ => {
                     self.reader.unknown_key(key, ROOT_KEYS);
                 }
@@ -117,10 +124,14 @@ impl<'a> Schema<'a> {
         // Metrics come last, wherever they stand: whether a private label may be used depends on `labels`.
         for (key, node) in entries.iter().filter(|(key, _)| key.name == "metrics") {
             for (key, node) in self.reader.map(key.place, node) {
-                let metric = self.metric(key, node);
+                let mut metric = self.metric(key, node);
+                let within = self.config.metrics.remove(&key.name);
+                // The policies that stand in a format, unless others are given here.
+                metric.labels = metric.labels.or(within.and_then(|within| within.labels));
                 self.config.metrics.insert(key.name.clone(), metric);
             }
         }
+        self.check_formats(&labels);
     }
 
     fn listen(&mut self, key: &Key, node: &Node) {
@@ -147,7 +158,7 @@ impl<'a> Schema<'a> {
         }
         self.config.compat = Some(compat);
         self.config.listen.set_port(compat.port());
-        self.catalogue = Catalogue(families(Some(compat)));
+        self.catalogue = Catalogue::new(families(Some(compat)));
     }
 
     /// The policies that hold wherever their label is used.

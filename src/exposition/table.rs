@@ -75,7 +75,7 @@ impl Head {
         let Metric { name, help, unit, .. } = *metric;
         let kind = match form {
             Form::Counter => Type::Counter,
-            Form::Gauge => Type::Gauge,
+            Form::Gauge | Form::Last => Type::Gauge,
             Form::Histogram { .. } => Type::Histogram,
             Form::Summary { .. } => Type::Summary,
         };
@@ -94,8 +94,8 @@ impl Head {
     /// The unit as OpenMetrics and protobuf have it, if the name ends with it as they demand.
     pub(super) fn unit_name(&self) -> Option<&'static str> {
         let unit = match self.unit {
-            Unit::None => return None,
-            Unit::Seconds => "seconds",
+            Unit::None | Unit::Fine => return None,
+            Unit::Seconds | Unit::FineSeconds => "seconds",
             Unit::Milliseconds => "milliseconds",
             Unit::Points => "points",
             Unit::Bytes => "bytes",
@@ -169,6 +169,8 @@ pub enum Number {
     Whole(u64),
     /// So many thousandths, and whether they are below zero.
     Thousandths(u64, bool),
+    /// So many millionths, and whether they are below zero.
+    Millionths(u64, bool),
     /// Anything else.
     Float(f64),
 }
@@ -180,14 +182,25 @@ impl Default for Number {
 }
 
 impl Number {
-    /// What a cell says in the metric's unit. Milliseconds become seconds here, and thousandths points.
+    /// What a cell says in the metric's unit. Milliseconds and microseconds become seconds here, and thousandths points.
     pub(super) const fn of_cell(value: u64, unit: Unit) -> Self {
         match unit {
             Unit::Seconds => Self::Thousandths(value, false),
             // Kept as two's complement.
             Unit::Points if (value as i64) < 0 => Self::Thousandths(value.wrapping_neg(), true),
             Unit::Points => Self::Thousandths(value, false),
+            Unit::FineSeconds | Unit::Fine => Self::Millionths(value, false),
             Unit::None | Unit::Milliseconds | Unit::Bytes => Self::Whole(value),
+        }
+    }
+
+    /// The same of a cell that is below zero in two's complement.
+    const fn of_signed_cell(value: i64, unit: Unit) -> Self {
+        match Self::of_cell(value.unsigned_abs(), unit) {
+            Self::Thousandths(number, _) => Self::Thousandths(number, value < 0),
+            Self::Millionths(number, _) => Self::Millionths(number, value < 0),
+            Self::Whole(_) if value < 0 => Self::Float(value as f64),
+            number => number,
         }
     }
 
@@ -197,6 +210,8 @@ impl Number {
             Self::Whole(value) => value as f64,
             Self::Thousandths(value, false) => value as f64 / 1000.0,
             Self::Thousandths(value, true) => -(value as f64 / 1000.0),
+            Self::Millionths(value, false) => value as f64 / 1e6,
+            Self::Millionths(value, true) => -(value as f64 / 1e6),
             Self::Float(value) => value,
         }
     }
@@ -318,6 +333,12 @@ impl Counted {
                     Value::Summary { quantiles: &shown, count, sum }
                 }
                 Form::Counter | Form::Gauge => Value::Number(sum),
+                // Never set.
+                Form::Last if cells.sum(slot.group, tuple.row, slot.sum) == 0 => continue,
+                Form::Last => {
+                    let last = cells.sum(slot.group, tuple.row, slot.sum + 1) as i64;
+                    Value::Number(Number::of_signed_cell(last, unit))
+                }
             };
             let exemplars = cells.exemplars(slot.group, tuple.row, slot.sum).collect::<Vec<_>>();
             let (labels, encoded_labels, exemplars) = (tuple.labels, tuple.encoded_labels, exemplars.as_slice());

@@ -272,21 +272,24 @@ fn write_name(name: &str, suffix: &str, labels: &[u8], out: &mut Vec<u8>) {
 /// Writes a value exactly.
 fn write_number(number: Number, out: &mut Vec<u8>) {
     let mut buffer = itoa::Buffer::new();
-    let (value, is_below_zero) = match number {
+    let (value, one, is_below_zero) = match number {
         Number::Whole(value) => return out.extend_from_slice(buffer.format(value).as_bytes()),
-        Number::Thousandths(value, is_below_zero) => (value, is_below_zero),
+        Number::Thousandths(value, is_below_zero) => (value, 1000, is_below_zero),
+        Number::Millionths(value, is_below_zero) => (value, 1_000_000, is_below_zero),
         Number::Float(value) => return write_float(value, out),
     };
     if is_below_zero {
         out.push(b'-');
     }
-    out.extend_from_slice(buffer.format(value / 1000).as_bytes());
-    let fraction = value % 1000;
+    out.extend_from_slice(buffer.format(value / one).as_bytes());
+    let mut fraction = value % one;
     if fraction > 0 {
-        let digits = [fraction / 100, fraction / 10 % 10, fraction % 10].map(|digit| b'0' + digit as u8);
-        let length = 3 - digits.iter().rev().take_while(|digit| **digit == b'0').count();
         out.push(b'.');
-        out.extend_from_slice(&digits[..length]);
+    }
+    while fraction > 0 {
+        fraction *= 10;
+        out.push(b'0' + (fraction / one) as u8);
+        fraction %= one;
     }
 }
 
@@ -335,6 +338,9 @@ mod tests {
             assert_eq!(written(ms, Unit::Seconds), text);
         }
         assert_eq!(written(-1_250_i64 as u64, Unit::Points), "-1.25");
+        for (millionths, text) in [(1, "0.000001"), (1_500_000, "1.5"), (20_000_000, "20"), (120_034, "0.120034")] {
+            assert_eq!(written(millionths, Unit::FineSeconds), text);
+        }
     }
 
     #[test]

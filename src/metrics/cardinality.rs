@@ -95,7 +95,7 @@ impl Planned {
             let form = self.plan.forms.get(index)?;
             let buckets = form.buckets();
             let samples = match form {
-                Form::Counter | Form::Gauge => 1,
+                Form::Counter | Form::Gauge | Form::Last => 1,
                 Form::Histogram { .. } => buckets + 2,
                 Form::Summary { quantiles, .. } => quantiles.len() + 2,
             };

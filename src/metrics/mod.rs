@@ -3,7 +3,7 @@
 //! also says how an event updates them: third stage of the flow.
 //!
 //! HAProxy's family has a counter of its own. Those of the mail room share one: `mail` finds the family of a line by its
-//! program, and `rows` the rows of an event.
+//! program, and `rows` the rows of an event. `custom` has those that a configuration describes.
 
 /// Names the places of a table's entries, in their order.
 macro_rules! places {
@@ -18,6 +18,7 @@ pub mod amavis;
 mod cardinality;
 pub mod clamav;
 mod correlator;
+pub mod custom;
 pub mod dovecot;
 mod exemplar;
 pub mod exim;
@@ -67,15 +68,20 @@ pub enum Unit {
     Milliseconds,
     /// Points of a score, which may be negative; the cells hold thousandths.
     Points,
+    /// Seconds; the cells hold microseconds.
+    FineSeconds,
+    /// A number with a fraction; the cells hold millionths.
+    Fine,
     /// Bytes.
     Bytes,
 }
 
 impl Unit {
-    /// Decimals of it that cells hold: 3 where they hold thousandths.
+    /// Decimals of it that cells hold: 3 where they hold thousandths, 6 for millionths.
     pub const fn decimals(self) -> usize {
         match self {
             Self::Seconds | Self::Points => 3,
+            Self::FineSeconds | Self::Fine => 6,
             Self::None | Self::Milliseconds | Self::Bytes => 0,
         }
     }
@@ -84,6 +90,7 @@ impl Unit {
     pub const fn scale(self) -> f64 {
         match self.decimals() {
             3 => 1e3,
+            6 => 1e6,
             _ => 1.0,
         }
     }
@@ -99,8 +106,10 @@ impl Unit {
 pub enum Kind {
     /// Only grows.
     Counter,
-    /// Goes up and down (own telemetry only).
+    /// Goes up and down, and says how things are in this run.
     Gauge,
+    /// A gauge that shows the last value that a line had, also of an earlier run.
+    Last,
     /// Classic histogram with these upper bounds, in the metric's unit, ascending, without `+Inf`.
     Histogram(&'static [f64]),
     /// Quantiles of what was observed last, each from 0 to 1, ascending.
@@ -347,13 +356,13 @@ impl Planned {
     /// series together.
     pub fn all(config: &Config) -> Vec<Self> {
         let budget = Arc::new(Budget::new(config.max_series_total));
-        let planned = |family: &&'static Family| {
+        let planned = |family: &'static Family| {
             // Nothing for the own telemetry, which no lines count.
             let plan = Arc::new(family.plan(config)?);
             let directory = Arc::new(Directory::within(Arc::clone(&budget), plan.groups.clone()));
             Some(Self { plan, directory })
         };
-        families(config.compat).iter().filter_map(planned).collect()
+        config.families().filter_map(planned).collect()
     }
 
     /// The abnormal endings in `snapshot`, the commonest first; none of families whose lines tell no endings.
@@ -371,6 +380,10 @@ impl Planned {
 pub fn counter(format: &str, planned: &[Planned], dialect: &Dialect) -> Option<Box<dyn Counter>> {
     let mut planned = planned.iter().filter(|planned| planned.plan.family.is_read_as(format)).peekable();
     let Planned { plan, directory } = (*planned.peek()?).clone();
+    if let Some(custom) = &plan.custom {
+        let custom = Arc::clone(custom);
+        return Some(Box::new(custom::Custom::new(custom, Planned { plan, directory })));
+    }
     Some(match (plan.family.member, plan.family.compat) {
         (Some(_), _) => Box::new(mail::Mail::new(planned.cloned().collect())),
         (None, Some(Compat::HaproxyLogExporter)) => Box::new(haproxy::compat::Requests::new(plan, directory, dialect)),
@@ -395,7 +408,7 @@ impl Family {
             (_, _, Some(_)) => Some(Plan::new(self, config, |metric| metric)),
             ("haproxy", None, _) => Some(haproxy::plan(config)),
             ("haproxy", Some(Compat::HaproxyLogExporter), _) => Some(haproxy::compat::plan(config)),
-            _ => None,
+            _ => Some(config.format(self.name)?.plan(config)),
         }
     }
 }

@@ -324,7 +324,9 @@ pub fn build() -> (PrometheusRecorder, Telemetry) {
             match metric.kind {
                 Kind::Counter => describe_counter!(metric.name, metric.help),
                 // There are no histograms: the recorder would hold their samples until the next rendering.
-                Kind::Gauge | Kind::Histogram(_) | Kind::Summary(_) => describe_gauge!(metric.name, metric.help),
+                Kind::Gauge | Kind::Last | Kind::Histogram(_) | Kind::Summary(_) => {
+                    describe_gauge!(metric.name, metric.help)
+                }
             }
         }
         gauge!(

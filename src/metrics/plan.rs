@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::{Config, ExemplarSource, MetricConfig, NativeConfig, PostfixConfig, SummaryConfig};
 use crate::series::{Finder, Group, Labels, Layout, NativeShape, Policy, Salt, Shape, WindowShape};
 
+use super::custom::Format;
 use super::{Family, Kind, Metric, Unit};
 
 /// Where the cells of a metric are.
@@ -13,7 +14,7 @@ use super::{Family, Kind, Metric, Unit};
 pub struct Slot {
     /// The group, by its number in the plan.
     pub group: usize,
-    /// The counter's cell, or that of the histogram's sum.
+    /// The counter's cell, or that of the histogram's sum, or the first of a last value's two.
     pub sum: usize,
     /// The first bucket cell, for a histogram. A summary has one, which counts.
     pub bucket: usize,
@@ -28,6 +29,8 @@ pub enum Form {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// The last value.
+    Last,
     /// A histogram: classic, native, or both.
     Histogram {
         /// Upper bounds, in the metric's unit, ascending. None where it is native only: the one bucket that is left counts.
@@ -58,6 +61,7 @@ impl Form {
         match (metric.kind, own) {
             (Kind::Counter, _) => Self::Counter,
             (Kind::Gauge, _) => Self::Gauge,
+            (Kind::Last, _) => Self::Last,
             (_, Some(own)) => summary(own),
             (Kind::Summary(quantiles), None) => {
                 summary(&SummaryConfig { quantiles: quantiles.to_vec(), ..SummaryConfig::default() })
@@ -91,7 +95,7 @@ impl Form {
     /// Its bucket cells: one for each bound, and one above, which alone counts where there is no bound.
     pub fn buckets(&self) -> usize {
         match self {
-            Self::Counter | Self::Gauge => 0,
+            Self::Counter | Self::Gauge | Self::Last => 0,
             Self::Histogram { .. } | Self::Summary { .. } => self.bounds().len() + 1,
         }
     }
@@ -109,7 +113,7 @@ impl Form {
     /// The distribution that it has in each row, if any.
     pub fn shape(&self) -> Option<Shape> {
         match self {
-            Self::Counter | Self::Gauge => None,
+            Self::Counter | Self::Gauge | Self::Last => None,
             Self::Histogram { native, .. } => native.clone().map(Shape::Native),
             Self::Summary { window, .. } => Some(Shape::Window(window.clone())),
         }
@@ -139,6 +143,8 @@ pub struct Plan {
     pub postfix: Arc<PostfixConfig>,
     /// Keys of hashes that are exchanged from time to time.
     rotating: Vec<Arc<Salt>>,
+    /// The format whose family this is, if the configuration describes it.
+    pub custom: Option<Arc<Format>>,
 }
 
 impl Plan {
@@ -161,11 +167,16 @@ impl Plan {
             };
             let max_series = chosen(metric).and_then(|chosen| chosen.max_series).unwrap_or(usual);
             let kind = lines(index);
+            let is_last = metric.kind == Kind::Last;
             let shared = |(other, group): &(L, Group)| {
-                *other == kind && group.labels == labels && group.max_series == max_series
+                *other == kind
+                    && group.labels == labels
+                    && group.max_series == max_series
+                    && group.layout.is_last == is_last
             };
             let group = groups.iter().position(shared).unwrap_or_else(|| {
-                groups.push((kind, Group { labels, max_series, metrics: 0, layout: Layout::default() }));
+                let layout = Layout { is_last, ..Layout::default() };
+                groups.push((kind, Group { labels, max_series, metrics: 0, layout }));
                 shapes.push(Vec::new());
                 groups.len() - 1
             });
@@ -174,7 +185,7 @@ impl Plan {
             let shapes = &mut shapes[group];
             let distribution = shapes.len();
             let slot = Slot { group, sum: layout.sums, bucket: layout.buckets, distribution };
-            layout.sums += 1;
+            layout.sums += if is_last { 2 } else { 1 };
             layout.buckets += form.buckets();
             shapes.extend(form.shape());
             Some(slot)
@@ -200,6 +211,7 @@ impl Plan {
             memo_entries,
             postfix,
             rotating: Vec::new(),
+            custom: None,
         };
         plan.rotating = plan.salts().filter(|salt| salt.rotates()).cloned().collect();
         plan
@@ -209,7 +221,8 @@ impl Plan {
 impl Plan {
     /// True when both count the same in the same cells.
     pub fn is_same(&self, other: &Self) -> bool {
-        let is_same_beside = self.expire_after == other.expire_after && self.postfix == other.postfix;
+        let is_same_beside =
+            self.expire_after == other.expire_after && self.postfix == other.postfix && self.custom == other.custom;
         (&self.groups, &self.slots, &self.forms, &self.exemplars)
             == (&other.groups, &other.slots, &other.forms, &other.exemplars)
             && is_same_beside

@@ -110,7 +110,7 @@ impl Rows {
         };
         let hasher = RandomState::default();
         let mut cells = Cells::new(plan.groups.iter().map(|group| group.layout));
-        let bare = plan.groups.iter().enumerate().filter(|(_, group)| group.labels.is_empty());
+        let bare = plan.groups.iter().enumerate().filter(|(_, group)| group.labels.is_empty() && !group.layout.is_last);
         bare.for_each(|(group, _)| {
             cells.base(group, directory.row(group, |_, _| {}).row);
         });
@@ -274,6 +274,12 @@ impl Rows {
             let bucket = self.plan.forms.get(metric).map_or(0, |form| form.exemplar_bucket(bucket, amount));
             self.cells.exemplify(spot.base, spot.sum.into(), bucket, witness.of(amount));
         }
+    }
+
+    /// Sets the last value of a metric where the row is known.
+    pub fn set_at(&mut self, spot: &Spot, value: i64) {
+        self.fall_out(spot);
+        self.cells.set(spot.base, spot.sum.into(), value as u64);
     }
 
     #[inline]

@@ -33,6 +33,11 @@ impl Tally {
         }
     }
 
+    /// Counts more lines that were rejected with one.
+    pub fn reject_more(&mut self, reason: Reason, lines: u64) {
+        self.rejected[reason.index()] += lines;
+    }
+
     /// Counts an ignored line of a program that is of no family.
     pub fn ignore(&mut self, program: &[u8]) {
         self.ignored += 1;

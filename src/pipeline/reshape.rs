@@ -2,7 +2,7 @@
 //! the state does it.
 
 use crate::exposition::Snapshot;
-use crate::metrics::{Form, Plan, Planned, Slot};
+use crate::metrics::{Form, Metric, Plan, Planned, Slot};
 use crate::series::{Base, Cells, Restored};
 use crate::state::Checkpoint;
 
@@ -28,16 +28,20 @@ pub(super) fn reshaped(before: &Checkpoint, old: &[Planned], new: &[Planned]) ->
 }
 
 fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Snapshot) {
-    let slots = old.plan.slots.iter().zip(&new.plan.slots).enumerate();
-    for (metric, (from, to)) in slots {
-        let (Some(from), Some(to)) = (*from, *to) else { continue };
-        let (Some(before_form), Some(form)) = (old.plan.forms.get(metric), new.plan.forms.get(metric)) else {
+    for (index, (metric, to)) in new.plan.family.metrics.iter().zip(&new.plan.slots).enumerate() {
+        // A format may have other metrics than before, or count them in other cells.
+        let is_known = |known: &Metric| (known.name, known.unit) == (metric.name, metric.unit);
+        let Some(known) = old.plan.family.metrics.iter().position(is_known) else { continue };
+        let (Some(Some(from)), Some(to)) = (old.plan.slots.get(known).copied(), *to) else { continue };
+        let (Some(before_form), Some(form)) = (old.plan.forms.get(known), new.plan.forms.get(index)) else {
             continue;
         };
         if names(&old.plan, from).ne(names(&new.plan, to)) || !is_same(before_form, form) {
             continue;
         }
-        after.fell_out[metric] = before.fell_out.get(metric).copied().unwrap_or(0);
+        if let Some(fell_out) = after.fell_out.get_mut(index) {
+            *fell_out = before.fell_out.get(known).copied().unwrap_or(0);
+        }
         let buckets = form.buckets();
         let prints = |store: &Planned, slot: Slot| {
             let labels = store.plan.groups[slot.group].labels.iter();
@@ -51,7 +55,11 @@ fn move_metrics(before: &Snapshot, old: &Planned, new: &Planned, after: &mut Sna
                 let changed_at_ms = before.changed.at(from.group, row).unwrap_or(0);
                 after.changed.set_latest(to.group, there, changed_at_ms);
                 let base = after.cells.base(to.group, there);
-                after.cells.add(base, to.sum, before.cells.sum(from.group, row, from.sum));
+                let sum = |cell: usize| before.cells.sum(from.group, row, from.sum + cell);
+                match form {
+                    Form::Last => after.cells.set_as(base, to.sum, sum(0), sum(1)),
+                    _ => after.cells.add(base, to.sum, sum(0)),
+                }
                 count(&mut after.cells, base, to.bucket, before.cells.buckets(from.group, row, from.bucket, buckets));
                 if form.shape().is_some()
                     && let Some(distribution) = before.cells.distribution(from.group, row, from.distribution)

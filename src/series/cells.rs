@@ -2,6 +2,7 @@
 //! configuration asks for.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::exemplars::{Exemplar, Exemplars};
 use super::{Distribution, Mark, RowId, Shape};
@@ -13,9 +14,14 @@ pub struct Layout {
     pub sums: usize,
     /// Bucket cells: for each histogram one per upper bound, and one for what is above them all.
     pub buckets: usize,
+    /// The 64-bit cells are pairs: when a last value was set, as a number that grows with each, and the value. 0: never.
+    pub is_last: bool,
     /// The distributions. Behind the sums of a row stands for each the number of its own, counted from 1.
     pub distributions: &'static [Shape],
 }
+
+/// Numbers values that were set, in all shards. Those of earlier runs have 1.
+static SET: AtomicU64 = AtomicU64::new(2);
 
 /// Where the cells of a row begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +108,22 @@ impl Cells {
     #[inline(always)]
     pub fn count(&mut self, base: Base, bucket: usize, times: u32) {
         self.open().count(base, bucket, times);
+    }
+
+    /// Sets the last value whose pair of cells begins at `sum` of the row at `base`, after all others so far.
+    #[inline]
+    pub fn set(&mut self, base: Base, sum: usize, value: u64) {
+        self.set_as(base, sum, SET.fetch_add(1, Relaxed), value);
+    }
+
+    /// The same, if nothing has been set there with a higher number than `order`.
+    pub fn set_as(&mut self, base: Base, sum: usize, order: u64, value: u64) {
+        let at = base.sums as usize + sum;
+        if let Some([known, last]) = self.sums.get_mut(at..at + 2)
+            && order >= *known
+        {
+            (*known, *last) = (order, value);
+        }
     }
 
     /// Counts `times` values at `mark` in distribution number `number` of the row at `base`, which is of `group`.
@@ -252,8 +274,13 @@ impl Cells {
             for row in 0..other.bases[group].len() as RowId {
                 let Some(from) = other.base_of(group, row) else { continue };
                 let base = self.base(group, row);
-                for sum in 0..layout.sums {
-                    self.add(base, sum, other.sums[from.sums as usize + sum]);
+                let sums = from.sums as usize..from.sums as usize + layout.sums;
+                let sums = other.sums.get(sums).unwrap_or_default();
+                if layout.is_last {
+                    let pairs = sums.as_chunks::<2>().0.iter().enumerate();
+                    pairs.for_each(|(pair, [order, value])| self.set_as(base, 2 * pair, *order, *value));
+                } else {
+                    sums.iter().enumerate().for_each(|(sum, value)| self.add(base, sum, *value));
                 }
                 for bucket in 0..layout.buckets {
                     let index = from.buckets as usize + bucket;
@@ -342,7 +369,11 @@ mod tests {
     use super::*;
 
     fn cells() -> Cells {
-        Cells::new([Layout { sums: 1, buckets: 2, ..Layout::default() }, Layout { sums: 2, ..Layout::default() }])
+        Cells::new([
+            Layout { sums: 1, buckets: 2, ..Layout::default() },
+            Layout { sums: 2, ..Layout::default() },
+            Layout { sums: 4, is_last: true, ..Layout::default() },
+        ])
     }
 
     #[test]
@@ -373,6 +404,30 @@ mod tests {
         assert_eq!([0, 3, 9].map(|row| total.sum(1, row, 1)), [7, 16, 13]);
         total.clear();
         assert_eq!(total.sum(1, 3, 1), 0);
+    }
+
+    #[test]
+    fn the_last_value_wins_whichever_shard_set_it() {
+        let (mut one, mut two) = (cells(), cells());
+        let base = one.base(2, 0);
+        one.set(base, 0, 5);
+        let there = two.base(2, 0);
+        two.set(there, 0, 7);
+        two.set(there, 2, 8);
+        one.set(base, 2, 6);
+        for shards in [[&one, &two], [&two, &one]] {
+            let mut total = cells();
+            shards.iter().for_each(|shard| total.merge(shard));
+            assert_eq!([1, 3].map(|sum| total.sum(2, 0, sum)), [7, 6]);
+        }
+        // What an earlier run has set counts where nothing else was.
+        let mut before = cells();
+        let base = before.base(2, 0);
+        before.set_as(base, 0, 1, 3);
+        let mut total = cells();
+        total.merge(&one);
+        total.merge(&before);
+        assert_eq!(total.sum(2, 0, 1), 5);
     }
 
     #[test]

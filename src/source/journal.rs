@@ -285,6 +285,9 @@ impl Lines {
         }
         self.bytes += entry.bytes;
         self.moved(found);
+        if self.sink.wants_lines() {
+            self.hand_over();
+        }
         found.is_some()
     }
 

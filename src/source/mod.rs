@@ -7,6 +7,7 @@
 pub mod file;
 pub mod journal;
 pub mod pipe;
+pub mod records;
 mod status;
 pub mod syslog;
 pub mod unwrap;
@@ -155,6 +156,12 @@ pub trait Sink: Send + 'static {
     /// Nothing is left to come back to: the file is gone for good and read to its end, and `befell` happened last.
     fn left(&mut self, befell: &[Incident]) {
         let _ = befell;
+    }
+
+    /// True when the place behind every line has to be known: blocks then hold one line each, where that place does not
+    /// follow from their bytes.
+    fn wants_lines(&self) -> bool {
+        false
     }
 
     /// Something other than lines happened, which no position leads to again.

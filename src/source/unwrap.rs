@@ -197,6 +197,9 @@ impl<S: Sink> Unwrap<S> {
             if self.is_holding() && self.out.len() > WAITING_BYTES {
                 self.give_up(places, at);
             }
+            if self.sink.wants_lines() {
+                self.hand_on();
+            }
         }
         self.hand_on();
     }
@@ -443,6 +446,10 @@ impl<S: Sink> Sink for Unwrap<S> {
 
     fn incident(&mut self, incident: Incident) {
         self.sink.incident(incident);
+    }
+
+    fn wants_lines(&self) -> bool {
+        self.sink.wants_lines()
     }
 }
 

@@ -117,6 +117,11 @@ impl Cut {
 
     /// Adds the cells that `metric` has in `from` to those at `slot`, in rows of `layout`. `None` when they are not all there.
     fn take(&mut self, from: &Self, metric: &Metric, slot: Slot, layout: Layout) -> Option<()> {
+        if metric.is_last() {
+            let there = from.sums.get(metric.sum..metric.sum + 2)?;
+            self.sums.get_mut(slot.sum..slot.sum + 2)?.copy_from_slice(there);
+            return Some(());
+        }
         if metric.has_distribution() {
             let here = self.distributions.get_mut(slot.distribution)?;
             let there = from.distributions.get(metric.distribution)?;
@@ -142,6 +147,12 @@ impl Cut {
     ) -> Option<()> {
         changed.set_latest(group, row, self.changed_at_ms);
         let base = cells.base(group, row);
+        if layout.is_last {
+            // Whatever this run sets is later.
+            let pairs = self.sums.as_chunks::<2>().0.iter().enumerate();
+            pairs.for_each(|(pair, [order, value])| cells.set_as(base, 2 * pair, (*order).min(1), *value));
+            return Some(());
+        }
         self.sums.iter().enumerate().for_each(|(sum, value)| cells.add(base, sum, *value));
         self.buckets.iter().enumerate().for_each(|(bucket, times)| cells.count_many(base, bucket, *times));
         for (number, (text, shape)) in self.distributions.iter().zip(layout.distributions).enumerate() {
@@ -278,6 +289,7 @@ fn groups(connection: &Connection, sum: &mut u64) -> Result<BTreeMap<i64, Group>
         };
         checked("metrics", row, metric.checksum(id), sum)?;
         let group = groups.get_mut(&id).ok_or_else(|| Cause::damaged("a metric has no group"))?;
+        group.layout.is_last |= metric.is_last();
         group.metrics.push(metric);
     }
     Ok(groups)
@@ -491,8 +503,11 @@ impl Loaded {
                 // Kept aside there as it was here, together with what is aside there.
                 _ => {
                     let other = known.and_then(|(.., aside)| aside.as_ref());
+                    let is_last = kept.plan.groups[*group].layout.is_last;
                     texts.changed_at_ms = cut.changed_at_ms.max(other.map_or(0, |other| other.changed_at_ms));
                     let add = |here: &[u64], there: Option<&Vec<u64>>, out: &mut String| {
+                        // Last values do not add up.
+                        let there = there.filter(|_| !is_last);
                         let there = there.map(Vec::as_slice).unwrap_or_default();
                         let there = there.iter().copied().chain(std::iter::repeat(0));
                         write_numbers(here.iter().zip(there).map(|(a, b)| a.wrapping_add(b)), out);

@@ -7,6 +7,11 @@ use crate::metrics::{Form, Plan};
 use crate::series::{Layout, RowId};
 use crate::source::{Identity, Position, file};
 
+/// The kind of last values.
+const LAST: &str = "last";
+/// What follows the kind where cells hold millionths.
+const MILLIONTHS: &str = " of millionths";
+
 /// The state of the whole file, behind each commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Generation {
@@ -62,10 +67,13 @@ impl Group {
                 let slot = slot.filter(|slot| slot.group == group)?;
                 let kind = match form {
                     Form::Counter | Form::Gauge => "counter".to_owned(),
+                    Form::Last => LAST.to_owned(),
                     Form::Histogram { native: None, .. } => "histogram".to_owned(),
                     Form::Histogram { native: Some(native), .. } => format!("{NATIVE} {:e}", native.zero_threshold),
                     Form::Summary { .. } => SUMMARY.to_owned(),
                 };
+                // Cells that count something else are not the same.
+                let kind = if metric.unit.decimals() > 3 { kind + MILLIONTHS } else { kind };
                 let bounds = form.bounds().iter().map(f64::to_string).collect::<Vec<_>>();
                 let distribution = if form.shape().is_some() { slot.distribution } else { 0 };
                 let (sum, bucket) = (slot.sum, slot.bucket);
@@ -91,15 +99,25 @@ impl Group {
 impl Metric {
     /// Bucket cells: one for each bound, and one above.
     pub(super) fn buckets(&self) -> usize {
-        match self.kind.as_str() {
-            "counter" => 0,
+        match self.plain_kind() {
+            "counter" | LAST => 0,
             _ => self.bounds.split_whitespace().count() + 1,
         }
     }
 
+    /// The kind, whatever the cells hold.
+    fn plain_kind(&self) -> &str {
+        self.kind.strip_suffix(MILLIONTHS).unwrap_or(&self.kind)
+    }
+
+    /// True for a last value, which has two cells: its order and itself.
+    pub(super) fn is_last(&self) -> bool {
+        self.plain_kind() == LAST
+    }
+
     /// True when rows have a distribution for it.
     pub(super) fn has_distribution(&self) -> bool {
-        self.kind.starts_with(NATIVE) || self.kind == SUMMARY
+        self.kind.starts_with(NATIVE) || self.plain_kind() == SUMMARY
     }
 
     /// True when both count the same, wherever the cells are.

@@ -24,7 +24,7 @@ pub(crate) const MISTAKES: &[Case] = &[
   |
 1 | verbosity: 3
   | ^^^^^^^^^
-  = known keys: listen, max_line_bytes, max_series, max_series_total, expire_after, compat, sources, labels, metrics, postfix, created_samples, push",
+  = known keys: listen, max_line_bytes, max_series, max_series_total, expire_after, compat, sources, labels, metrics, postfix, created_samples, push, formats",
     ),
     (
         "misspelt root key after a byte order mark",

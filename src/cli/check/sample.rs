@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::super::files::Files;
-use super::super::{Failure, WrittenOptions, say, understand};
+use super::super::{Failure, WrittenOptions, format_named, say, understand};
 use super::propose::{Values, propose};
 use crate::config::{Config, Input, LabelPolicy, Written};
 use crate::metrics::{self, LabelCardinality, families};
@@ -106,7 +106,7 @@ pub(super) fn count(
         let (mut lines, mut formats) = (Vec::new(), BTreeSet::new());
         for path in paths {
             let (format, written) = what_is(path, format, written, config)?;
-            let format = metrics::format(&format).ok_or_else(|| Failure::Usage(format!("unknown format {format}")))?;
+            let format = format_named(&format, config)?;
             formats.insert(format.to_owned());
             let unknown = || Failure::Usage(format!("{format} is not read with this --compat"));
             let shard = pipeline.shard(format, &understand(&written)?).ok_or_else(unknown)?;
@@ -115,7 +115,7 @@ pub(super) fn count(
                 lines.push(feed.lines());
                 feed
             };
-            Files::new(std::slice::from_ref(path), config).read(feed, &|| false)?;
+            Files::new(std::slice::from_ref(path), config, pipeline.rule(format)).read(feed, &|| false)?;
         }
         let outcomes = lines.iter().map(|lines| lines.outcomes()).fold([0; 3], |mut total, lines| {
             total.iter_mut().zip(lines).for_each(|(total, lines)| *total += lines);

@@ -13,8 +13,8 @@ use super::super::{Failure, say, understand};
 use super::sources::read_by_others;
 use super::stopping;
 use crate::config::{Input, JournalInput, Source, SyslogInput};
+use crate::metrics::Dialect;
 use crate::metrics::own::source_name;
-use crate::metrics::{self, Dialect};
 use crate::pipeline::{Followed, Outlet, Pipeline, Relay};
 use crate::source::Position;
 use crate::source::file::{File, Handle, Pattern, Start};
@@ -106,7 +106,7 @@ impl Prepared {
         let source = &part.source;
         let name = source.label();
         let unknown = || Failure::Usage(format!("unknown format {}", source.format));
-        let format = metrics::format(&source.format).ok_or_else(unknown)?;
+        let format = pipeline.format(&source.format).ok_or_else(unknown)?;
         let dialect = part.dialect.clone();
         let outlet = Arc::new(Outlet::new(pipeline, &name, format, dialect).ok_or_else(unknown)?);
         let socket = match &source.input {
@@ -194,11 +194,13 @@ impl Live {
             Ends::Files(path) => stage.files.remove(&path).await,
             ends @ Ends::Task(..) => end_task(ends).await,
         }
+        self.outlet.end();
     }
 
     /// Ends it unless it is one of the files, which end with their tailer.
     pub(super) async fn end_task(self) {
         end_task(self.ends).await;
+        self.outlet.end();
     }
 }
 

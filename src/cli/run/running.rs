@@ -10,6 +10,7 @@ use super::state::State;
 use crate::config::{Config, Source};
 use crate::metrics::own;
 use crate::pipeline::{Exporter, Keeping, Pipeline, Shown, switch};
+use crate::source::records;
 
 /// What counts, and what it counts.
 pub(super) struct Running {
@@ -65,8 +66,11 @@ impl Running {
         let is_same_place = |part: &Part, live: &Live| part.source.input.is_same_place(&live.part.source.input);
         let is_new = |part: &&Part| !self.live.iter().any(|live| live.part.goes_on_as(part));
         let added = parts.iter().filter(is_new).collect::<Vec<_>>();
-        let (late, early): (Vec<_>, Vec<_>) =
-            added.into_iter().partition(|part| self.live.iter().any(|live| is_same_place(part, live)));
+        let (late, early): (Vec<_>, Vec<_>) = added.into_iter().partition(|part| {
+            // Or its format is new, too.
+            let is_known = self.pipeline.format(&part.source.format).is_some();
+            !is_known || self.live.iter().any(|live| is_same_place(part, live))
+        });
         let prepare = |part: &&Part| Prepared::new(part, &self.pipeline, &self.stage);
         let mut prepared = early.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
         if !self.pipeline.fits(&config) {
@@ -109,6 +113,16 @@ impl Running {
         self.config = config;
         exporter.show(self.shown());
         Ok(())
+    }
+
+    /// True when lines of a source are joined to records.
+    pub(super) fn joins_lines(&self) -> bool {
+        self.live.iter().any(|live| live.outlet.joins_lines())
+    }
+
+    /// Counts records that have waited for their next line long enough.
+    pub(super) fn settle(&self) {
+        self.live.iter().for_each(|live| live.outlet.settle(records::PATIENCE));
     }
 
     /// Ends the sources that are no files, with the last line that was sent.

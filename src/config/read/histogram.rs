@@ -226,7 +226,7 @@ impl Schema<'_> {
 /// Why samples of `metric` have no exemplars from `source`, if so.
 fn cannot_have(source: ExemplarSource, family: &Family, metric: &Metric) -> Option<String> {
     let (name, source_name) = (clip(metric.name), source.name());
-    if matches!(metric.kind, Kind::Gauge) {
+    if matches!(metric.kind, Kind::Gauge | Kind::Last) {
         return Some(format!("`{name}` is a gauge: it has no exemplars"));
     }
     (family.name != source.family())
