@@ -68,8 +68,13 @@ fn records(rule: &Arc<Rule>) -> (Records<State>, State) {
     (Records::new(state.clone(), Some(Arc::clone(rule))), state)
 }
 
+/// What `state` has, without holding it.
+fn kept(state: &State) -> Kept {
+    state.0.lock().unwrap().clone()
+}
+
 fn texts(state: &State) -> Vec<String> {
-    state.0.lock().unwrap().records.iter().map(|record| String::from_utf8_lossy(record).into_owned()).collect()
+    kept(&state).records.iter().map(|record| String::from_utf8_lossy(record).into_owned()).collect()
 }
 
 fn block(lines: &str, end: u64) -> Block<'_> {
@@ -85,18 +90,18 @@ fn at(file: u64, offset: u64) -> Position {
 fn an_open_record_waits_before_its_first_line() {
     let (mut records, state) = records(&rule(10, 1000));
     records.block(block(">a\n b\n>c\n", 9));
-    assert_eq!((texts(&state), state.0.lock().unwrap().stands.1), (vec![">a\n b".to_owned()], 6));
+    assert_eq!((texts(&state), kept(&state).stands.1), (vec![">a\n b".to_owned()], 6));
     records.block(block(" d\n", 12));
     records.settle(PATIENCE);
     assert_eq!(texts(&state).len(), 1);
     records.settle(Duration::ZERO);
-    assert_eq!((texts(&state)[1].as_str(), state.0.lock().unwrap().stands.1), (">c\n d", 12));
+    assert_eq!((texts(&state)[1].as_str(), kept(&state).stands.1), (">c\n d", 12));
     // What comes of it now is the rest of a record that is gone.
     records.block(block(" e\n>f\n", 18));
-    assert_eq!((texts(&state)[2].as_str(), state.0.lock().unwrap().stands.1), (" e", 15));
+    assert_eq!((texts(&state)[2].as_str(), kept(&state).stands.1), (" e", 15));
     records.left(&[]);
     assert_eq!(texts(&state)[3], ">f");
-    assert_eq!(state.0.lock().unwrap().bytes, 18);
+    assert_eq!(kept(&state).bytes, 18);
 }
 
 #[test]
@@ -130,22 +135,22 @@ fn a_record_reaches_from_one_file_into_the_next() {
     records.stands(at(1, 0), &[]);
     records.block(block(">a\n>b\n", 6));
     records.stands(at(2, 0), &rotated);
-    assert_eq!(state.0.lock().unwrap().stands, (1, 3));
+    assert_eq!(kept(&state).stands, (1, 3));
     records.block(block(" c\n", 3));
-    assert_eq!((state.0.lock().unwrap().stands, state.0.lock().unwrap().rotations), ((1, 3), 0));
+    assert_eq!((kept(&state).stands, kept(&state).rotations), ((1, 3), 0));
     records.block(block(" d\n>e\n", 9));
-    assert_eq!((state.0.lock().unwrap().stands, state.0.lock().unwrap().rotations), ((2, 6), 1));
+    assert_eq!((kept(&state).stands, kept(&state).rotations), ((2, 6), 1));
     assert_eq!(texts(&state), [">a", ">b\n c\n d"]);
     // The next begins with the file.
     records.stands(at(3, 0), &rotated);
     records.block(block(">f\n", 3));
-    assert_eq!((state.0.lock().unwrap().stands, texts(&state)[2].as_str()), ((3, 0), ">e"));
+    assert_eq!((kept(&state).stands, texts(&state)[2].as_str()), ((3, 0), ">e"));
     // Three files: it is cut where the second ends.
     records.stands(at(4, 0), &rotated);
     records.block(block(" g\n", 3));
     records.stands(at(5, 0), &rotated);
-    assert_eq!((state.0.lock().unwrap().stands, texts(&state)[3].as_str()), ((5, 0), ">f\n g"));
-    assert_eq!(state.0.lock().unwrap().rotations, 4);
+    assert_eq!((kept(&state).stands, texts(&state)[3].as_str()), ((5, 0), ">f\n g"));
+    assert_eq!(kept(&state).rotations, 4);
 }
 
 #[test]
@@ -154,13 +159,13 @@ fn entries_with_cursors_and_cut_lines_are_joined_too() {
     assert!(records.wants_lines());
     let entry = |text, cursor| Block { end: End::Cursor(cursor), ..block(text, 0) };
     records.block(entry(">a\n", "1"));
-    assert_eq!(state.0.lock().unwrap().cursor, "");
+    assert_eq!(kept(&state).cursor, "");
     records.block(entry(" b\n", "2"));
     records.block(entry(">c\n", "3"));
-    assert_eq!(state.0.lock().unwrap().cursor, "2");
+    assert_eq!(kept(&state).cursor, "2");
     records.block(Block { cut: true, bytes: 5000, ..entry(" very long", "4") });
     records.block(entry(">d\n", "5"));
-    assert_eq!((state.0.lock().unwrap().cursor.as_str(), state.0.lock().unwrap().cut), ("4", 1));
+    assert_eq!((kept(&state).cursor.as_str(), kept(&state).cut), ("4", 1));
     assert_eq!(texts(&state), [">a\n b", ">c\n very long"]);
     // A socket: nothing to come back to.
     records.block(Block { end: End::Nowhere, ..block(">e\n", 0) });
@@ -178,13 +183,13 @@ fn rules_come_and_go_with_an_open_record() {
     records = records.go_on(None, |sink| sink);
     assert_eq!(texts(&state), [">a\n b"]);
     records.block(block(" c\n", 9));
-    assert_eq!(state.0.lock().unwrap().stands.1, 9);
+    assert_eq!(kept(&state).stands.1, 9);
 }
 
 /// Reads `files` from where `state` stands, in blocks of lines that `cuts` decides on, until `steps` are done.
 fn read(files: &[Vec<&str>], state: &State, rule: &Arc<Rule>, cuts: &[usize], mut steps: usize) -> bool {
     let mut records = Records::new(state.clone(), Some(Arc::clone(rule)));
-    let (first, mut offset) = state.0.lock().unwrap().stands;
+    let (first, mut offset) = kept(&state).stands;
     let mut cuts = cuts.iter().cycle();
     for (number, file) in files.iter().enumerate().skip(first as usize) {
         if number > first as usize {
@@ -240,11 +245,11 @@ proptest! {
                 break;
             }
         }
-        if state.0.lock().unwrap().stands.0 < 2 {
+        if kept(&state).stands.0 < 2 {
             prop_assert!(read(&files, &state, &rule, &cuts, usize::MAX));
         }
         prop_assert_eq!(texts(&state), texts(&expected));
-        prop_assert_eq!(state.0.lock().unwrap().bytes, text.len() as u64);
-        prop_assert!(state.0.lock().unwrap().rotations <= 1);
+        prop_assert_eq!(kept(&state).bytes, text.len() as u64);
+        prop_assert!(kept(&state).rotations <= 1);
     }
 }
