@@ -112,6 +112,8 @@ pub struct Records<S> {
     open: Option<Open>,
     /// Where the source said that it stands since that was opened, which may be in another file. Only there with an open record.
     moved: Option<Moved>,
+    /// That is another file than the one in which the open record begins.
+    is_elsewhere: bool,
 }
 
 /// A record of which lines may be missing.
@@ -161,7 +163,7 @@ impl Behind {
 impl<S: Sink> Records<S> {
     /// Hands on to `sink` by `rule`.
     pub fn new(sink: S, rule: Option<Arc<Rule>>) -> Self {
-        Self { sink, rule, open: None, moved: None }
+        Self { sink, rule, open: None, moved: None, is_elsewhere: false }
     }
 
     /// The sink.
@@ -171,7 +173,8 @@ impl<S: Sink> Records<S> {
 
     /// Hands on to what `exchange` makes of the sink, by `rule`, from now on.
     pub fn go_on(self, rule: Option<Arc<Rule>>, exchange: impl FnOnce(S) -> S) -> Self {
-        let mut after = Self { sink: exchange(self.sink), rule, open: self.open, moved: self.moved };
+        let Self { sink, open, moved, is_elsewhere, .. } = self;
+        let mut after = Self { sink: exchange(sink), rule, open, moved, is_elsewhere };
         if after.rule.is_none() {
             after.close();
         }
@@ -196,6 +199,7 @@ impl<S: Sink> Records<S> {
     fn close(&mut self) {
         let Some(Open { lines, bytes, is_cut, end, has_moved, .. }) = self.open.take() else { return };
         let moved = if has_moved { self.moved.take() } else { None };
+        self.is_elsewhere = false;
         self.hand_on(&lines, bytes, end.as_end(), moved, is_cut);
         if let Some(Moved { position, befell }) = self.moved.take() {
             self.sink.stands(position, &befell);
@@ -215,6 +219,9 @@ impl<S: Sink> Records<S> {
     /// Adds lines to the open record, and hands it on if it gets too long.
     fn hold(&mut self, lines: &[u8], bytes: u64, end: Behind, is_cut: bool) {
         let now = Instant::now();
+        if self.open.is_none() {
+            self.begin(bytes, &end);
+        }
         let open = self.open.get_or_insert_with(|| Open {
             lines: Vec::new(),
             bytes: 0,
@@ -239,15 +246,36 @@ impl<S: Sink> Records<S> {
         }
     }
 
+    /// A record begins so many `bytes` before `end`: if that is in a file that the source has moved to, it stands there.
+    fn begin(&mut self, bytes: u64, end: &Behind) {
+        self.is_elsewhere = false;
+        if let (Some(Moved { position: Position::File(file), .. }), Behind::Offset(offset)) = (&mut self.moved, end) {
+            file.offset = offset.saturating_sub(bytes);
+            if let Some(Moved { position, befell }) = self.moved.take() {
+                self.sink.stands(position, &befell);
+            }
+        }
+    }
+
     /// The source stands elsewhere, while a record is open.
     fn move_to(&mut self, position: &Position, befell: &[Incident]) {
-        let is_elsewhere = match (&self.moved, position) {
-            (Some(Moved { position: Position::File(known), .. }), Position::File(new)) => known.file != new.file,
+        // A file that was emptied is another one, too.
+        let is_another = match (&self.moved, position) {
+            (Some(Moved { position: Position::File(known), .. }), Position::File(new)) if known.file != new.file => {
+                true
+            }
+            (_, Position::File(_)) => !befell.is_empty(),
             _ => false,
         };
-        // A record of three files: it is cut, since there is one place only to come back to.
-        if is_elsewhere && self.open.as_ref().is_some_and(|open| open.has_moved) {
-            self.close();
+        if is_another && let Some(open) = &mut self.open {
+            // A record of three files: it is cut, since there is one place only to come back to.
+            if self.is_elsewhere && open.has_moved {
+                self.close();
+            } else {
+                // Of its own file nothing more has to be known.
+                open.has_moved = false;
+                self.is_elsewhere = true;
+            }
         }
         let moved = self.moved.get_or_insert_with(|| Moved { position: position.clone(), befell: Vec::new() });
         moved.position = position.clone();
@@ -293,6 +321,7 @@ impl<S: Sink> Records<S> {
         }
         if last > start {
             let moved = self.moved.take();
+            self.is_elsewhere = false;
             self.hand_on(&lines[start..last], bytes_from(start) - bytes_from(last), place(last).as_end(), moved, false);
         }
         self.hold(&lines[last..], bytes_from(last), end_behind, cut);
@@ -310,7 +339,15 @@ impl<S: Sink> Sink for Records<S> {
     fn stands(&mut self, position: Position, befell: &[Incident]) {
         match self.open {
             None => self.sink.stands(position, befell),
-            Some(_) => self.move_to(&position, befell),
+            Some(_) => {
+                self.move_to(&position, befell);
+                // Unless that has cut the record.
+                if self.open.is_none()
+                    && let Some(Moved { position, befell }) = self.moved.take()
+                {
+                    self.sink.stands(position, &befell);
+                }
+            }
         }
     }
 

@@ -445,7 +445,7 @@ pub(crate) const FORMAT_MISTAKES: &[Case] = &[
   |
 4 |     metrics: {app_total: {type: counter, labels: [path]}}
   |                                                   ^^^^
-  = write {path: {allow: [a, b]}} to keep those values, or {path: {unbounded: true}} to keep all",
+  = write {path: {template: auto, max_values: 100}} to show patterns such as /users/:number, or {path: {unbounded: true}} to keep all",
     ),
     (
         "a label that is no field",
@@ -559,6 +559,6 @@ metrics:
   |
 4 |   app_total: {labels: [path]}
   |                        ^^^^
-  = write {path: {allow: [a, b]}} to keep those values, or {path: {unbounded: true}} to keep all",
+  = write {path: {template: auto, max_values: 100}} to show patterns such as /users/:number, or {path: {unbounded: true}} to keep all",
     ),
 ];

@@ -178,7 +178,7 @@ tailmeter.yml:4:23: a value is a path or an address: keep one of `template` and 
         r"labels:
   client_ip: {hash: {}}
   server_name: {hash: {rotate: 30s, keyfile: a}}
-  backend_name: {hash: {rotate: 1y}}
+  backend_name: {hash: {rotate: 2y}}
   frontend_name: {hash: {key_file: ''}}
   http_request_path: {hash: {rotate: 24h}, max_values: 5}
 ",
@@ -199,9 +199,9 @@ tailmeter.yml:3:37: unknown key `keyfile`; did you mean `key_file`?
 3 |   server_name: {hash: {rotate: 30s, keyfile: a}}
   |                                     ^^^^^^^
 
-tailmeter.yml:4:33: expected a time from 1m to 366d, found `1y`
+tailmeter.yml:4:33: expected a time from 1m to 366d, found `2y`
   |
-4 |   backend_name: {hash: {rotate: 1y}}
+4 |   backend_name: {hash: {rotate: 2y}}
   |                                 ^^
   = for example 90s, 15m, 1h30m or 7d
 
