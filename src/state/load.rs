@@ -12,7 +12,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::checkpoint::{Checkpoint, Place, SourceKey};
 use super::error::Cause;
 use super::messages;
-use super::policy::{fingerprints, policies, salts, same};
+use super::policy::{fingerprints, mixed, policies, salts, same};
 use super::record::{
     Generation, Group, Metric, Stand, Texts, overflow_checksum, read_numbers, total_checksum, write_numbers,
 };
@@ -50,6 +50,8 @@ pub(super) struct Loaded {
     moves: Moves,
     /// Fingerprints of the policies of each group in the file.
     policies: BTreeMap<i64, String>,
+    /// Groups of the plans that have rows kept aside: these were made by other rules.
+    mixed: BTreeSet<Target>,
 }
 
 /// Number of a family, and of a group in its plan.
@@ -200,6 +202,7 @@ pub(super) fn load(connection: &Connection, kept: &mut [Kept]) -> Result<Loaded,
         next_row: 1,
         targets: BTreeSet::new(),
         same: BTreeMap::new(),
+        mixed: BTreeSet::new(),
     };
     rows.judge(&policies);
     rows.targets = fates
@@ -210,7 +213,7 @@ pub(super) fn load(connection: &Connection, kept: &mut [Kept]) -> Result<Loaded,
         })
         .collect();
     rows.read(connection, &mut sum)?;
-    let Rows { mut moves, aside, next_row, .. } = rows;
+    let Rows { mut moves, aside, next_row, mixed, .. } = rows;
     for (id, group) in &groups {
         let Some(Fate::Moved(metrics, all)) = fates.get(id) else { continue };
         moves.metrics.extend(metrics.iter().map(|(metric, ..)| (*id, metric.clone())));
@@ -221,7 +224,7 @@ pub(super) fn load(connection: &Connection, kept: &mut [Kept]) -> Result<Loaded,
     if sum != generation.sum {
         return Err(Cause::damaged("records are missing, or are of an earlier commit"));
     }
-    Ok(Loaded { base, generation, next_row, aside, moves, policies })
+    Ok(Loaded { base, generation, next_row, aside, moves, policies, mixed })
 }
 
 fn empty(plan: &Plan) -> Snapshot {
@@ -336,6 +339,8 @@ struct Rows<'l> {
     next_row: i64,
     /// By a group in the file and one that its rows come to, and label: the rules are the same.
     same: BTreeMap<(i64, Target), Vec<bool>>,
+    /// Groups with rows that are kept aside.
+    mixed: BTreeSet<Target>,
 }
 
 impl Rows<'_> {
@@ -419,6 +424,7 @@ impl Rows<'_> {
             Restored::NotATuple => return Err(Cause::damaged("a row has other labels than its group")),
             Restored::NotAllowed => {
                 self.aside += 1;
+                self.mixed.insert(target);
                 aside = Some(cut);
             }
             Restored::Row(row) => {
@@ -445,7 +451,10 @@ impl Rows<'_> {
                     let snapshot = &mut self.base.families[*family];
                     cut.add_to(snapshot, layout, *group, row).ok_or_else(no_distribution)?;
                 }
-                Restored::NotAllowed => self.aside += 1,
+                Restored::NotAllowed => {
+                    self.aside += 1;
+                    self.mixed.insert((*family, *group));
+                }
                 Restored::NotATuple => return Err(Cause::damaged("a row has other labels than its group")),
             }
         }
@@ -481,13 +490,15 @@ impl Loaded {
         for (group, _) in groups {
             writer.policies(*group, policies(*group), None)?;
         }
-        for kept in kept.iter_mut() {
+        for (family, kept) in kept.iter_mut().enumerate() {
             for group in 0..kept.groups.len() {
                 let mut before = policies(kept.groups[group]);
                 if kept.groups[group] == 0 {
                     (kept.groups[group], before) = (writer.group(&Group::of(&kept.plan, group))?, None);
                 }
-                writer.policies(kept.groups[group], before, Some(&fingerprints(&kept.plan, group)))?;
+                let now = fingerprints(&kept.plan, group);
+                let now = if self.mixed.contains(&(family, group)) { mixed(&now) } else { now };
+                writer.policies(kept.groups[group], before, Some(&now))?;
             }
         }
         let (mut texts, mut upsert) = (Texts::default(), upsert_row(file)?);

@@ -38,6 +38,12 @@ pub(super) fn fingerprints(plan: &Plan, group: usize) -> String {
     labels.iter().map(|label| label.policy.fingerprint()).collect::<Vec<_>>().join(",")
 }
 
+/// Fingerprints for a group that has rows made by other rules, too: they equal no others, so that each row is judged by its
+/// values.
+pub(super) fn mixed(fingerprints: &str) -> String {
+    fingerprints.split(',').map(|one| format!("?{one}")).collect::<Vec<_>>().join(",")
+}
+
 /// By label: true when both lists of fingerprints have the same.
 pub(super) fn same(one: Option<&str>, other: &str) -> Vec<bool> {
     let one = one.map(|one| one.split(',').collect::<Vec<_>>()).unwrap_or_default();
@@ -84,6 +90,8 @@ pub(super) fn salts(connection: &Connection, sum: &mut u64) -> Result<Salts, Cau
 impl Writer<'_> {
     /// Writes the fingerprints `new` of a group of which the file has `old`.
     pub(super) fn policies(&mut self, group: i64, old: Option<&str>, new: Option<&str>) -> rusqlite::Result<()> {
+        // Where no label has rules there is nothing to tell.
+        let new = new.filter(|new| new.bytes().any(|byte| byte != b','));
         if old == new {
             return Ok(());
         }

@@ -190,7 +190,8 @@ fn states_of_earlier_versions_are_brought_up() {
             Connection::open(&path).unwrap().query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
         };
         assert_eq!(count("changed_at_ms > 0"), 0);
-        let of_later = "ALTER TABLE label_rows DROP COLUMN distributions; ALTER TABLE metrics DROP COLUMN distribution";
+        let of_later = "ALTER TABLE label_rows DROP COLUMN distributions; ALTER TABLE metrics DROP COLUMN distribution; \
+            DROP TABLE group_policies; DROP TABLE salts";
         let sql = format!("{of_later}; ALTER TABLE label_rows DROP COLUMN changed_at_ms; {lacking}");
         Connection::open(&path).unwrap().execute_batch(&sql).unwrap();
         let last = history.values().next_back().unwrap();
@@ -206,8 +207,8 @@ fn states_of_earlier_versions_are_brought_up() {
 
 #[test]
 fn what_is_no_state_is_refused() {
-    let newer = changed("PRAGMA user_version = 5");
-    assert!(newer.contains("is of a newer tailmeter (its version is 5, this one knows 4)"), "{newer}");
+    let newer = changed("PRAGMA user_version = 6");
+    assert!(newer.contains("is of a newer tailmeter (its version is 6, this one knows 5)"), "{newer}");
     let other = changed("PRAGMA application_id = 1");
     assert!(other.contains("is not tailmeter's: name another directory with --state-dir"), "{other}");
     let write = |bytes: &[u8]| {

@@ -74,7 +74,7 @@ fn kept(state: &State) -> Kept {
 }
 
 fn texts(state: &State) -> Vec<String> {
-    kept(&state).records.iter().map(|record| String::from_utf8_lossy(record).into_owned()).collect()
+    kept(state).records.iter().map(|record| String::from_utf8_lossy(record).into_owned()).collect()
 }
 
 fn block(lines: &str, end: u64) -> Block<'_> {
@@ -189,7 +189,7 @@ fn rules_come_and_go_with_an_open_record() {
 /// Reads `files` from where `state` stands, in blocks of lines that `cuts` decides on, until `steps` are done.
 fn read(files: &[Vec<&str>], state: &State, rule: &Arc<Rule>, cuts: &[usize], mut steps: usize) -> bool {
     let mut records = Records::new(state.clone(), Some(Arc::clone(rule)));
-    let (first, mut offset) = kept(&state).stands;
+    let (first, mut offset) = kept(state).stands;
     let mut cuts = cuts.iter().cycle();
     for (number, file) in files.iter().enumerate().skip(first as usize) {
         if number > first as usize {
