@@ -93,7 +93,8 @@ fn a_record_is_counted_once_over_kills_and_rotations() {
     let exporter = lab.start();
     append(&log, "4 ERROR again\n  at g\n");
     exporter.until_sum("app_messages_total", 3.0);
-    fs::rename(&log, lab.path("app.log.2")).unwrap();
+    fs::rename(lab.path("app.log.1"), lab.path("app.log.2")).unwrap();
+    fs::rename(&log, lab.path("app.log.1")).unwrap();
     append(&log, "Refused\n");
     // Nothing follows: it is counted all the same.
     let text = exporter.until_sum("app_messages_total", 4.0);
@@ -145,14 +146,14 @@ fn a_reload_changes_a_format_under_an_open_record() {
     // Another pattern, one more metric, and a format and source that were not there.
     let metric = "\n      app_long_total: {type: counter, when: {message: {not: '^.?$'}}}\n";
     let changed = RECORDS.replace("INFO|ERROR", "INFO|ERROR|WARN").trim_end().to_owned() + metric;
-    let json = "  other: {json: {a: /a}, fields: {a: integer}, metrics: {other_last: {type: gauge, value: a}}}\n";
+    let json = "  other: {json: {a: /a}, fields: {a: integer}, metrics: {other_seen_total: {type: counter}}}\n";
     append(&other, "{\"a\":5}\n{\"a\":-7}\n");
     let more = format!("  - {{file: {}, format: other}}\n", other.display());
     assert_eq!(reload(&(source(&log, "app") + &more + &changed + json)), "the configuration was loaded again");
     append(&log, "Timeout\n3 WARN long enough\n4 INFO d\n");
     let text = exporter.until_sum("app_messages_total", 3.0);
     assert_eq!((sum(&text, "app_raised_total"), sum(&text, "app_long_total")), (1.0, 1.0));
-    exporter.until_sum("other_last", -7.0);
+    exporter.until_sum("other_seen_total", 2.0);
     let before = lines(&exporter.metrics(), "rejected");
     assert_eq!(before, 0.0);
 
@@ -164,20 +165,19 @@ fn a_reload_changes_a_format_under_an_open_record() {
     // A metric and a format go, and come back with what they had.
     let source_and_records = source(&log, "app") + RECORDS;
     reload(&source_and_records);
-    until("the metrics to go", || !exporter.metrics().contains("app_long_total"));
-    assert!(!exporter.metrics().contains("other_last"));
+    until("the metrics to go", || !exporter.metrics().contains("TYPE app_long_total"));
+    assert!(!exporter.metrics().contains("TYPE other_seen_total"));
     reload(&(source(&log, "app") + &more + &changed + json));
-    let text = exporter.until_sum("other_last", -7.0);
+    let text = exporter.until_sum("other_seen_total", 2.0);
     assert_eq!(sum(&text, "app_long_total"), 1.0);
     append(&other, "{\"a\":9}\n");
-    exporter.until_sum("other_last", 9.0);
+    exporter.until_sum("other_seen_total", 3.0);
     kill(exporter);
-    // The last value is that of an earlier run until there is a later one.
     let exporter = lab.start();
-    let text = exporter.until_sum("other_last", 9.0);
+    let text = exporter.until_sum("other_seen_total", 3.0);
     assert_eq!(sum(&text, "app_messages_total"), 4.0);
     append(&other, "{\"a\":8}\n");
-    exporter.until_sum("other_last", 8.0);
+    exporter.until_sum("other_seen_total", 4.0);
 }
 
 /// What a scrape shows of `lines`, which are counted by `config`.
@@ -300,7 +300,8 @@ proptest! {
         prop_assert!(!is_object || found.is_ok(), "{}: {:?}", text.escape_ascii(), found);
         if let Err((_, place)) = found {
             prop_assert!(place <= text.len());
-        } else if text.iter().all(|byte| (0x20..0x7f).contains(byte)) {
+        } else if text.iter().all(|byte| (0x20..0x7f).contains(byte) && !b"eE".contains(byte)) {
+            // An exponent may be beyond what the library can hold.
             prop_assert!(is_object, "{}", text.escape_ascii());
         }
     }
