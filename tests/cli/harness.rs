@@ -140,6 +140,20 @@ pub(crate) struct Exporter {
     _home: TempDir,
 }
 
+/// The content of `chunks`; `None` unless all are there.
+pub(crate) fn unchunked(mut chunks: &str) -> Option<String> {
+    let mut content = String::new();
+    loop {
+        let (length, rest) = chunks.split_once("\r\n")?;
+        let (chunk, rest) = rest.split_at_checked(usize::from_str_radix(length, 16).ok()?)?;
+        content += chunk;
+        chunks = rest.strip_prefix("\r\n")?;
+        if chunk.is_empty() {
+            return Some(content);
+        }
+    }
+}
+
 impl Exporter {
     /// Starts `tailmeter run` with `arguments` on a free port, and waits until it serves.
     pub(crate) fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
@@ -187,17 +201,11 @@ impl Exporter {
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let (head, mut body) = answer.split_once("\r\n\r\n").unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         if !head.contains("\r\ntransfer-encoding: chunked") {
             return (head.to_owned(), body.to_owned());
         }
-        let mut content = String::new();
-        while let Some((length, rest)) = body.split_once("\r\n") {
-            let (chunk, rest) = rest.split_at(usize::from_str_radix(length, 16).unwrap());
-            content += chunk;
-            body = rest.strip_prefix("\r\n").unwrap();
-        }
-        (head.to_owned(), content)
+        (head.to_owned(), unchunked(body).expect("a whole answer"))
     }
 
     pub(crate) fn metrics(&self) -> String {

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::harness::unchunked;
+
 /// Counters of the process, not of the logs: they begin at zero with it.
 const OF_THE_PROCESS: [&str; 3] = ["process_", "tailmeter_source_errors_total", "tailmeter_checkpoint_errors_total"];
 
@@ -73,6 +75,9 @@ fn scrape(address: &str) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
+    if head.contains("\r\ntransfer-encoding: chunked") {
+        return unchunked(body);
+    }
     let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
     (length == Some(body.len())).then(|| body.to_owned())
 }
