@@ -146,14 +146,14 @@ fn a_reload_changes_a_format_under_an_open_record() {
     // Another pattern, one more metric, and a format and source that were not there.
     let metric = "\n      app_long_total: {type: counter, when: {message: {not: '^.?$'}}}\n";
     let changed = RECORDS.replace("INFO|ERROR", "INFO|ERROR|WARN").trim_end().to_owned() + metric;
-    let json = "  other: {json: {a: /a}, fields: {a: integer}, metrics: {other_seen_total: {type: counter}}}\n";
+    let json = "  other: {json: {a: /a}, fields: {a: integer}, metrics: {other_last: {type: gauge, value: a}}}\n";
     append(&other, "{\"a\":5}\n{\"a\":-7}\n");
     let more = format!("  - {{file: {}, format: other}}\n", other.display());
     assert_eq!(reload(&(source(&log, "app") + &more + &changed + json)), "the configuration was loaded again");
     append(&log, "Timeout\n3 WARN long enough\n4 INFO d\n");
     let text = exporter.until_sum("app_messages_total", 3.0);
     assert_eq!((sum(&text, "app_raised_total"), sum(&text, "app_long_total")), (1.0, 1.0));
-    exporter.until_sum("other_seen_total", 2.0);
+    exporter.until_sum("other_last", -7.0);
     let before = lines(&exporter.metrics(), "rejected");
     assert_eq!(before, 0.0);
 
@@ -166,18 +166,19 @@ fn a_reload_changes_a_format_under_an_open_record() {
     let source_and_records = source(&log, "app") + RECORDS;
     reload(&source_and_records);
     until("the metrics to go", || !exporter.metrics().contains("TYPE app_long_total"));
-    assert!(!exporter.metrics().contains("TYPE other_seen_total"));
+    assert!(!exporter.metrics().contains("TYPE other_last"));
     reload(&(source(&log, "app") + &more + &changed + json));
-    let text = exporter.until_sum("other_seen_total", 2.0);
+    let text = exporter.until_sum("other_last", -7.0);
     assert_eq!(sum(&text, "app_long_total"), 1.0);
     append(&other, "{\"a\":9}\n");
-    exporter.until_sum("other_seen_total", 3.0);
+    exporter.until_sum("other_last", 9.0);
     kill(exporter);
+    // The last value is that of an earlier run until there is a later one.
     let exporter = lab.start();
-    let text = exporter.until_sum("other_seen_total", 3.0);
+    let text = exporter.until_sum("other_last", 9.0);
     assert_eq!(sum(&text, "app_messages_total"), 4.0);
     append(&other, "{\"a\":8}\n");
-    exporter.until_sum("other_seen_total", 4.0);
+    exporter.until_sum("other_last", 8.0);
 }
 
 /// What a scrape shows of `lines`, which are counted by `config`.

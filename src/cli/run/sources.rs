@@ -5,7 +5,6 @@ use super::live::pattern_of;
 use super::logs::Logs;
 use super::usual;
 use crate::config::{Config, Input, Source, Written};
-use crate::metrics::Kind;
 
 /// The family whose lines are written as operators please.
 const HAPROXY: &str = "haproxy";
@@ -50,15 +49,6 @@ pub(super) fn resolve(
     if let Some(written) = written {
         let is_asked = |source: &&mut Source| source.format == HAPROXY && source.written == Written::Usual;
         sources.iter_mut().filter(is_asked).for_each(|source| source.written = written.clone());
-    }
-    // A gauge that goes and comes back leaves a state that is taken for damaged. Until that is mended, `run` has none.
-    let has_gauge = |source: &&Source| {
-        let of = config.formats.iter().find(|of| of.family.name == source.format);
-        of.is_some_and(|of| of.family.metrics.iter().any(|metric| metric.kind == Kind::Last))
-    };
-    if let Some(Source { format, .. }) = sources.iter().find(has_gauge) {
-        let only = "`run` cannot keep gauges of formats yet; `replay` shows them";
-        return Err(Failure::Usage(format!("format {format} has a metric of type gauge: {only}")));
     }
     Ok(sources)
 }

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 /// What the configuration says of a summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowShape {
-    /// How long values stay in it, in seconds, at least [`PARTS`].
+    /// How long values stay in it, in seconds, at least `PARTS`.
     pub seconds: u64,
 }
 
